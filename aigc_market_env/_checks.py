@@ -1,0 +1,76 @@
+"""Checks of arrays that users pass in beside a market: shapes, finiteness, signs, capacity."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_market_env.market import FloatArray, Market
+
+#: By how much an allocation may exceed a capacity, relative to it: rounding, not overbooking.
+CAPACITY_TOLERANCE = 1e-9
+
+
+def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...], dict[str, FloatArray]]:
+    """Non-negative arrays over links, broadcast against one another and against the market's batch axes.
+
+    Args:
+        market: the market, with batch axes (...).
+        values: arrays of shape (..., M, N) by name.
+
+    Returns:
+        The joint batch shape, and for every name a contiguous float64 array of shape (batch size, M, N).
+
+    Raises:
+        ValueError: a shape does not fit the market, or an entry is negative or not finite.
+    """
+    links = (market.num_mus, market.num_asps)
+    arrays: dict[str, FloatArray] = {}
+    for name, value in values.items():
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} must be an array of numbers of shape (..., {links[0]}, {links[1]})") from None
+        if array.shape[-2:] != links:
+            raise ValueError(f"{name} has shape {array.shape}, expected (..., {links[0]}, {links[1]}) for (MU, ASP)")
+        valid = np.isfinite(array) & (array >= 0)
+        if not valid.all():
+            index = tuple(int(i) for i in np.argwhere(~valid)[0])
+            raise ValueError(f"{name}{list(index)} = {array[index]} must be finite and >= 0")
+        arrays[name] = array
+    batch = _joint_batch(market, arrays)
+    flat = {
+        name: np.ascontiguousarray(np.broadcast_to(array, batch + links)).reshape(-1, *links)
+        for name, array in arrays.items()
+    }
+    return batch, flat
+
+
+def market_index(market: Market, batch: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """For every element of the joint batch, the market of ``market.flat`` it belongs to."""
+    own = np.arange(int(np.prod(market.batch_shape, dtype=np.int64))).reshape(market.batch_shape)
+    return np.ascontiguousarray(np.broadcast_to(own, batch)).reshape(-1)
+
+
+def check_capacity(market: Market, compute: FloatArray, bandwidth: FloatArray) -> None:
+    """Raise a ValueError that names the ASP when an allocation (..., M, N) exceeds a capacity (..., N)."""
+    for name, used, capacity in (
+        ("compute", compute.sum(axis=-2), market.compute_capacity),
+        ("bandwidth", bandwidth.sum(axis=-2), market.bandwidth_capacity),
+    ):
+        over = np.argwhere(used > capacity * (1 + CAPACITY_TOLERANCE))
+        if len(over):
+            index = tuple(int(i) for i in over[0])
+            limit = np.broadcast_to(capacity, used.shape)[index]
+            raise ValueError(
+                f"{name} allocated by ASP {index[-1]} (batch index {list(index[:-1])}) is {used[index]:g}, "
+                f"above its {name}_capacity {limit:g}"
+            )
+
+
+def _joint_batch(market: Market, arrays: Mapping[str, FloatArray]) -> tuple[int, ...]:
+    shapes = {name: array.shape[:-2] for name, array in arrays.items()}
+    try:
+        return np.broadcast_shapes(market.batch_shape, *shapes.values())
+    except ValueError:
+        raise ValueError(f"batch axes {shapes} do not broadcast with the market's {market.batch_shape}") from None

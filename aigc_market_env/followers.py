@@ -1,0 +1,384 @@
+"""An ASP's exact best response to posted rewards, and its certificate (model, section 6).
+
+At effective prices u = c_f + λ and w = c_b + μ, where λ and μ are the shadow prices of the two capacities, a token/s of
+throughput to MU m costs C_m = (√(uκ) + √(wσ_m))², so the ASP serves x_m with r_m Q'_m(x_m) = C_m, or nothing when
+r_m Q'_m(0) <= C_m. The prices minimise the convex dual
+
+    D(λ, μ) = λF + μB + Σ_m max_x [r_m Q_m(x) - C_m x],       ∇D = (F - Σf, B - Σb)
+
+over λ, μ >= 0: two unknowns per ASP, with the Hessian in closed form. By weak duality D(λ, μ) is an upper bound on the
+profit of *any* feasible allocation, so D minus the profit played bounds an ASP's regret without trusting the solver.
+
+Source: the followers' problem is the paper's; its closed form under our QoE and throughput is derived in the model.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_market_env import qoe
+from aigc_market_env._checks import link_arrays, market_index
+from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env.market import FloatArray, Market, MarketArrays
+
+#: Columns of a link table: the six QoE coefficients, σ, and √(κσ).
+LINK_COLUMNS = 8
+_SIGMA, _CROSS = 6, 7
+
+#: Default accuracy of capacity use, relative to the capacity.
+TOLERANCE = 1e-12
+_MAX_STEPS = 200
+_MAX_LOG_STEP = 3.0  # a factor of 20 in an effective price per Newton step
+_RIDGE = 1.0 + 1e-13
+_FAR = 1e30
+_HEADROOM = 1.0 - 1e-14  # keeps a sum over MUs below capacity in whatever order it is summed
+
+
+@dataclass(frozen=True, eq=False)
+class FollowerResponse:
+    """Every ASP's profit-maximising allocation at the posted rewards.
+
+    Attributes:
+        compute: f, TFLOP/s. (..., M, N)
+        bandwidth: b, MHz. (..., M, N)
+        throughput: x, tokens/s. (..., M, N)
+        compute_price: λ, shadow price of compute, credits per slot per TFLOP/s. (..., N)
+        bandwidth_price: μ, shadow price of bandwidth, credits per slot per MHz. (..., N)
+        duality_gap: upper bound on the profit missed, credits per slot; zero up to rounding. (..., N)
+    """
+
+    compute: FloatArray
+    bandwidth: FloatArray
+    throughput: FloatArray
+    compute_price: FloatArray
+    bandwidth_price: FloatArray
+    duality_gap: FloatArray
+
+
+def follower_response(market: Market, rewards: npt.ArrayLike, *, tolerance: float = TOLERANCE) -> FollowerResponse:
+    """Exact best response of every ASP to the posted rewards.
+
+    Args:
+        market: one market or a batch.
+        rewards: r, credits per QoE; shape (..., M, N), broadcast against the market's batch axes.
+        tolerance: accuracy to which a binding capacity is used up, relative to it.
+
+    Returns:
+        Allocation, throughput, shadow prices and duality gap, with the joint batch axes.
+
+    Raises:
+        ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
+
+    Source: model, section 6.
+    """
+    batch, flat = link_arrays(market, rewards=rewards)
+    size, (m, n) = flat["rewards"].shape[0], flat["rewards"].shape[1:]
+    compute, bandwidth, throughput = (np.empty((size, m, n)) for _ in range(3))
+    prices = np.zeros((size, n, 2))
+    gap = np.empty((size, n))
+    over_markets(
+        _respond,
+        size,
+        market.flat,
+        market_index(market, batch),
+        flat["rewards"],
+        tolerance,
+        compute,
+        bandwidth,
+        throughput,
+        prices,
+        gap,
+    )
+    return FollowerResponse(
+        compute.reshape(*batch, m, n),
+        bandwidth.reshape(*batch, m, n),
+        throughput.reshape(*batch, m, n),
+        prices[..., 0].reshape(*batch, n),
+        prices[..., 1].reshape(*batch, n),
+        gap.reshape(*batch, n),
+    )
+
+
+def follower_regret(
+    market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike
+) -> FloatArray:
+    """How much more each ASP could have earned at the posted rewards than with the allocation it played.
+
+    The best profit is taken from the dual, so the figure never understates the regret, whatever the solver's accuracy.
+
+    Args:
+        market: one market or a batch.
+        rewards: r, credits per QoE. (..., M, N)
+        compute: f played, TFLOP/s. (..., M, N)
+        bandwidth: b played, MHz. (..., M, N)
+
+    Returns:
+        Regret, credits per slot, >= 0. (..., N)
+
+    Raises:
+        ValueError: a shape does not fit, an entry is negative or not finite, or an allocation exceeds a capacity.
+
+    Source: model, sections 6 and 8.
+    """
+    played = market.outcome(rewards, compute, bandwidth)
+    response = follower_response(market, rewards)
+    best = market.outcome(rewards, response.compute, response.bandwidth)
+    regret: FloatArray = np.maximum(best.asp_profit + response.duality_gap - played.asp_profit, 0.0)
+    return regret
+
+
+# One ASP -------------------------------------------------------------------------------------------------------------
+
+
+class Asp(NamedTuple):
+    """The scalars of one ASP that its best response depends on."""
+
+    flops_per_token: float  # κ, TFLOP/token
+    compute_cost: float  # c_f, credits per slot per TFLOP/s
+    bandwidth_cost: float  # c_b, credits per slot per MHz
+    compute_capacity: float  # F, TFLOP/s
+    bandwidth_capacity: float  # B, MHz
+
+
+@compiled
+def asp_of(market: MarketArrays, k: int, n: int) -> Asp:
+    """ASP ``n`` of market ``k`` in a flat batch."""
+    return Asp(
+        market.flops_per_token[k, n],
+        market.compute_cost[k, n],
+        market.bandwidth_cost[k, n],
+        market.compute_capacity[k, n],
+        market.bandwidth_capacity[k, n],
+    )
+
+
+@compiled
+def throughput(compute: float, bandwidth: float, flops_per_token: float, bandwidth_per_rate: float) -> float:
+    """Tokens/s x = 1/(κ/f + σ/b): a token is computed, then sent. Zero without compute or without bandwidth."""
+    if compute <= 0.0 or bandwidth <= 0.0:
+        return 0.0
+    return 1.0 / (flops_per_token / compute + bandwidth_per_rate / bandwidth)
+
+
+@compiled
+def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
+    """Write the link table (M, LINK_COLUMNS) of ASP ``n`` in market ``k`` of a flat batch."""
+    kappa = market.flops_per_token[k, n]
+    for m in range(link.shape[0]):
+        weights = market.qoe_weights[k, m]
+        c = qoe.coefficients(
+            weights[0],
+            weights[1],
+            weights[2],
+            market.accuracy[k, m, n],
+            market.reasoning_tokens[k, n],
+            market.desired_tokens[k, m],
+            market.patience[k, m],
+            market.base_latency[k, m, n],
+            market.slot_duration[k],
+        )
+        for j in range(6):
+            link[m, j] = c[j]
+        sigma = market.bits_per_token[k, m] / (market.spectral_efficiency[k, m, n] * 1e6)
+        link[m, _SIGMA] = sigma
+        link[m, _CROSS] = math.sqrt(kappa * sigma)
+
+
+@compiled
+def coefficients_of(link: FloatArray, m: int) -> qoe.Coefficients:
+    """The QoE coefficients in row ``m`` of a link table."""
+    return link[m, 0], link[m, 1], link[m, 2], link[m, 3], link[m, 4], link[m, 5]
+
+
+@compiled
+def marginal_use(link: FloatArray, m: int, kappa: float, u: float, w: float) -> tuple[float, float]:
+    """(∂C/∂u, ∂C/∂w): compute and bandwidth that the cheapest mix spends per token/s; C = u ∂C/∂u + w ∂C/∂w."""
+    ratio = math.sqrt(w / u)
+    return kappa + link[m, _CROSS] * ratio, link[m, _SIGMA] + link[m, _CROSS] / ratio
+
+
+@compiled
+def demand(
+    link: FloatArray, kappa: float, u: float, w: float, rewards: FloatArray, x: FloatArray
+) -> tuple[float, float, float, float, float, float]:
+    """What the MUs of one ASP would use at effective prices (u, w).
+
+    ``x`` (M,) holds a guess of the throughputs on entry and the throughputs on return.
+
+    Returns:
+        Profit at those prices Σ_m max_x [rQ - Cx], compute used, bandwidth used, and the dual's Hessian
+        -∂(Σf, Σb)/∂(u, w) as (uu, uw, ww).
+    """
+    ratio = math.sqrt(w / u)
+    profit = compute = bandwidth = huu = huw = hww = 0.0
+    for m in range(x.shape[0]):
+        c = coefficients_of(link, m)
+        cross = link[m, _CROSS]
+        cu, cw = kappa + cross * ratio, link[m, _SIGMA] + cross / ratio
+        cost = u * cu + w * cw
+        if rewards[m] * qoe.slope(0.0, c) <= cost:
+            x[m] = 0.0
+            continue
+        x[m] = qoe.inverse_slope(cost / rewards[m], c, x[m])
+        _, curvature = qoe.slope_and_curvature(x[m], c)
+        response = -1.0 / (rewards[m] * curvature)  # -dx/dC > 0
+        bend = 0.5 * cross * x[m] / math.sqrt(u * w)  # x ∂²C/∂u∂w
+        profit += rewards[m] * qoe.value(x[m], c) - cost * x[m]
+        compute += x[m] * cu
+        bandwidth += x[m] * cw
+        huu += response * cu * cu + bend * ratio * ratio
+        huw += response * cu * cw - bend
+        hww += response * cw * cw + bend / (ratio * ratio)
+    return profit, compute, bandwidth, huu, huw, hww
+
+
+@compiled
+def _log_excess(used: float, capacity: float) -> float:
+    """used·log(used/capacity) above capacity, where demand is near a power law; used - capacity below it."""
+    return used * math.log(used / capacity) if used > capacity else used - capacity
+
+
+@compiled
+def solve_prices(
+    free_u: bool, free_w: bool, excess_u: float, excess_w: float, huu: float, huw: float, hww: float
+) -> tuple[float, float]:
+    """Solve H Δ = excess over the free prices; the ridge keeps H regular where it is nearly singular, at an MU's entry."""
+    huu, hww = huu * _RIDGE, hww * _RIDGE
+    if free_u and free_w and huu > 0.0:
+        determinant = huu * hww - huw * huw
+        return (hww * excess_u - huw * excess_w) / determinant, (huu * excess_w - huw * excess_u) / determinant
+    # Without curvature nobody is served, so prices are too high: fall as far as the caller allows.
+    step_u = (excess_u / huu if huu > 0.0 else -_FAR) if free_u else 0.0
+    step_w = (excess_w / hww if hww > 0.0 else -_FAR) if free_w else 0.0
+    return step_u, step_w
+
+
+@compiled
+def _moved(price: float, cost: float, log_step: float) -> float:
+    """A shadow price >= 0 after its effective price has been multiplied by exp(log_step)."""
+    return max((cost + price) * math.exp(log_step) - cost, 0.0)
+
+
+@compiled
+def shadow_prices(
+    link: FloatArray,
+    asp: Asp,
+    rewards: FloatArray,
+    tolerance: float,
+    prices: FloatArray,
+    x: FloatArray,
+    trial: FloatArray,
+) -> float:
+    """Minimise the dual of one ASP; ``prices`` (2,) and ``x`` (M,) hold a start on entry and the answer on return.
+
+    Projected Newton on log(use/capacity) against log(effective price): demand is close to a power law, so this is
+    nearly linear even when a shadow price is many times the cost. Steps are halved until the dual falls; ``trial`` (M,)
+    is scratch.
+
+    Returns:
+        The dual's value at the prices returned, credits per slot: an upper bound on the profit.
+    """
+    kappa, cost_u, cost_w, capacity_u, capacity_w = asp
+    lam, mu = prices[0], prices[1]
+    profit, f, b, huu, huw, hww = demand(link, kappa, cost_u + lam, cost_w + mu, rewards, x)
+    dual = profit + lam * capacity_u + mu * capacity_w
+    for _ in range(_MAX_STEPS):
+        free_u, free_w = lam > 0.0 or f > capacity_u, mu > 0.0 or b > capacity_w
+        done_u = not free_u or abs(f - capacity_u) <= tolerance * capacity_u
+        done_w = not free_w or abs(b - capacity_w) <= tolerance * capacity_w
+        if done_u and done_w:
+            break
+        step_u, step_w = solve_prices(
+            free_u, free_w, _log_excess(f, capacity_u), _log_excess(b, capacity_w), huu, huw, hww
+        )
+        if (f - capacity_u) * step_u + (b - capacity_w) * step_w <= 0.0:  # uphill: ignore the cross effect
+            step_u, step_w = solve_prices(free_u, free_w, f - capacity_u, b - capacity_w, huu, 0.0, hww)
+        step_u, step_w = step_u / (cost_u + lam), step_w / (cost_w + mu)
+        longest = max(abs(step_u), abs(step_w))
+        if longest > _MAX_LOG_STEP:
+            step_u, step_w = step_u * (_MAX_LOG_STEP / longest), step_w * (_MAX_LOG_STEP / longest)
+        scale = 1.0
+        while True:
+            new_lam, new_mu = _moved(lam, cost_u, scale * step_u), _moved(mu, cost_w, scale * step_w)
+            trial[:] = x
+            profit, nf, nb, nuu, nuw, nww = demand(link, kappa, cost_u + new_lam, cost_w + new_mu, rewards, trial)
+            new_dual = profit + new_lam * capacity_u + new_mu * capacity_w
+            before = (f - capacity_u) * (new_lam - lam) + (b - capacity_w) * (new_mu - mu)
+            after = (capacity_u - nf) * (new_lam - lam) + (capacity_w - nb) * (new_mu - mu)
+            # Near the minimum the dual's fall drowns in rounding; there the slope at the step's end must have shrunk.
+            fell = new_dual <= dual - 1e-4 * before
+            shrunk = before <= 1e-9 * abs(dual) and after <= 0.9 * before
+            if fell or shrunk or scale < 1e-12:
+                break
+            scale *= 0.5
+        stuck = new_lam == lam and new_mu == mu
+        lam, mu, dual = new_lam, new_mu, new_dual
+        f, b, huu, huw, hww = nf, nb, nuu, nuw, nww
+        x[:] = trial
+        if stuck:
+            break
+    prices[0], prices[1] = lam, mu
+    return dual
+
+
+@compiled
+def allocate(
+    link: FloatArray, asp: Asp, u: float, w: float, x: FloatArray, compute: FloatArray, bandwidth: FloatArray
+) -> None:
+    """Turn throughputs ``x`` (M,) at effective prices into an allocation that respects the capacities to the last bit.
+
+    ``x`` is updated to what the allocation delivers.
+    """
+    f = b = 0.0
+    for m in range(x.shape[0]):
+        cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
+        compute[m], bandwidth[m] = x[m] * cu, x[m] * cw
+        f += compute[m]
+        b += bandwidth[m]
+    shrink_u = min(1.0, asp.compute_capacity * _HEADROOM / f) if f > 0.0 else 1.0
+    shrink_w = min(1.0, asp.bandwidth_capacity * _HEADROOM / b) if b > 0.0 else 1.0
+    for m in range(x.shape[0]):
+        compute[m] *= shrink_u
+        bandwidth[m] *= shrink_w
+        x[m] = throughput(compute[m], bandwidth[m], asp.flops_per_token, link[m, _SIGMA])
+
+
+# A batch of markets --------------------------------------------------------------------------------------------------
+
+
+@compiled
+def _respond(
+    start: int,
+    stop: int,
+    market: MarketArrays,
+    index: npt.NDArray[np.int64],
+    rewards: FloatArray,
+    tolerance: float,
+    compute: FloatArray,
+    bandwidth: FloatArray,
+    rates: FloatArray,
+    prices: FloatArray,
+    gap: FloatArray,
+) -> None:
+    num_mus, num_asps = rewards.shape[1], rewards.shape[2]
+    link = np.empty((num_mus, LINK_COLUMNS))
+    r, x, trial, f, b = np.empty((5, num_mus))
+    for i in range(start, stop):
+        k = index[i]
+        for n in range(num_asps):
+            fill_links(market, k, n, link)
+            r[:] = rewards[i, :, n]
+            x[:] = 0.0
+            asp = asp_of(market, k, n)
+            dual = shadow_prices(link, asp, r, tolerance, prices[i, n], x, trial)
+            u, w = asp.compute_cost + prices[i, n, 0], asp.bandwidth_cost + prices[i, n, 1]
+            allocate(link, asp, u, w, x, f, b)
+            profit = 0.0
+            for m in range(num_mus):
+                compute[i, m, n], bandwidth[i, m, n], rates[i, m, n] = f[m], b[m], x[m]
+                profit += r[m] * qoe.value(x[m], coefficients_of(link, m))
+                profit -= asp.compute_cost * f[m] + asp.bandwidth_cost * b[m]
+            gap[i, n] = max(dual - profit, 0.0)
