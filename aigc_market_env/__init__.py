@@ -1,19 +1,29 @@
 """An edge market for generated content: environment, exact best responses, and regret."""
 
+from aigc_market_env import market_v0
+from aigc_market_env.batch import BatchedMarketEnv
 from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
 from aigc_market_env.leaders import leader_best_response, leader_regret, reward_gradient
 from aigc_market_env.market import Market
 from aigc_market_env.outcome import Outcome
+from aigc_market_env.registration import register_environments
+from aigc_market_env.scenarios import Dynamics, Scenario
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchedMarketEnv",
+    "Dynamics",
     "FollowerResponse",
     "Market",
     "Outcome",
+    "Scenario",
     "follower_regret",
     "follower_response",
     "leader_best_response",
     "leader_regret",
+    "market_v0",
     "reward_gradient",
 ]
+
+register_environments()

@@ -1,0 +1,102 @@
+"""The engine that every environment of this package runs on: B markets side by side (private)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_market_env import _kernels, spaces
+from aigc_market_env._compile import over_markets
+from aigc_market_env._kernels import Lanes, Process, Views
+from aigc_market_env.followers import TOLERANCE
+from aigc_market_env.market import FIELDS, Market, MarketArrays
+from aigc_market_env.scenarios import Scenario
+from aigc_market_env.scenarios.streams import seed_streams, uniforms
+
+#: The fields that the dynamics write, slot by slot.
+_CHANGING = ("accuracy", "bits_per_token", "desired_tokens", "spectral_efficiency")
+
+
+class Engine:
+    """B lanes, each a market of the scenario with a random stream of its own; lane i does not depend on B.
+
+    Args:
+        scenario: where markets come from and what changes in them.
+        num_lanes: B.
+        tolerance: accuracy of best responses, see :func:`~aigc_market_env.follower_response`.
+    """
+
+    def __init__(self, scenario: Scenario, num_lanes: int, *, tolerance: float = TOLERANCE) -> None:
+        self.scenario = scenario
+        self.num_lanes = num_lanes
+        dynamics = scenario.dynamics
+        self._process = Process(
+            float(dynamics.shadowing_db),
+            float(dynamics.shadowing_correlation),
+            float(dynamics.request_probability),
+            tolerance,
+        )
+        b, m, n = num_lanes, scenario.num_mus, scenario.num_asps
+        self.views = Views(
+            np.zeros((b, m, *spaces.mu_observation_space(n).shape), np.float32),
+            np.zeros((b, n, *spaces.asp_observation_space(m).shape), np.float32),
+        )
+        self._mu_shares = np.zeros((b, m, n))
+        self._asp_shares = np.zeros((b, n, 2, m))
+        self._streams: npt.NDArray[np.uint64] | None = None
+        self.lanes: Lanes
+
+    def reset(self, seeds: Sequence[int | None] | None) -> None:
+        """Begin an episode in every lane.
+
+        Args:
+            seeds: one per lane, None for an unpredictable one; None altogether continues the lanes' streams.
+        """
+        if seeds is not None or self._streams is None:
+            seeds = [None] * self.num_lanes if seeds is None else seeds
+            self._streams = seed_streams([np.random.default_rng(seed) for seed in seeds])
+        base = self.scenario.build(uniforms(self._streams, self.scenario.num_draws)).flat
+        self.lanes = self._new_lanes(base, self._streams)
+        over_markets(_kernels.begin, self.num_lanes, self.lanes, self.views, self._process)
+
+    def post(self, shares: npt.ArrayLike) -> None:
+        """MUs post rewards as shares (B, M, N) of ω/q; shares outside [0, 1] are clipped."""
+        self._mu_shares[...] = shares
+        over_markets(_kernels.post, self.num_lanes, self.lanes, self.views, self._mu_shares)
+
+    def serve(self, shares: npt.ArrayLike) -> None:
+        """ASPs allocate shares (B, N, 2, M) of their capacities, and the slot closes."""
+        self._asp_shares[...] = shares
+        over_markets(_kernels.serve, self.num_lanes, self.lanes, self.views, self._process, self._asp_shares)
+
+    def trade(self, shares: npt.ArrayLike) -> None:
+        """MUs post rewards as shares (B, M, N) of ω/q, ASPs respond at their best, and the slot closes."""
+        self._mu_shares[...] = shares
+        over_markets(_kernels.trade, self.num_lanes, self.lanes, self.views, self._process, self._mu_shares)
+
+    def market(self, lane: int | None = None) -> Market:
+        """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
+        now = self.lanes.now
+        return Market(**{name: getattr(now, name) if lane is None else getattr(now, name)[lane] for name in FIELDS})
+
+    def _new_lanes(self, base: MarketArrays, streams: npt.NDArray[np.uint64]) -> Lanes:
+        b, m, n = self.num_lanes, self.scenario.num_mus, self.scenario.num_asps
+        now = base._replace(**{name: getattr(base, name).copy() for name in _CHANGING})
+        if hasattr(self, "lanes"):
+            return self.lanes._replace(base=base, now=now, streams=streams)
+        return Lanes(
+            base=base,
+            now=now,
+            shadow=np.zeros((b, m, n)),
+            request=np.zeros((b, m), np.int64),
+            streams=streams,
+            rewards=np.zeros((b, m, n)),
+            compute=np.zeros((b, m, n)),
+            bandwidth=np.zeros((b, m, n)),
+            rates=np.zeros((b, m, n)),
+            qoe=np.zeros((b, m, n)),
+            shadow_prices=np.zeros((b, n, 2)),
+            board=np.zeros((b, n, 2)),
+            utility=np.zeros((b, m)),
+            profit=np.zeros((b, n)),
+        )

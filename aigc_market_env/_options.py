@@ -1,0 +1,22 @@
+"""Checks of the options that the environments share."""
+
+import operator
+from typing import Literal
+
+
+def positive_integer(name: str, value: object) -> int:
+    """``value`` as an int, or a ValueError that names the option."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ValueError(f"{name} = {value!r} must be an integer") from None
+    if number < 1:
+        raise ValueError(f"{name} = {number} must be at least 1")
+    return number
+
+
+def check_asps(value: object) -> Literal["agents", "best_response"]:
+    """``value`` if it is a way for ASPs to act, else a ValueError."""
+    if value not in ("agents", "best_response"):
+        raise ValueError(f"asps = {value!r} must be 'agents' or 'best_response'")
+    return value

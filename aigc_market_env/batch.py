@@ -1,0 +1,185 @@
+"""Thousands of markets a step, as arrays: what training loops run on."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from aigc_market_env import spaces
+from aigc_market_env._engine import Engine
+from aigc_market_env._options import check_asps, positive_integer
+from aigc_market_env.followers import TOLERANCE
+from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.scenarios import Scenario
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class BatchedMarketEnv:
+    """B copies of the market environment, stepped together.
+
+    Lane i, reset with seed s, goes through the same markets, observations and payoffs as
+    ``market_v0.parallel_env(scenario).reset(seed=s)``, bit for bit. Episodes have one length, so all lanes end
+    together; the step that ends them already returns the first observations of the next episode
+    (``AutoresetMode.SAME_STEP``), the last ones of the old are in ``infos["final_obs"]``.
+
+    Agents come in two groups, ``"mu"`` and ``"asp"`` (only ``"mu"`` when ``asps="best_response"``); observations,
+    actions and rewards are dictionaries of arrays by group.
+
+    ==============  =====================  ==================================================================
+    array           shape                  meaning
+    ==============  =====================  ==================================================================
+    observations    (B, M, ·), (B, N, ·)   float32, entries named in :mod:`aigc_market_env.spaces`
+    actions         (B, M, N)              ``"mu"``: rewards as shares of ω/q
+    actions         (B, N, 2, M)           ``"asp"``: shares of compute and of bandwidth for each MU
+    rewards         (B, M), (B, N)         float64, utility of each MU and profit of each ASP, credits per slot
+    ==============  =====================  ==================================================================
+
+    With ``asps="agents"`` a slot is two steps, as in the PettingZoo environment: in the first the MUs post, in the
+    second the ASPs serve; the other group's action is ignored and may be left out.
+
+    Args:
+        scenario: a preset's name, a market file, a Scenario or a Market.
+        num_envs: B.
+        asps: ``"agents"``, or ``"best_response"`` for ASPs that respond exactly.
+        max_cycles: steps in an episode; None for one that never ends.
+        seed: seed of the first reset; lane i gets ``seed + i``.
+        tolerance: accuracy of best responses, relative to the capacities.
+
+    Raises:
+        ValueError: an argument is not one of those above.
+
+    Example:
+        >>> env = BatchedMarketEnv("campus", num_envs=16, asps="best_response", seed=0)
+        >>> observations, _ = env.reset()
+        >>> observations["mu"].shape
+        (16, 8, 41)
+        >>> _, rewards, _, _, _ = env.step({"mu": np.full((16, 8, 4), 0.2)})
+        >>> rewards["mu"].shape
+        (16, 8)
+    """
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012 - Gymnasium's own convention
+
+    def __init__(
+        self,
+        scenario: str | PathLike[str] | Scenario | Market = "campus",
+        num_envs: int = 1024,
+        *,
+        asps: Literal["agents", "best_response"] = "agents",
+        max_cycles: int | None = 64,
+        seed: int | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> None:
+        self.scenario = Scenario.of(scenario)
+        self.num_envs = positive_integer("num_envs", num_envs)
+        self.asps = check_asps(asps)
+        self.max_cycles = None if max_cycles is None else positive_integer("max_cycles", max_cycles)
+        self.num_mus, self.num_asps = self.scenario.num_mus, self.scenario.num_asps
+        self.single_observation_space = {"mu": spaces.mu_observation_space(self.num_asps)}
+        self.single_action_space = {"mu": spaces.mu_action_space(self.num_asps)}
+        if asps == "agents":
+            self.single_observation_space["asp"] = spaces.asp_observation_space(self.num_mus)
+            self.single_action_space["asp"] = spaces.asp_action_space(self.num_mus)
+        self._engine = Engine(self.scenario, self.num_envs, tolerance=tolerance)
+        self._first_seed = seed
+        self._started = False
+        self._cycle = 0
+        self._mus_turn = True
+
+    @property
+    def market(self) -> Market:
+        """The markets of the current slot, with batch shape (B,)."""
+        return self._engine.market()
+
+    @property
+    def rewards(self) -> FloatArray:
+        """Rewards posted last, credits per QoE. (B, M, N)."""
+        return self._engine.lanes.rewards.copy()
+
+    @property
+    def acting(self) -> str:
+        """The group whose actions count in the next step."""
+        return "mu" if self._mus_turn else "asp"
+
+    def reset(self, seed: int | Sequence[int | None] | None = None) -> tuple[Arrays, dict[str, Any]]:
+        """Begin an episode in every lane.
+
+        Args:
+            seed: lane i gets ``seed + i``, or the i-th of a sequence; None continues the lanes' random streams.
+
+        Returns:
+            Observations by group, and an empty info.
+
+        Raises:
+            ValueError: a sequence of seeds has not one entry per lane.
+        """
+        if seed is None and not self._started:
+            seed = self._first_seed
+        self._engine.reset(self._lane_seeds(seed))
+        self._started = True
+        self._cycle, self._mus_turn = 0, True
+        return self._observations(), {}
+
+    def step(
+        self, actions: Mapping[str, npt.ArrayLike]
+    ) -> tuple[Arrays, Arrays, npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+        """Take one step in every lane.
+
+        Args:
+            actions: arrays by group; only the acting group's is needed. Finite values outside [0, 1] are clipped.
+
+        Returns:
+            Observations and rewards by group, terminations (B,) (never), truncations (B,), and infos.
+
+        Raises:
+            ValueError: the acting group's actions are missing, have a wrong shape or are not finite. Nothing changes.
+        """
+        if not self._started:
+            raise ValueError("reset() must be called before step()")
+        action = self._checked(actions)
+        if self.asps == "best_response":
+            self._engine.trade(action)
+            rewards = {"mu": self._engine.lanes.utility.copy()}
+        elif self._mus_turn:
+            self._engine.post(action)
+            rewards = {"mu": np.zeros((self.num_envs, self.num_mus)), "asp": np.zeros((self.num_envs, self.num_asps))}
+            self._mus_turn = False
+        else:
+            self._engine.serve(action)
+            rewards = {"mu": self._engine.lanes.utility.copy(), "asp": self._engine.lanes.profit.copy()}
+            self._mus_turn = True
+        self._cycle += 1
+        over = self.max_cycles is not None and self._cycle >= self.max_cycles
+        observations, infos = self._observations(), {}
+        if over:
+            infos["final_obs"] = observations
+            observations, _ = self.reset()
+        return observations, rewards, np.zeros(self.num_envs, bool), np.full(self.num_envs, over), infos
+
+    def _observations(self) -> Arrays:
+        views = self._engine.views
+        return {group: view.copy() for group, view in zip(self.single_observation_space, views, strict=False)}
+
+    def _lane_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None] | None:
+        if seed is None:
+            return None
+        if isinstance(seed, Sequence | np.ndarray):
+            if len(seed) != self.num_envs:
+                raise ValueError(f"seed has {len(seed)} entries, expected one for each of {self.num_envs} lanes")
+            return list(seed)
+        return [int(seed) + i for i in range(self.num_envs)]
+
+    def _checked(self, actions: Mapping[str, npt.ArrayLike]) -> npt.NDArray[Any]:
+        group = self.acting
+        unknown = sorted(set(actions) - set(self.single_action_space))
+        if unknown:
+            raise ValueError(f"unknown group {unknown[0]!r}; the groups are {', '.join(self.single_action_space)}")
+        if group not in actions:
+            raise ValueError(f"actions of group {group!r}, whose turn it is, are missing")
+        agents = self.num_mus if group == "mu" else self.num_asps
+        shape = (self.num_envs, agents, *self.single_action_space[group].shape)
+        return spaces.as_action(actions[group], shape, f"group {group!r}", strict=False)

@@ -1,0 +1,242 @@
+"""The PettingZoo environment of the market, version 0: AEC and Parallel.
+
+**Agents.** ``mu_0 … mu_{M-1}``, the mobile users, and ``asp_0 … asp_{N-1}``, the AIGC service providers; with
+``asps="best_response"`` the ASPs respond exactly and are not agents.
+
+**Slot.** MUs post rewards, all at once and none seeing the others'; ASPs see the rewards posted to them and allocate;
+payoffs are given when the slot closes; channels fade; the next slot begins. Nothing that an agent does changes the
+channels, so the equilibrium of the slot, played in every slot, is an equilibrium of the whole.
+
+==============  =====================  =============================  ==================================================
+agent           observation            action                         reward
+==============  =====================  =============================  ==================================================
+``mu_m``        Box(-10, 10, (9+8N,))  Box(0, 1, (N,)): rewards, as   U_m = ω log(1 + Q/q) - payments, credits per slot
+                                       shares of the bound ω/q
+``asp_n``       Box(-10, 10,           Box(0, 1, (2, M)): shares of   P_n = payments - costs, credits per slot
+                (7+12M,))              compute and bandwidth per MU
+==============  =====================  =============================  ==================================================
+
+What every entry of an observation means is listed by :mod:`aigc_market_env.spaces`. Observations are float32, finite
+and of order one. A row of an ASP's action that sums to more than 1 is scaled down to 1, so capacities always hold.
+
+**AEC** (:func:`env`): each slot, every MU acts and then every ASP. **Parallel** (:func:`parallel_env`): with
+``asps="agents"`` a slot is two steps, *post* and *serve*. All agents stay in ``agents``; the actions of the group whose
+turn it is not are ignored, and the first entry of the observation and ``info["acting"]`` say whose turn it is.
+
+**End.** Episodes are truncated after ``max_cycles`` turns of each agent (AEC) or steps (Parallel); they never
+terminate.
+
+**Actions** of any number type are taken. Not finite, of a wrong shape, missing, or of an unknown agent: ValueError, and
+the environment stays as it was. Finite but outside [0, 1]: clipped, and counted in ``info["clipped"]``; with
+``strict=True``, a ValueError.
+
+Example:
+    >>> from aigc_market_env import market_v0
+    >>> env = market_v0.parallel_env(scenario="campus", asps="best_response", max_cycles=8)
+    >>> observations, infos = env.reset(seed=0)
+    >>> while env.agents:
+    ...     actions = {agent: env.action_space(agent).sample() for agent in env.agents}
+    ...     observations, rewards, terminations, truncations, infos = env.step(actions)
+"""
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils.env_logger import EnvLogger
+
+from aigc_market_env._single import SingleMarket
+from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.scenarios import Scenario
+
+__all__ = ["env", "parallel_env", "raw_env"]
+
+ScenarioLike = str | PathLike[str] | Scenario | Market
+Observation = npt.NDArray[np.float32]
+
+
+class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N801 - PettingZoo's naming
+    """The market as an AEC environment; see the module for observations, actions and rewards.
+
+    It enforces the order of calls by itself, and needs none of PettingZoo's wrappers.
+
+    Args:
+        scenario: a preset's name, a market file, a Scenario or a Market.
+        max_cycles: turns of each agent in an episode.
+        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+        asps: ``"agents"``, or ``"best_response"`` for ASPs that respond exactly.
+        strict: whether a finite action outside of [0, 1] is an error.
+
+    Raises:
+        ValueError: an argument is not one of those above.
+    """
+
+    # Not parallelizable: a follower's observation would be from before the leaders moved.
+    metadata: ClassVar[dict[str, Any]] = SingleMarket.metadata | {"is_parallelizable": False}
+
+    def __init__(
+        self,
+        scenario: ScenarioLike = "campus",
+        max_cycles: int = 64,
+        render_mode: str | None = None,
+        *,
+        asps: Literal["agents", "best_response"] = "agents",
+        strict: bool = False,
+    ) -> None:
+        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("agents", "agent_selection", "rewards", "terminations", "truncations", "infos"):
+            raise AttributeError(f"{name} cannot be accessed before reset")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """Begin an episode; without a seed, the random stream goes on."""
+        self._begin(seed)
+        self.agents = list(self.possible_agents)
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+        self.infos = {agent: {"acting": True, "clipped": 0} for agent in self.agents}
+        self._turn = 0
+        self._cycle = 0
+        self.agent_selection = self.agents[0]
+
+    def step(self, action: npt.ArrayLike | None) -> None:
+        """Take the selected agent's action; the slot closes with the last agent's.
+
+        Raises:
+            ValueError: the action is bad, or the episode is over. Nothing changes.
+        """
+        if not self._has_reset:
+            EnvLogger.error_step_before_reset()
+        if not self.agents:
+            raise ValueError("step() after the end of the episode; call reset() first")
+        agent = self.agent_selection
+        if self.truncations[agent]:
+            self._was_dead_step(action)
+            return
+        clipped = self._store(agent, action)
+        self.infos[agent] = {"acting": True, "clipped": clipped}
+        self._cumulative_rewards[agent] = 0.0
+        if self._turn == 0:
+            self._clear_rewards()
+        self._turn += 1
+        if self._turn == len(self.possible_agents):
+            self._close_slot()
+        elif self._turn == self.num_mus:
+            self._post()
+        self.agent_selection = self.possible_agents[self._turn]
+        if self.render_mode == "human" and self._turn == 0:
+            self.render()
+
+    def _close_slot(self) -> None:
+        self.rewards = self._serve()
+        self._accumulate_rewards()
+        self._turn = 0
+        self._cycle += 1
+        if self._cycle >= self.max_cycles:
+            self.truncations = dict.fromkeys(self.agents, True)
+
+    def observe(self, agent: str) -> Observation:
+        """A fresh copy of what the agent sees now. The array is never overwritten later."""
+        if not self._has_reset:
+            EnvLogger.error_observe_before_reset()
+        return self._observe(agent)
+
+
+class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]):  # noqa: N801 - PettingZoo's naming
+    """The market as a Parallel environment; see the module for observations, actions and rewards.
+
+    Args:
+        scenario: a preset's name, a market file, a Scenario or a Market.
+        max_cycles: steps in an episode.
+        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+        asps: ``"agents"`` (a slot is two steps), or ``"best_response"`` for ASPs that respond exactly (one step).
+        strict: whether a finite action outside of [0, 1] is an error.
+
+    Raises:
+        ValueError: an argument is not one of those above.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = SingleMarket.metadata | {"is_parallelizable": True}
+
+    def __init__(
+        self,
+        scenario: ScenarioLike = "campus",
+        max_cycles: int = 64,
+        render_mode: str | None = None,
+        *,
+        asps: Literal["agents", "best_response"] = "agents",
+        strict: bool = False,
+    ) -> None:
+        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict)
+        self.agents: list[str] = []
+
+    @property
+    def rewards(self) -> FloatArray:
+        """Rewards posted in the slot last served, like :attr:`posted_rewards`."""
+        return self.posted_rewards
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
+        """Begin an episode; without a seed, the random stream goes on."""
+        self._begin(seed)
+        self.agents = list(self.possible_agents)
+        self._cycle = 0
+        self._mus_turn = True
+        return self._observations(), self._infos(None)
+
+    def step(
+        self, actions: Mapping[str, npt.ArrayLike]
+    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
+        """Take one step with the actions of all agents.
+
+        Raises:
+            ValueError: an action is bad, missing or of an unknown agent, or the episode is over. Nothing changes.
+        """
+        if not self._has_reset:
+            EnvLogger.error_step_before_reset()
+        if not self.agents:
+            raise ValueError("step() after the end of the episode; call reset() first")
+        clipped = self._store_all(actions)
+        agents = self.agents
+        if self._mus_turn and self.asps == "agents":
+            self._post()
+            self._mus_turn = False
+            rewards = dict.fromkeys(agents, 0.0)
+        else:
+            rewards = self._serve()
+            self._mus_turn = True
+        self._cycle += 1
+        over = self._cycle >= self.max_cycles
+        observations, infos = self._observations(), self._infos(clipped)
+        if over:
+            self.agents = []
+        if self.render_mode == "human":
+            self.render()
+        return observations, rewards, dict.fromkeys(agents, False), dict.fromkeys(agents, over), infos
+
+    def _infos(self, clipped: list[int] | None) -> dict[str, dict[str, Any]]:
+        counts = clipped or [0] * len(self.possible_agents)
+        return {
+            agent: {"acting": (position < self.num_mus) == self._mus_turn, "clipped": counts[position]}
+            for agent, position in self._positions.items()
+        }
+
+
+def env(
+    scenario: ScenarioLike = "campus",
+    max_cycles: int = 64,
+    render_mode: str | None = None,
+    *,
+    asps: Literal["agents", "best_response"] = "agents",
+    strict: bool = False,
+) -> raw_env:
+    """The market as an AEC environment: each slot, every MU acts, then every ASP. See :class:`raw_env`."""
+    return raw_env(scenario, max_cycles, render_mode, asps=asps, strict=strict)

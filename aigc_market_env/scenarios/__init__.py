@@ -1,0 +1,7 @@
+"""Where markets come from: presets built on published figures, sampling, and the dynamics from slot to slot."""
+
+from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
+from aigc_market_env.scenarios.presets import PRESETS
+from aigc_market_env.scenarios.scenario import Scenario
+
+__all__ = ["PRESETS", "STATIC", "Dynamics", "Scenario"]

@@ -1,0 +1,155 @@
+"""A scenario: where markets come from, and what changes in them from slot to slot."""
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.scenarios.draws import Draws
+from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
+from aigc_market_env.scenarios.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A distribution of markets of one size, and the exogenous dynamics within an episode.
+
+    Make one with :meth:`preset`, or with :meth:`fixed` from a market of your own.
+
+    Attributes:
+        name: what tables and figures call it.
+        num_mus: M.
+        num_asps: N.
+        dynamics: what changes from slot to slot.
+        num_draws: K, uniform numbers that one market is made from.
+        build: turns uniform numbers (..., K) into a market with batch axes (...); lane by lane the same bits as alone.
+    """
+
+    name: str
+    num_mus: int
+    num_asps: int
+    dynamics: Dynamics
+    num_draws: int
+    build: Callable[[FloatArray], Market]
+
+    @classmethod
+    def preset(
+        cls,
+        name: str,
+        *,
+        load: float = 1.0,
+        num_mus: int | None = None,
+        num_asps: int | None = None,
+        dynamics: Dynamics | None = None,
+    ) -> Self:
+        """One of the scenarios that come with the package.
+
+        ``duo`` (2 MUs, 1 ASP, nothing drawn), ``campus`` (8 and 4, some capacities bind), ``town`` (20 and 5, scarce)
+        and ``random`` (8 and 4, everything drawn widely).
+
+        Args:
+            name: one of the above.
+            load: demand against capacity; capacities are divided by it.
+            num_mus: M, where the preset may be resized; capacities grow with it.
+            num_asps: N, likewise; capacities are shared out among them.
+            dynamics: what changes from slot to slot, instead of the preset's own.
+
+        Raises:
+            ValueError: the name is unknown, ``load`` is not a finite positive number, or the size is not possible.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
+        if not (np.isfinite(load) and load > 0):
+            raise ValueError(f"load = {load} must be finite and > 0")
+        preset = PRESETS[name]
+        m, n = (
+            _size(name, argument, given, default, preset.resizable)
+            for argument, given, default in (
+                ("num_mus", num_mus, preset.num_mus),
+                ("num_asps", num_asps, preset.num_asps),
+            )
+        )
+
+        def build(uniforms: FloatArray) -> Market:
+            fields = dict(preset.build(Draws(uniforms), m, n))
+            for capacity in ("compute_capacity", "bandwidth_capacity"):
+                fields[capacity] = fields[capacity] / load
+            batch = uniforms.shape[:-1]
+            return Market(**fields | {"slot_duration": np.broadcast_to(fields["slot_duration"], batch)})
+
+        trial = Draws(np.full(64 + 64 * (m + 1) * (n + 1), 0.5))
+        preset.build(trial, m, n)
+        return cls(name, m, n, preset.dynamics if dynamics is None else dynamics, trial.used, build)
+
+    @classmethod
+    def fixed(cls, market: Market, *, dynamics: Dynamics = STATIC, name: str = "market") -> Self:
+        """A scenario whose every episode is played on ``market``; it stays as it is unless given ``dynamics``.
+
+        Raises:
+            ValueError: ``market`` is a batch.
+        """
+        if market.batch_shape:
+            raise ValueError(f"a scenario needs a single market, this is a batch of shape {market.batch_shape}")
+
+        def build(uniforms: FloatArray) -> Market:
+            batch = uniforms.shape[:-1]
+            if not batch:
+                return market
+            return market.replace(slot_duration=np.broadcast_to(market.slot_duration, batch))
+
+        return cls(name, market.num_mus, market.num_asps, dynamics, 0, build)
+
+    @classmethod
+    def of(cls, scenario: "str | PathLike[str] | Scenario | Market") -> "Scenario":
+        """The scenario meant by a preset's name, a market file, a Market or a Scenario.
+
+        Raises:
+            ValueError: no preset and no readable market file has that name, or the file is invalid.
+        """
+        if isinstance(scenario, Scenario):
+            return scenario
+        if isinstance(scenario, Market):
+            return cls.fixed(scenario)
+        if isinstance(scenario, str) and scenario in PRESETS:
+            return cls.preset(scenario)
+        if isinstance(scenario, str | PathLike):
+            path = Path(scenario)
+            if path.is_file():
+                return cls.fixed(Market.from_json(path), name=path.stem)
+            raise ValueError(
+                f"unknown scenario {str(scenario)!r}: no such file, and the presets are {', '.join(PRESETS)}"
+            )
+        raise ValueError(f"scenario must be a preset's name, a file, a Scenario or a Market, got {scenario!r}")
+
+    def sample(self, seed: int | np.random.Generator | None = None, batch: tuple[int, ...] = ()) -> Market:
+        """Draw a market, or a batch of markets.
+
+        Args:
+            seed: a seed, or the generator to draw from; None draws an unpredictable one.
+            batch: leading axes of the market returned.
+        """
+        uniforms = np.random.default_rng(seed).random((*batch, self.num_draws))
+        return self.build(np.clip(uniforms, 2.0**-54, None))  # a uniform number may be 0, its logarithm may not
+
+    def fix(self, seed: int | np.random.Generator | None = None) -> "Scenario":
+        """The scenario with this one's dynamics whose every episode is played on one market drawn from it."""
+        return Scenario.fixed(self.sample(seed), dynamics=self.dynamics, name=self.name)
+
+
+def _size(preset: str, argument: str, given: int | None, default: int, resizable: bool) -> int:
+    if given is None:
+        return default
+    try:
+        size = operator.index(given)
+    except TypeError:
+        raise ValueError(f"{argument} = {given!r} must be an integer") from None
+    if size != default and not resizable:
+        raise ValueError(f"preset {preset!r} has {argument} = {default}, which cannot be changed (asked for {size})")
+    if size < 1:
+        raise ValueError(f"{argument} = {size} must be at least 1")
+    return size

@@ -1,0 +1,168 @@
+"""Observations and actions: what every entry means, and the spaces.
+
+Every entry is a float32 of order one, clipped to ±10. Quantities with a unit enter as the natural logarithm of their
+ratio to a reference (:data:`REFERENCE`), so that no network has to learn the scale of a TFLOP.
+
+The names returned by :func:`mu_observation_names` and :func:`asp_observation_names` are the documentation: entry ``i``
+of an observation is what name ``i`` says. ``log_…`` names follow the fields of :class:`~aigc_market_env.Market`.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box
+
+from aigc_market_env._compile import compiled
+
+#: What a logarithmic entry is relative to, in the unit of its field.
+REFERENCE = {
+    "satisfaction_scale": 1.0,
+    "qoe_requirement": 1.0,
+    "desired_tokens": 150.0,
+    "patience": 10.0,
+    "bits_per_token": 8000.0,
+    "compute_capacity": 1.0,
+    "bandwidth_capacity": 0.1,
+    "compute_cost": 0.1,
+    "bandwidth_cost": 1.0,
+    "flops_per_token": 0.01,
+    "reasoning_tokens": 200.0,
+    "spectral_efficiency": 1.0,
+}
+OBSERVATION_BOUND = 10.0
+
+_MU_TYPE = (
+    "log_satisfaction_scale",
+    "log_qoe_requirement",
+    "weight_accuracy",
+    "weight_token_count",
+    "weight_timeliness",
+    "log_desired_tokens",
+    "log_patience",
+    "log_bits_per_token",
+)
+#: What an MU sees of each ASP: its link, the ASP's public descriptors, last slot's price board, and what it got.
+_MU_LINK = (
+    "accuracy",
+    "log_spectral_efficiency",
+    "log_base_latency",
+    "log_flops_per_token",
+    "log_reasoning_tokens",
+    "log_compute_price",
+    "log_bandwidth_price",
+    "last_qoe",
+)
+_ASP_TYPE = (
+    "log_compute_capacity",
+    "log_bandwidth_capacity",
+    "log_compute_cost",
+    "log_bandwidth_cost",
+    "log_flops_per_token",
+    "log_reasoning_tokens",
+)
+#: What an ASP sees of each MU: the reward posted, as a share of ω/q, the link, and the MU's type.
+_ASP_LINK = ("reward", "accuracy", "log_spectral_efficiency", "log_base_latency", *_MU_TYPE)
+
+MU_TYPE_SIZE, MU_LINK_SIZE = len(_MU_TYPE), len(_MU_LINK)
+ASP_TYPE_SIZE, ASP_LINK_SIZE = len(_ASP_TYPE), len(_ASP_LINK)
+
+
+def mu_observation_names(num_asps: int) -> list[str]:
+    """Names of the entries of an MU's observation, in order.
+
+    ``turn`` is 1 when the MU's action counts in this step. Then come the MU's own type and, for each ASP, ``asp_n/…``:
+    its link, the ASP's public descriptors, last slot's price board (compute and bandwidth, cost plus shadow price) and
+    the QoE that the MU received last. ``log_base_latency`` is log(1 + t0 / 1 s). In an episode's first slot the board
+    shows the bare costs and the last QoE is 0.
+    """
+    return ["turn", *_MU_TYPE, *(f"asp_{n}/{name}" for n in range(num_asps) for name in _MU_LINK)]
+
+
+def asp_observation_names(num_mus: int) -> list[str]:
+    """Names of the entries of an ASP's observation, in order.
+
+    ``turn`` is 1 when the ASP's action counts in this step. Then come its own capacities, costs and model and, for each
+    MU, ``mu_m/…``: the reward posted to it as a share of the bound ω/q, the link, and the MU's type. Before the MUs
+    have posted, the rewards shown are those of the slot served last, 0 in an episode's first.
+    """
+    return ["turn", *_ASP_TYPE, *(f"mu_{m}/{name}" for m in range(num_mus) for name in _ASP_LINK)]
+
+
+def state_names(num_mus: int, num_asps: int) -> list[str]:
+    """Names of the entries of ``env.state()``: every MU's observation, then every ASP's, each without its ``turn``.
+
+    The first entry is 1 while the MUs act and 0 while the ASPs do.
+    """
+    return [
+        "mus_turn",
+        *(f"mu_{m}/{name}" for m in range(num_mus) for name in mu_observation_names(num_asps)[1:]),
+        *(f"asp_{n}/{name}" for n in range(num_asps) for name in asp_observation_names(num_mus)[1:]),
+    ]
+
+
+def _observation_space(size: int) -> Box:
+    return Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (size,), np.float32)
+
+
+def mu_observation_space(num_asps: int) -> Box:
+    """Space of an MU's observation; see :func:`mu_observation_names`."""
+    return _observation_space(1 + MU_TYPE_SIZE + num_asps * MU_LINK_SIZE)
+
+
+def asp_observation_space(num_mus: int) -> Box:
+    """Space of an ASP's observation; see :func:`asp_observation_names`."""
+    return _observation_space(1 + ASP_TYPE_SIZE + num_mus * ASP_LINK_SIZE)
+
+
+def state_space(num_mus: int, num_asps: int) -> Box:
+    """Space of the whole market's state; see :func:`state_names`."""
+    mu = MU_TYPE_SIZE + num_asps * MU_LINK_SIZE
+    asp = ASP_TYPE_SIZE + num_mus * ASP_LINK_SIZE
+    return _observation_space(1 + num_mus * mu + num_asps * asp)
+
+
+def mu_action_space(num_asps: int) -> Box:
+    """An MU's action: its reward to each ASP as a share of the bound ω/q. (N,)."""
+    return Box(0.0, 1.0, (num_asps,), np.float32)
+
+
+def asp_action_space(num_mus: int) -> Box:
+    """An ASP's action: shares of its compute (row 0) and of its bandwidth (row 1) for each MU. (2, M).
+
+    A row that sums to more than 1 is scaled down to 1, so that capacity always holds.
+    """
+    return Box(0.0, 1.0, (2, num_mus), np.float32)
+
+
+def as_action(action: Any, shape: tuple[int, ...], whose: str, *, strict: bool) -> npt.NDArray[np.float64]:
+    """An agent's action as float64, unclipped.
+
+    Raises:
+        ValueError: it is not an array of finite numbers of the given shape or, with ``strict``, leaves [0, 1].
+    """
+    try:
+        array = np.asarray(action, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"action of {whose} must be an array of numbers of shape {shape}, got {action!r}") from None
+    if array.shape != shape:
+        raise ValueError(f"action of {whose} has shape {array.shape}, expected {shape}")
+    allowed = np.isfinite(array) & (~np.bool_(strict) | ((array >= 0.0) & (array <= 1.0)))
+    if not allowed.all():
+        index = tuple(int(i) for i in np.argwhere(~allowed)[0])
+        constraint = "finite and in [0, 1]" if strict else "finite"
+        raise ValueError(f"action of {whose}: entry {list(index)} = {array[index]} must be {constraint}")
+    return array
+
+
+@compiled
+def clipped(value: float) -> float:
+    """An observation entry kept within its space."""
+    return min(max(value, -OBSERVATION_BOUND), OBSERVATION_BOUND)
+
+
+@compiled
+def log_entry(value: float, reference: float) -> float:
+    """The observation entry of a positive quantity."""
+    return clipped(math.log(value / reference))
