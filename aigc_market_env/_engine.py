@@ -1,6 +1,7 @@
 """The engine that every environment of this package runs on: B markets side by side (private)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +75,34 @@ class Engine:
         self._mu_shares[...] = shares
         over_markets(_kernels.trade, self.num_lanes, self.lanes, self.views, self._process, self._mu_shares)
 
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Copies of all that the lanes consist of, by name; :meth:`restore` takes them back."""
+        lanes = self.lanes
+        parts = {name: getattr(lanes, name) for name in lanes._fields if name not in ("base", "now")}
+        parts |= {f"base.{name}": getattr(lanes.base, name) for name in FIELDS}
+        parts |= {f"now.{name}": getattr(lanes.now, name) for name in _CHANGING}
+        return {name: array.copy() for name, array in parts.items()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a state that an engine of the same scenario and size was in.
+
+        Raises:
+            ValueError: an array is missing or does not have the shape of this engine's.
+        """
+        self.reset([0] * self.num_lanes)
+        for name, own in self.state().items():
+            if name not in state or state[name].shape != own.shape:
+                raise ValueError(f"state {name!r} is missing or not of shape {own.shape}")
+        base = Market(**{name: state[f"base.{name}"] for name in FIELDS}).flat
+        streams = state["streams"].copy()
+        self._streams = streams
+        self.lanes = self._new_lanes(base, streams)
+        for name in self.lanes._fields:
+            if name not in ("base", "now"):
+                getattr(self.lanes, name)[...] = state[name]
+        for name in _CHANGING:
+            getattr(self.lanes.now, name)[...] = state[f"now.{name}"]
+
     def market(self, lane: int | None = None) -> Market:
         """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
         now = self.lanes.now
@@ -95,6 +124,7 @@ class Engine:
             bandwidth=np.zeros((b, m, n)),
             rates=np.zeros((b, m, n)),
             qoe=np.zeros((b, m, n)),
+            qoe_terms=np.zeros((b, m, 3)),
             shadow_prices=np.zeros((b, n, 2)),
             board=np.zeros((b, n, 2)),
             utility=np.zeros((b, m)),

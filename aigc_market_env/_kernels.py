@@ -48,6 +48,7 @@ class Lanes(NamedTuple):
     bandwidth: FloatArray  # (B, M, N) MHz
     rates: FloatArray  # (B, M, N) tokens/s
     qoe: FloatArray  # (B, M, N)
+    qoe_terms: FloatArray  # (B, M, 3) accuracy, token count and timeliness, summed over ASPs
     shadow_prices: FloatArray  # (B, N, 2) λ and μ, the warm start of best responses
     board: FloatArray  # (B, N, 2) effective prices of compute and bandwidth, shown to MUs
     utility: FloatArray  # (B, M) credits per slot
@@ -79,7 +80,8 @@ def begin(start: int, stop: int, lanes: Lanes, views: Views, process: Process) -
             lanes.request[i, m] = m
             lanes.utility[i, m] = 0.0
         lanes.rewards[i], lanes.compute[i], lanes.bandwidth[i] = 0.0, 0.0, 0.0
-        lanes.rates[i], lanes.qoe[i], lanes.shadow_prices[i], lanes.profit[i] = 0.0, 0.0, 0.0, 0.0
+        lanes.rates[i], lanes.qoe[i], lanes.qoe_terms[i] = 0.0, 0.0, 0.0
+        lanes.shadow_prices[i], lanes.profit[i] = 0.0, 0.0
         for n in range(num_asps):
             lanes.board[i, n, 0] = lanes.base.compute_cost[i, n]
             lanes.board[i, n, 1] = lanes.base.bandwidth_cost[i, n]
@@ -189,6 +191,7 @@ def _account(i: int, lanes: Lanes) -> None:
     num_mus, num_asps = lanes.rewards.shape[1], lanes.rewards.shape[2]
     link = np.empty((num_mus, LINK_COLUMNS))
     delivered, paid = np.zeros(num_mus), np.zeros(num_mus)
+    lanes.qoe_terms[i] = 0.0
     for n in range(num_asps):
         fill_links(lanes.now, i, n, link)
         kappa = lanes.now.flops_per_token[i, n]
@@ -200,7 +203,10 @@ def _account(i: int, lanes: Lanes) -> None:
             lanes.qoe[i, m, n] = 0.0
             if x > 0.0:
                 c = coefficients_of(link, m)
-                lanes.qoe[i, m, n] = qoe.value(x, c)
+                terms = qoe.terms(x, c)
+                for j in range(3):
+                    lanes.qoe_terms[i, m, j] += terms[j]
+                lanes.qoe[i, m, n] = terms[0] + terms[1] + terms[2]
                 marginal = r * qoe.slope(x, c) * x * x
                 compute_worth += marginal * kappa / f  # f ∂(rQ)/∂f, for x = 1/(κ/f + σ/b)
                 bandwidth_worth += marginal * link[m, 6] / b

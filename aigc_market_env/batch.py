@@ -1,6 +1,7 @@
 """Thousands of markets a step, as arrays: what training loops run on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal
 
@@ -16,6 +17,33 @@ from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class ServedSlot:
+    """What happened in the slot served last, in every lane.
+
+    Attributes:
+        rewards: credits per QoE. (B, M, N)
+        compute: TFLOP/s. (B, M, N)
+        bandwidth: MHz. (B, M, N)
+        throughput: tokens/s. (B, M, N)
+        qoe: QoE delivered. (B, M, N)
+        qoe_terms: accuracy, token count and timeliness, summed over ASPs. (B, M, 3)
+        prices: effective prices of compute and bandwidth, cost plus shadow price at a best response. (B, N, 2)
+        mu_utility: credits per slot. (B, M)
+        asp_profit: credits per slot. (B, N)
+    """
+
+    rewards: FloatArray
+    compute: FloatArray
+    bandwidth: FloatArray
+    throughput: FloatArray
+    qoe: FloatArray
+    qoe_terms: FloatArray
+    prices: FloatArray
+    mu_utility: FloatArray
+    asp_profit: FloatArray
 
 
 class BatchedMarketEnv:
@@ -96,14 +124,39 @@ class BatchedMarketEnv:
         return self._engine.market()
 
     @property
-    def rewards(self) -> FloatArray:
-        """Rewards posted last, credits per QoE. (B, M, N)."""
-        return self._engine.lanes.rewards.copy()
+    def served(self) -> ServedSlot:
+        """A copy of what happened in the slot served last."""
+        lanes = self._engine.lanes
+        shown = ("rewards", "compute", "bandwidth", "rates", "qoe", "qoe_terms", "board", "utility", "profit")
+        return ServedSlot(*(getattr(lanes, name).copy() for name in shown))
 
     @property
     def acting(self) -> str:
         """The group whose actions count in the next step."""
         return "mu" if self._mus_turn else "asp"
+
+    def reseed(self, seed: int) -> None:
+        """Have the next reset seed lane i with ``seed + i``."""
+        self._first_seed, self._started = seed, False
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Copies of all arrays that the environment's future depends on, by name; for checkpoints.
+
+        Raises:
+            ValueError: the environment has not been reset yet.
+        """
+        if not self._started:
+            raise ValueError("reset() must be called before state()")
+        return self._engine.state() | {"cycle": np.array(self._cycle), "mus_turn": np.array(self._mus_turn)}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a :meth:`state` of an environment made with the same arguments, bit for bit.
+
+        Raises:
+            ValueError: an array is missing or has another shape.
+        """
+        self._engine.restore(state)
+        self._cycle, self._mus_turn, self._started = int(state["cycle"]), bool(state["mus_turn"]), True
 
     def reset(self, seed: int | Sequence[int | None] | None = None) -> tuple[Arrays, dict[str, Any]]:
         """Begin an episode in every lane.

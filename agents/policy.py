@@ -1,0 +1,136 @@
+"""Trained policies and their files: weights as safetensors, everything else JSON, nothing that executes."""
+
+import itertools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from agents.actions import shares_of
+from agents.leader_env import with_identity
+from aigc_market_env import spaces
+
+SCHEMA = "aigc-market-policy/1"
+WEIGHTS_FILE, DESCRIPTION_FILE = "policy.safetensors", "policy.json"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A policy's shape: enough to build the network that the weights belong to.
+
+    Attributes:
+        num_mus: M of the scenario it was trained on.
+        num_asps: N, likewise.
+        hidden: width of each hidden layer.
+    """
+
+    num_mus: int
+    num_asps: int
+    hidden: tuple[int, ...]
+
+    def network(self) -> nn.Sequential:
+        """The network: an MU's identity and observation in, one output in [-1, 1] per ASP."""
+        observation = spaces.mu_observation_space(self.num_asps).shape[0]
+        widths = [self.num_mus + observation, *self.hidden]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Linear(before, after), nn.Tanh()]
+        return nn.Sequential(*layers, nn.Linear(widths[-1], self.num_asps))
+
+
+class LeaderPolicy:
+    """Posts rewards for every MU of a market of one size, deterministically.
+
+    Args:
+        architecture: the network's shape.
+        network: the network itself.
+    """
+
+    def __init__(self, architecture: Architecture, network: nn.Sequential) -> None:
+        self.architecture = architecture
+        self.network = network.eval()
+
+    def act_batch(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Actions of the batched environment's ``"mu"`` group, (B, M, N), from its observations, (B, M, D).
+
+        Raises:
+            ValueError: the observations are from a market of another size.
+        """
+        expected = (self.architecture.num_mus, *spaces.mu_observation_space(self.architecture.num_asps).shape)
+        if observations.shape[1:] != expected:
+            raise ValueError(
+                f"this policy prices markets of {expected[0]} MUs and {self.architecture.num_asps} ASPs, which it sees "
+                f"as observations of shape (…, {expected[0]}, {expected[1]}); got {observations.shape}"
+            )
+        with torch.no_grad():
+            return shares_of(self.network(torch.from_numpy(with_identity(observations))).numpy())
+
+    def act(self, observations: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+        """Actions of all MUs among the agents of a PettingZoo environment.
+
+        Raises:
+            ValueError: an MU's observation is missing, or the market has another size.
+        """
+        names = [f"mu_{m}" for m in range(self.architecture.num_mus)]
+        present = [name for name in observations if name.startswith("mu_")]
+        if sorted(present) != sorted(names):
+            raise ValueError(f"this policy acts for {names[0]} … {names[-1]}, got observations of {sorted(present)}")
+        actions = self.act_batch(np.stack([observations[name] for name in names])[None])[0].astype(np.float32)
+        return dict(zip(names, actions, strict=True))
+
+
+def save_policy(policy: LeaderPolicy, run: str | PathLike[str]) -> None:
+    """Write a policy's two files into a run folder, each replaced at once or not at all."""
+    folder = Path(run)
+    weights = {name: tensor.contiguous() for name, tensor in policy.network.state_dict().items()}
+    save_file(weights, folder / f"{WEIGHTS_FILE}.new")
+    description = {"schema": SCHEMA, "kind": "leader_mlp"} | asdict(policy.architecture)
+    (folder / f"{DESCRIPTION_FILE}.new").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
+        os.replace(folder / f"{name}.new", folder / name)
+
+
+def load_policy(run: str | PathLike[str]) -> LeaderPolicy:
+    """Read the policy of a run folder; only numbers and JSON are read, so a stranger's folder is safe to load.
+
+    Raises:
+        FileNotFoundError: the folder has no policy.
+        ValueError: a file is damaged, or the two do not fit one another; the message names the file.
+    """
+    description_path, weights_path = Path(run) / DESCRIPTION_FILE, Path(run) / WEIGHTS_FILE
+    for path in (description_path, weights_path):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file; a run folder holds {DESCRIPTION_FILE} and {WEIGHTS_FILE}")
+    architecture = _read_description(description_path)
+    network = architecture.network()
+    try:
+        network.load_state_dict(load_file(weights_path))
+    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
+        problem = f"damaged, or not the weights that {DESCRIPTION_FILE} describes"
+        raise ValueError(f"{weights_path}: {problem}: {error}") from None
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
+        raise ValueError(f"{weights_path}: a weight is not finite")
+    return LeaderPolicy(architecture, network)
+
+
+def _read_description(path: Path) -> Architecture:
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: not a JSON document: {error}") from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA or document.get("kind") != "leader_mlp":
+        raise ValueError(f"{path}: not a policy of schema {SCHEMA!r} and kind 'leader_mlp'")
+    sizes = [document.get("num_mus"), document.get("num_asps"), *(document.get("hidden") or [None])]
+    if not all(type(size) is int and 0 < size <= 65536 for size in sizes):
+        raise ValueError(f"{path}: num_mus, num_asps and the entries of hidden must be integers from 1 to 65536")
+    return Architecture(sizes[0], sizes[1], tuple(sizes[2:]))

@@ -1,0 +1,96 @@
+"""What people look at after an evaluation: a table in the terminal, and figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from agents.evaluation import LeaderEvaluation
+
+_LEARNED, _BEST = "#0072b2", "#d55e00"
+
+
+def evaluation_table(result: LeaderEvaluation, title: str) -> Table:
+    """Learned policy, best-response check and regret."""
+    summary = result.summary()
+    low, high = summary["leader_regret_relative_interval_95"]
+    table = Table(title=title, caption="credits per slot, means over MUs or ASPs and slots; ASPs respond exactly")
+    table.add_column("")
+    table.add_column("learned policy", justify="right")
+    table.add_column("best response to it", justify="right")
+    table.add_row("MU utility", f"{summary['mu_utility']:.4f}", f"{summary['mu_best_response_utility']:.4f}")
+    table.add_row("leader regret, relative", f"{summary['leader_regret_relative']:.3%}", "0 by definition")
+    table.add_row("  95 % interval (bootstrap)", f"{low:.3%} to {high:.3%}", "")
+    table.add_row("follower regret, relative", f"{summary['follower_regret_relative']:.1e}", "")
+    table.add_section()
+    table.add_row("MU service cost", f"{summary['mu_service_cost']:.4f}", "")
+    table.add_row("MU QoE", f"{summary['mu_qoe']:.4f}", "")
+    for term in ("accuracy", "token_count", "timeliness"):
+        table.add_row(f"  from {term.replace('_', ' ')}", f"{summary[f'qoe_{term}']:.4f}", "")
+    table.add_row("ASP profit", f"{summary['asp_profit']:.4f}", "")
+    table.add_row("compute in use", f"{summary['utilisation_compute']:.1%}", "")
+    table.add_row("bandwidth in use", f"{summary['utilisation_bandwidth']:.1%}", "")
+    table.add_row("welfare", f"{summary['welfare']:.4f}", "")
+    return table
+
+
+def save_figures(result: LeaderEvaluation, curve: list[dict[str, float]], folder: Path) -> list[Path]:
+    """Write the figures of an evaluation; the files written."""
+    figures: dict[str, Callable[[Axes], None]] = {
+        "rewards.png": lambda axes: _draw_rewards(axes, result),
+        "regret.png": lambda axes: _draw_regret(axes, result),
+    }
+    if curve:
+        figures["learning.png"] = lambda axes: _draw_learning(axes, curve)
+    written = []
+    for name, draw in figures.items():
+        figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+        draw(figure.add_subplot())
+        figure.savefig(folder / name)
+        written.append(folder / name)
+    return written
+
+
+def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
+    """Learned rewards against best responses, link by link; on the diagonal nobody regrets anything."""
+    bound = result.market.reward_bound[..., None]
+    learned, best = result.rewards / bound, result.best_rewards / bound
+    served = result.outcome.throughput > 0
+    for mask, colour, label in ((served, _LEARNED, "served"), (~served, "0.75", "priced out (any low reward will do)")):
+        if mask.any():
+            axes.scatter(best[mask], learned[mask], s=4, color=colour, alpha=0.35, linewidths=0, label=label)
+    low = float(min(best.min(), learned.min()))
+    axes.plot([low, 1], [low, 1], color="0.3", linewidth=0.8, linestyle="--")
+    axes.set(xscale="log", yscale="log", xlabel="best response, share of ω/q", ylabel="learned reward, share of ω/q")
+    axes.set_title("Learned rewards against best responses to them")
+    axes.legend(loc="upper left", markerscale=3)
+
+
+def _draw_regret(axes: Axes, result: LeaderEvaluation) -> None:
+    """How regret is spread over slots, for each MU."""
+    shares = 100.0 * result.regret / result.best_utility.mean()
+    axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST})
+    axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
+    axes.set_xticks(range(1, shares.shape[1] + 1), [f"mu_{m}" for m in range(shares.shape[1])])
+    axes.tick_params(axis="x", rotation=45 if shares.shape[1] > 10 else 0)
+    axes.set(ylabel="regret, % of mean best-response utility")
+    axes.set_title(f"Regret of each MU over {len(shares)} slots: box 25-75 %, whiskers 5-95 %")
+    axes.legend()
+
+
+def _draw_learning(axes: Axes, curve: list[dict[str, Any]]) -> None:
+    """Regret while learning."""
+    axes.plot(
+        [point["transitions"] / 1e6 for point in curve],
+        [100.0 * point["leader_regret_relative"] for point in curve],
+        "o-",
+        color=_LEARNED,
+        markersize=4,
+    )
+    axes.set(yscale="log", xlabel="transitions, millions", ylabel="relative leader regret, %")
+    axes.grid(which="both", color="0.92")
+    axes.set_title("Regret on evaluation slots while learning")

@@ -1,0 +1,46 @@
+"""Run folders: where a run lives, and its JSON files, written whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE, METRICS_FILE, EVALUATION_FILE = "config.json", "metrics.json", "evaluation.json"
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON file in one go: a reader sees the old one or the new one."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not a JSON document: {error}") from None
+
+
+def new_run_folder(name: str, root: Path = Path("runs")) -> Path:
+    """The first folder ``root/name``, ``root/name-2``, … that does not exist yet."""
+    candidates = [root / name, *(root / f"{name}-{number}" for number in range(2, 10_000))]
+    return next(folder for folder in candidates if not folder.exists())
+
+
+def latest_run_folder(name: str, root: Path = Path("runs")) -> Path:
+    """The youngest run called ``name``.
+
+    Raises:
+        ValueError: there is none.
+    """
+    runs = [path.parent for path in root.glob(f"{name}*/{CONFIG_FILE}")]
+    if not runs:
+        raise ValueError(f"no run called {name!r} in {root}/ to resume; name one with --out")
+    return max(runs, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime)

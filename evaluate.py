@@ -1,0 +1,72 @@
+"""Evaluate a trained run: how far its pricing is from equilibrium, with confidence intervals and figures.
+
+python evaluate.py runs/campus-seed0
+python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
+python evaluate.py runs/campus-seed0 --markets a.json b.json
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from agents.evaluation import evaluate_leaders
+from agents.policy import load_policy
+from agents.report import evaluation_table, save_figures
+from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json, write_json
+from agents.training import read_config
+from aigc_market_env import Market, Scenario
+from aigc_market_env.scenarios import STATIC
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Evaluate a trained run against exact best responses."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder that train.py wrote."""
+    markets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N|FILE...")] = ("512",)
+    """How many evaluation slots of the run's own scenario, or market files to price instead."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where evaluation.json and the figures go; by default the run folder."""
+
+
+def evaluation_scenario(arguments: Arguments) -> tuple[Scenario, int]:
+    """The scenario to evaluate on and how many slots of it.
+
+    Raises:
+        ValueError: ``--markets`` is neither a positive number nor readable market files of one size.
+    """
+    if len(arguments.markets) == 1 and arguments.markets[0].isdecimal() and int(arguments.markets[0]) > 1:
+        return read_config(arguments.run).make_scenario(), int(arguments.markets[0])
+    markets = Market.stack([Market.from_json(file) for file in arguments.markets])
+    count = len(arguments.markets)
+    return Scenario("files", markets.num_mus, markets.num_asps, STATIC, 0, lambda _: markets), count
+
+
+def main(arguments: Arguments, console: Console) -> None:
+    """Evaluate one run."""
+    policy = load_policy(arguments.run)
+    scenario, slots = evaluation_scenario(arguments)
+    with console.status(f"pricing {slots} slots and searching every MU's best response"):
+        result = evaluate_leaders(policy.act_batch, scenario, slots)
+    out = arguments.out or arguments.run
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / EVALUATION_FILE, result.summary())
+    metrics = arguments.run / METRICS_FILE
+    curve = read_json(metrics)["curve"] if metrics.exists() else []
+    figures = save_figures(result, curve, out)
+    console.print(evaluation_table(result, f"{arguments.run}: {slots} evaluation slots of {scenario.name}"))
+    console.print(f"Written: {EVALUATION_FILE}, {', '.join(path.name for path in figures)} in {out}")
+
+
+if __name__ == "__main__":
+    terminal = Console()
+    try:
+        main(tyro.cli(Arguments, description=__doc__), terminal)
+    except (ValueError, FileNotFoundError) as problem:
+        terminal.print(f"[red]error:[/] {problem}", highlight=False)
+        sys.exit(2)
