@@ -36,8 +36,12 @@ from aigc_market_env.market import FloatArray, Market, MarketArrays
 
 #: Rewards tried between an entry threshold and the reward bound, evenly in log.
 _GRID = 24
-#: Columns of a grid table: reward, QoE delivered.
-_REWARD, _QOE = 0, 1
+#: Rows of a grid table; those beyond the even grid go where kinks are.
+_ROWS = _GRID + 33
+#: Columns of a grid table: reward, QoE delivered, its derivative, and a code for who is served and which prices are > 0.
+_REWARD, _QOE, _RESPONSE, _REGIME = 0, 1, 2, 3
+#: A kink is located to this relative width, before all else: _FIRST exceeds the log of any ratio of rewards.
+_KINK_WIDTH, _FIRST = 1e-3, 1e4
 #: Relative width at which a bracket on a reward, or on the marginal worth v, is closed.
 _CLOSED = 1e-9
 #: Mismatch of QoE, relative to q + Q, above which the search for v has met a jump.
@@ -184,6 +188,23 @@ def _offer(
 
 
 @compiled
+def _write_row(
+    link: FloatArray,
+    m: int,
+    asp: Asp,
+    rewards: FloatArray,
+    reward: float,
+    prices: FloatArray,
+    scratch: FloatArray,
+    entry: FloatArray,
+) -> None:
+    """Fill one row of a grid table."""
+    entry[_REWARD] = reward
+    entry[_QOE], entry[_RESPONSE] = _offer(link, m, asp, rewards, reward, prices, scratch)
+    entry[_REGIME] = 4.0 * np.count_nonzero(scratch[0]) + 2.0 * (prices[0] > 0.0) + 1.0 * (prices[1] > 0.0)
+
+
+@compiled
 def _tabulate(
     link: FloatArray,
     m: int,
@@ -194,17 +215,32 @@ def _tabulate(
     scratch: FloatArray,
     table: FloatArray,
 ) -> None:
-    """Fill ``table`` (_GRID + 1, 2) with rewards from the entry threshold to ``bound`` and the QoE each one buys."""
+    """Fill ``table`` (_ROWS, 4) with rewards from the entry threshold to ``bound`` and what each one buys.
+
+    Evenly in log at first; then the widest cells across which the regime changes are halved, so that the kinks, where
+    the QoE bought may have a peak of its own, are told apart.
+    """
     _offer(link, m, asp, rewards, 0.0, prices, scratch)
     threshold = entry_threshold(link, m, asp, prices)
-    ratio = bound / threshold
+    if threshold >= bound:  # priced out at any reward worth posting
+        table[:, _REWARD], table[:, 1:] = bound, 0.0
+        return
     for j in range(_GRID + 1):
-        if ratio <= 1.0:  # priced out at any reward worth posting
-            table[j, _REWARD], table[j, _QOE] = bound, 0.0
-            continue
-        reward = threshold * ratio ** (j / _GRID)
-        table[j, _REWARD] = reward
-        table[j, _QOE] = _offer(link, m, asp, rewards, reward, prices, scratch)[0] if j > 0 else 0.0
+        reward = threshold * (bound / threshold) ** (j / _GRID)
+        _write_row(link, m, asp, rewards, reward, prices, scratch, table[j])
+    table[0, _QOE] = 0.0
+    for last in range(_GRID, _ROWS - 1):
+        widest, cell = 0.0, 0
+        for j in range(last):
+            width = math.log(table[j + 1, _REWARD] / table[j, _REWARD])
+            if table[j + 1, _REGIME] != table[j, _REGIME] and width > _KINK_WIDTH:
+                width += _FIRST
+            if width > widest:
+                widest, cell = width, j
+        for j in range(last, cell, -1):
+            table[j + 1] = table[j]
+        reward = math.sqrt(table[cell, _REWARD] * table[cell + 1, _REWARD])
+        _write_row(link, m, asp, rewards, reward, prices, scratch, table[cell + 1])
 
 
 @compiled
@@ -214,6 +250,12 @@ def _gain(worth: float, rest: float, bought: float) -> float:
     An infinite ``rest`` makes it linear, worth·bought.
     """
     return worth * bought if rest == math.inf else worth * rest * math.log1p(bought / rest)
+
+
+@compiled
+def _derivative(worth: float, rest: float, reward: float, bought: float, response: float) -> float:
+    """Derivative of gain(Q(r)) - r Q(r) in r, where Q(r) = bought and Q'(r) = response."""
+    return (worth / (1.0 + bought / rest) - reward) * response - bought
 
 
 @compiled
@@ -230,19 +272,18 @@ def _best_reward(
 ) -> tuple[float, float]:
     """The reward r that maximises gain(Q(r)) - r Q(r) at one ASP, and the QoE it buys; ``rest`` as in :func:`_gain`.
 
-    Three saturating terms, or MUs that are crowded out, can give it several peaks: each peak of the grid is refined.
+    Three saturating terms, or MUs that are crowded out, can give it several peaks: in every cell of the grid where its
+    derivative turns from positive to negative there is one.
     """
     best_reward, best_bought, best_surplus = table[0, _REWARD], 0.0, 0.0
-    for j in range(_GRID + 1):
-        left, right = max(j - 1, 0), min(j + 1, _GRID)
-        surplus = _gain(worth, rest, table[j, _QOE]) - table[j, _REWARD] * table[j, _QOE]
-        if (
-            _gain(worth, rest, table[left, _QOE]) - table[left, _REWARD] * table[left, _QOE] > surplus
-            or _gain(worth, rest, table[right, _QOE]) - table[right, _REWARD] * table[right, _QOE] > surplus
-        ):
-            continue
-        low, high = table[left, _REWARD], min(table[right, _REWARD], worth)
+    for j in range(_ROWS - 1):
+        low, high = table[j, _REWARD], min(table[j + 1, _REWARD], worth)
         if high <= low:
+            break
+        rises = j == 0 or _derivative(worth, rest, low, table[j, _QOE], table[j, _RESPONSE]) > 0.0
+        falls = high == worth or _derivative(worth, rest, high, table[j + 1, _QOE], table[j + 1, _RESPONSE]) <= 0.0
+        most = _gain(worth, rest, table[j + 1, _QOE]) - low * table[j, _QOE]
+        if not rises or not falls or most <= best_surplus:
             continue
         reward, bought = _climb(worth, rest, low, high, link, m, asp, rewards, prices, scratch)
         surplus = _gain(worth, rest, bought) - reward * bought
@@ -274,7 +315,7 @@ def _climb(
         if at_low > 0.0 and at_high < 0.0 and step % 3:
             reward = low + (high - low) * (at_low / (at_low - at_high))
         bought, response = _offer(link, m, asp, rewards, reward, prices, scratch)
-        derivative = (worth / (1.0 + bought / rest) - reward) * response - bought
+        derivative = _derivative(worth, rest, reward, bought, response)
         if derivative > 0.0:
             low, at_low, at_high = reward, derivative, 0.5 * at_high
         else:
@@ -468,7 +509,7 @@ def _best_responses(
     links = np.empty((num_asps, num_mus, LINK_COLUMNS))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
     prices, warm_prices, trial = np.empty((num_asps, 2)), np.empty((num_asps, 2)), np.empty(num_mus)
-    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, _GRID + 1, 2))
+    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, _ROWS, 4))
     trial_row = np.empty(num_asps)
     for i in range(start, stop):
         k = index[i]
