@@ -38,7 +38,7 @@ from aigc_market_env.market import FloatArray, Market, MarketArrays
 _GRID = 24
 #: Rows of a grid table; those beyond the even grid go where kinks are.
 _ROWS = _GRID + 33
-#: Columns of a grid table: reward, QoE delivered, its derivative, and a code for who is served and which prices are > 0.
+#: Columns of a grid table: reward, QoE delivered, its derivative, and a code of who is served and which prices bind.
 _REWARD, _QOE, _RESPONSE, _REGIME = 0, 1, 2, 3
 #: A kink is located to this relative width, before all else: _FIRST exceeds the log of any ratio of rewards.
 _KINK_WIDTH, _FIRST = 1e-3, 1e4

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from markets import random_market, random_rewards
 
 from aigc_market_env import _compile, follower_response
 from aigc_market_env._compile import over_markets
-from markets import random_market, random_rewards
 
 
 def squares(start, stop, values, results):

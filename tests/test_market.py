@@ -4,10 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
+from markets import DIMS, random_market
 
 from aigc_market_env import Market
 from aigc_market_env.market import FIELDS
-from markets import DIMS, random_market
 
 POSITIVE = sorted(set(DIMS) - {"qoe_weights", "base_latency"})
 
