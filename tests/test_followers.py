@@ -116,6 +116,17 @@ def test_duality_gap_vanishes_at_every_load(load, size):
     assert (response.throughput > 0).any()
 
 
+def test_duality_gap_covers_what_a_loose_tolerance_misses():
+    rng = np.random.default_rng(15)
+    market = random_market(rng, 8, 3, 3.0, (300,))
+    rewards = random_rewards(rng, market)
+    exact, loose = (follower_response(market, rewards, tolerance=tolerance) for tolerance in (1e-12, 0.1))
+    missed = profits(market, rewards, exact) - profits(market, rewards, loose)
+    scale = profit_scale(market, rewards, exact)
+    assert (missed > 1e-4 * scale).any()
+    assert (loose.duality_gap >= missed - 1e-12 * scale).all()
+
+
 def test_loads_reach_from_no_binding_capacity_to_all_binding():
     rng = np.random.default_rng(7)
     binding = []
