@@ -19,7 +19,7 @@ def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...
         values: arrays of shape (..., M, N) by name.
 
     Returns:
-        The joint batch shape, and for every name a contiguous float64 array of shape (batch size, M, N).
+        The joint batch shape, and for every name a contiguous float64 array of shape (batch size, M, N), a copy.
 
     Raises:
         ValueError: a shape does not fit the market, or an entry is negative or not finite.
@@ -28,9 +28,12 @@ def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...
     arrays: dict[str, FloatArray] = {}
     for name, value in values.items():
         try:
-            array = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} must be an array of numbers of shape (..., {links[0]}, {links[1]})") from None
+            array = np.asarray(value)
+        except ValueError:  # ragged nested lists
+            array = np.asarray(None)
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name} must be an array of numbers of shape (..., {links[0]}, {links[1]})")
+        array = array.astype(np.float64)
         if array.shape[-2:] != links:
             raise ValueError(f"{name} has shape {array.shape}, expected (..., {links[0]}, {links[1]}) for (MU, ASP)")
         valid = np.isfinite(array) & (array >= 0)
@@ -39,8 +42,9 @@ def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...
             raise ValueError(f"{name}{list(index)} = {array[index]} must be finite and >= 0")
         arrays[name] = array
     batch = _joint_batch(market, arrays)
+    # Copies, because results keep them, and writable, because Numba compiles anew for read-only arrays.
     flat = {
-        name: np.ascontiguousarray(np.broadcast_to(array, batch + links)).reshape(-1, *links)
+        name: np.array(np.broadcast_to(array, batch + links), order="C").reshape(-1, *links)
         for name, array in arrays.items()
     }
     return batch, flat
@@ -49,7 +53,7 @@ def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...
 def market_index(market: Market, batch: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """For every element of the joint batch, the market of ``market.flat`` it belongs to."""
     own = np.arange(int(np.prod(market.batch_shape, dtype=np.int64))).reshape(market.batch_shape)
-    return np.ascontiguousarray(np.broadcast_to(own, batch)).reshape(-1)
+    return np.array(np.broadcast_to(own, batch), order="C").reshape(-1)
 
 
 def check_capacity(market: Market, compute: FloatArray, bandwidth: FloatArray) -> None:

@@ -187,9 +187,11 @@ class Market:
         if not self.batch_shape:
             raise IndexError("this Market is a single one and has no batch axis to index")
         index = index if isinstance(index, tuple) else (index,)
-        if Ellipsis in index or len(index) > len(self.batch_shape):
-            raise IndexError(f"index {index} does not fit the batch shape {self.batch_shape}")
-        return Market(**{name: getattr(self, name)[index] for name in FIELDS})
+        try:
+            chosen = np.arange(self.slot_duration.size).reshape(self.batch_shape)[index]
+        except IndexError as error:
+            raise IndexError(f"index {index} does not fit the batch shape {self.batch_shape}: {error}") from None
+        return Market(**{name: array[chosen] for name, array in zip(FIELDS, self.flat, strict=True)})
 
     def replace(self, **changes: npt.ArrayLike) -> Self:
         """A copy with some fields changed, validated like a new one.
@@ -220,6 +222,13 @@ class Market:
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in FIELDS)
 
     __hash__ = None  # type: ignore[assignment]
+
+    # Copies and pickles are built anew: arrays restored as they are would be writable.
+    def __getstate__(self) -> dict[str, FloatArray]:
+        return {name: getattr(self, name) for name in FIELDS}
+
+    def __setstate__(self, state: Mapping[str, FloatArray]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         batch = f", batch_shape={self.batch_shape}" if self.batch_shape else ""

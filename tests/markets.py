@@ -1,0 +1,101 @@
+"""Markets for tests: random ones of any size and load, and one small enough to reason about by hand."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from aigc_market_env import Market
+
+#: Loads from capacity that nobody needs to next to none.
+LOADS = (1e-4, 1e-2, 0.3, 1.0, 3.0, 1e2, 1e4)
+
+
+def log_uniform(rng, low, high, size):
+    return np.exp(rng.uniform(np.log(low), np.log(high), size))
+
+
+def random_market(rng, num_mus, num_asps, load, batch=()):
+    """A market, or a batch of shape ``batch``, with every field drawn widely.
+
+    ``load`` is what users would like, tokens at their natural cost in resources, over what the ASPs have; a number or
+    an array that broadcasts to ``batch``.
+    """
+    mus, asps, links = (*batch, num_mus), (*batch, num_asps), (*batch, num_mus, num_asps)
+    slot = log_uniform(rng, 0.1, 100, batch)
+    desired = log_uniform(rng, 10, 5000, mus)
+    scale = log_uniform(rng, 0.1, 100, mus)
+    patience = log_uniform(rng, 0.2, 30, mus)
+    bits = log_uniform(rng, 10, 1e5, mus)
+    kappa = log_uniform(rng, 1e-3, 1, asps)
+    efficiency = log_uniform(rng, 0.05, 10, links)
+    weights = rng.dirichlet([0.7, 0.7, 0.7], mus)
+    sigma = bits[..., None] / (efficiency * 1e6)
+    rate = desired / slot[..., None]
+    need_f = kappa * rate.sum(-1, keepdims=True)
+    need_b = (sigma * rate[..., None]).sum(-2)
+    worth = scale.sum(-1, keepdims=True)
+    load = np.asarray(load, dtype=float)[..., None]
+    return Market(
+        slot_duration=slot,
+        satisfaction_scale=scale,
+        qoe_requirement=log_uniform(rng, 0.05, 2, mus),
+        qoe_weights=weights / weights.sum(-1, keepdims=True),
+        desired_tokens=desired,
+        patience=patience,
+        bits_per_token=bits,
+        compute_capacity=need_f / load * log_uniform(rng, 0.3, 3, asps),
+        bandwidth_capacity=need_b / load * log_uniform(rng, 0.3, 3, asps),
+        compute_cost=worth / need_f * log_uniform(rng, 1e-3, 1, asps),
+        bandwidth_cost=worth / need_b * log_uniform(rng, 1e-3, 1, asps),
+        flops_per_token=kappa,
+        reasoning_tokens=log_uniform(rng, 1, 2000, asps),
+        accuracy=rng.uniform(0.05, 1, links),
+        spectral_efficiency=efficiency,
+        base_latency=np.where(rng.random(links) < 0.1, 0, log_uniform(rng, 1e-3, 10, links)),
+    )
+
+
+def random_rewards(rng, market, batch=()):
+    """Rewards from a thousandth of the bound up to it, one pair in ten at zero."""
+    shape = (*np.broadcast_shapes(batch, market.batch_shape), market.num_mus, market.num_asps)
+    share = np.where(rng.random(shape) < 0.1, 0, log_uniform(rng, 1e-3, 1, shape))
+    return share * market.reward_bound[..., None]
+
+
+@st.composite
+def games(draw, max_mus=8, max_asps=4, loads=LOADS, batch=()):
+    """A random market of drawn seed, size and load, and rewards posted in it."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    size = draw(st.integers(1, max_mus)), draw(st.integers(1, max_asps))
+    market = random_market(rng, *size, draw(st.sampled_from(loads)), batch)
+    return market, random_rewards(rng, market)
+
+
+def permuted(market, mus, asps):
+    """The same market with its MUs and ASPs in another order."""
+    axes = {"M": mus, "N": asps, "3": np.arange(3)}
+    changes = {}
+    for name, dims in DIMS.items():
+        value = getattr(market, name)
+        changes[name] = value[(..., *np.ix_(*(axes[dim] for dim in dims)))] if dims else value
+    return Market(**changes)
+
+
+#: Axes of every field, restated from the model.
+DIMS = {
+    "slot_duration": "",
+    "satisfaction_scale": "M",
+    "qoe_requirement": "M",
+    "qoe_weights": "M3",
+    "desired_tokens": "M",
+    "patience": "M",
+    "bits_per_token": "M",
+    "compute_capacity": "N",
+    "bandwidth_capacity": "N",
+    "compute_cost": "N",
+    "bandwidth_cost": "N",
+    "flops_per_token": "N",
+    "reasoning_tokens": "N",
+    "accuracy": "MN",
+    "spectral_efficiency": "MN",
+    "base_latency": "MN",
+}
