@@ -60,7 +60,7 @@ def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
     bound = result.market.reward_bound[..., None]
     learned, best = result.rewards / bound, result.best_rewards / bound
     served = result.outcome.throughput > 0
-    for mask, colour, label in ((served, _LEARNED, "served"), (~served, "0.75", "priced out (any low reward will do)")):
+    for mask, colour, label in ((served, _LEARNED, "served"), (~served, "0.75", "not served")):
         if mask.any():
             axes.scatter(best[mask], learned[mask], s=4, color=colour, alpha=0.35, linewidths=0, label=label)
     low = float(min(best.min(), learned.min()))
