@@ -14,6 +14,7 @@ from aigc_market_env import qoe, spaces
 from aigc_market_env._compile import compiled
 from aigc_market_env.followers import (
     LINK_COLUMNS,
+    SIGMA,
     allocate,
     asp_of,
     coefficients_of,
@@ -209,7 +210,7 @@ def _account(i: int, lanes: Lanes) -> None:
                 lanes.qoe[i, m, n] = terms[0] + terms[1] + terms[2]
                 marginal = r * qoe.slope(x, c) * x * x
                 compute_worth += marginal * kappa / f  # f ∂(rQ)/∂f, for x = 1/(κ/f + σ/b)
-                bandwidth_worth += marginal * link[m, 6] / b
+                bandwidth_worth += marginal * link[m, SIGMA] / b
             payment = r * lanes.qoe[i, m, n]
             revenue += payment
             delivered[m] += lanes.qoe[i, m, n]

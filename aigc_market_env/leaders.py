@@ -1,16 +1,4 @@
-"""The leaders' side of the game: reward gradient, best response and regret of an MU (model, section 7).
-
-An MU's utility is ω log(1 + Q/q) minus payments, and its payment to an ASP depends on its reward to that ASP alone,
-because ASPs respond independently of one another. With v = ω/(q + Q), the worth of a further unit of QoE, a best
-response therefore splits into one search per ASP,
-
-    max_r (v - r) Q_n(r)        over entry threshold <= r <= v,
-
-tied together by one scalar: v must be what the chosen QoE makes it. The QoE chosen grows with v and the QoE that v
-calls for, ω/v - q, falls, so there is one crossing, found by bracketing. Each search is global along its axis (a grid,
-then bracketing on the exact one-sided derivative), which finds optima on kinks, where a capacity starts to bind, too.
-Where the QoE chosen jumps over the crossing, ASP by ASP ascent in the utility itself finishes from both sides.
-"""
+"""The leaders' side of the game: reward gradient, best response and regret of every MU (model, section 7)."""
 
 import math
 
@@ -23,29 +11,15 @@ from aigc_market_env._compile import compiled, over_markets
 from aigc_market_env.followers import (
     LINK_COLUMNS,
     TOLERANCE,
-    Asp,
     asp_of,
     coefficients_of,
     demand,
     fill_links,
-    marginal_use,
     shadow_prices,
-    solve_prices,
 )
+from aigc_market_env.leader_search import TABLE_SHAPE, best_row
 from aigc_market_env.market import FloatArray, Market, MarketArrays
-
-#: Rewards tried between an entry threshold and the reward bound, evenly in log.
-_GRID = 24
-#: Rows of a grid table; those beyond the even grid go where kinks are.
-_ROWS = _GRID + 33
-#: Columns of a grid table: reward, QoE delivered, its derivative, and a code of who is served and which prices bind.
-_REWARD, _QOE, _RESPONSE, _REGIME = 0, 1, 2, 3
-#: A kink is located to this relative width, before all else: _FIRST exceeds the log of any ratio of rewards.
-_KINK_WIDTH, _FIRST = 1e-3, 1e4
-#: Relative width at which a bracket on a reward, or on the marginal worth v, is closed.
-_CLOSED = 1e-9
-#: Mismatch of QoE, relative to q + Q, above which the search for v has met a jump.
-_JUMP = 1e-6
+from aigc_market_env.reactions import throughput_slope
 
 
 def reward_gradient(market: Market, rewards: npt.ArrayLike) -> FloatArray:
@@ -88,7 +62,7 @@ def leader_best_response(market: Market, rewards: npt.ArrayLike) -> tuple[FloatA
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, section 7; the search is described at the top of this module.
+    Source: model, section 7; the search is described in :mod:`aigc_market_env.leader_search`.
     """
     best, utility, _ = _deviations(market, rewards)
     return best, utility
@@ -130,310 +104,6 @@ def _deviations(market: Market, rewards: npt.ArrayLike) -> tuple[FloatArray, Flo
         min_slice=1,
     )
     return best.reshape(*batch, m, n), utility.reshape(*batch, m), current.reshape(*batch, m)
-
-
-# One link ------------------------------------------------------------------------------------------------------------
-
-
-@compiled
-def throughput_slope(
-    link: FloatArray,
-    m: int,
-    asp: Asp,
-    prices: FloatArray,
-    reward: float,
-    x: float,
-    hessian: tuple[float, float, float],
-) -> float:
-    """dx/dr of MU ``m`` at one ASP: its own response, less what the shadow prices that it moves take back.
-
-    ``hessian`` is that of the dual, from :func:`demand` at the same prices. Zero when the MU is not served.
-    """
-    if x <= 0.0:
-        return 0.0
-    slope, curvature = qoe.slope_and_curvature(x, coefficients_of(link, m))
-    direct = -slope / (reward * curvature)
-    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
-    cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
-    du, dw = solve_prices(prices[0] > 0.0, prices[1] > 0.0, cu * direct, cw * direct, *hessian)
-    return direct + (cu * du + cw * dw) / (reward * curvature)
-
-
-@compiled
-def entry_threshold(link: FloatArray, m: int, asp: Asp, prices: FloatArray) -> float:
-    """r̲ = C/Q'(0), the reward above which the ASP serves MU ``m`` at these shadow prices, credits per QoE."""
-    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
-    cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
-    return (u * cu + w * cw) / qoe.slope(0.0, coefficients_of(link, m))
-
-
-@compiled
-def _offer(
-    link: FloatArray, m: int, asp: Asp, rewards: FloatArray, reward: float, prices: FloatArray, scratch: FloatArray
-) -> tuple[float, float]:
-    """QoE that one ASP delivers to MU ``m`` for ``reward``, and its derivative in the reward.
-
-    ``prices`` and ``scratch[0]`` carry the warm start from one call to the next; ``rewards`` keeps its value.
-    """
-    x, trial = scratch[0], scratch[1]
-    posted = rewards[m]
-    rewards[m] = reward
-    shadow_prices(link, asp, rewards, TOLERANCE, prices, x, trial)
-    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
-    _, _, _, huu, huw, hww = demand(link, asp.flops_per_token, u, w, rewards, x)
-    rewards[m] = posted
-    c = coefficients_of(link, m)
-    response = throughput_slope(link, m, asp, prices, reward, x[m], (huu, huw, hww))
-    return qoe.value(x[m], c), qoe.slope(x[m], c) * response
-
-
-@compiled
-def _write_row(
-    link: FloatArray,
-    m: int,
-    asp: Asp,
-    rewards: FloatArray,
-    reward: float,
-    prices: FloatArray,
-    scratch: FloatArray,
-    entry: FloatArray,
-) -> None:
-    """Fill one row of a grid table."""
-    entry[_REWARD] = reward
-    entry[_QOE], entry[_RESPONSE] = _offer(link, m, asp, rewards, reward, prices, scratch)
-    entry[_REGIME] = 4.0 * np.count_nonzero(scratch[0]) + 2.0 * (prices[0] > 0.0) + 1.0 * (prices[1] > 0.0)
-
-
-@compiled
-def _tabulate(
-    link: FloatArray,
-    m: int,
-    asp: Asp,
-    rewards: FloatArray,
-    bound: float,
-    prices: FloatArray,
-    scratch: FloatArray,
-    table: FloatArray,
-) -> None:
-    """Fill ``table`` (_ROWS, 4) with rewards from the entry threshold to ``bound`` and what each one buys.
-
-    Evenly in log at first; then the widest cells across which the regime changes are halved, so that the kinks, where
-    the QoE bought may have a peak of its own, are told apart.
-    """
-    _offer(link, m, asp, rewards, 0.0, prices, scratch)
-    threshold = entry_threshold(link, m, asp, prices)
-    if threshold >= bound:  # priced out at any reward worth posting
-        table[:, _REWARD], table[:, 1:] = bound, 0.0
-        return
-    for j in range(_GRID + 1):
-        reward = threshold * (bound / threshold) ** (j / _GRID)
-        _write_row(link, m, asp, rewards, reward, prices, scratch, table[j])
-    table[0, _QOE] = 0.0
-    for last in range(_GRID, _ROWS - 1):
-        widest, cell = 0.0, 0
-        for j in range(last):
-            width = math.log(table[j + 1, _REWARD] / table[j, _REWARD])
-            if table[j + 1, _REGIME] != table[j, _REGIME] and width > _KINK_WIDTH:
-                width += _FIRST
-            if width > widest:
-                widest, cell = width, j
-        for j in range(last, cell, -1):
-            table[j + 1] = table[j]
-        reward = math.sqrt(table[cell, _REWARD] * table[cell + 1, _REWARD])
-        _write_row(link, m, asp, rewards, reward, prices, scratch, table[cell + 1])
-
-
-@compiled
-def _gain(worth: float, rest: float, bought: float) -> float:
-    """Worth of QoE bought at one ASP: ω log(1 + bought/rest) with ``rest`` = q + QoE of the others, ω = worth·rest.
-
-    An infinite ``rest`` makes it linear, worth·bought.
-    """
-    return worth * bought if rest == math.inf else worth * rest * math.log1p(bought / rest)
-
-
-@compiled
-def _derivative(worth: float, rest: float, reward: float, bought: float, response: float) -> float:
-    """Derivative of gain(Q(r)) - r Q(r) in r, where Q(r) = bought and Q'(r) = response."""
-    return (worth / (1.0 + bought / rest) - reward) * response - bought
-
-
-@compiled
-def _best_reward(
-    worth: float,
-    rest: float,
-    link: FloatArray,
-    m: int,
-    asp: Asp,
-    rewards: FloatArray,
-    prices: FloatArray,
-    scratch: FloatArray,
-    table: FloatArray,
-) -> tuple[float, float]:
-    """The reward r that maximises gain(Q(r)) - r Q(r) at one ASP, and the QoE it buys; ``rest`` as in :func:`_gain`.
-
-    Three saturating terms, or MUs that are crowded out, can give it several peaks: in every cell of the grid where its
-    derivative turns from positive to negative there is one.
-    """
-    best_reward, best_bought, best_surplus = table[0, _REWARD], 0.0, 0.0
-    for j in range(_ROWS - 1):
-        low, high = table[j, _REWARD], min(table[j + 1, _REWARD], worth)
-        if high <= low:
-            break
-        rises = j == 0 or _derivative(worth, rest, low, table[j, _QOE], table[j, _RESPONSE]) > 0.0
-        falls = high == worth or _derivative(worth, rest, high, table[j + 1, _QOE], table[j + 1, _RESPONSE]) <= 0.0
-        most = _gain(worth, rest, table[j + 1, _QOE]) - low * table[j, _QOE]
-        if not rises or not falls or most <= best_surplus:
-            continue
-        reward, bought = _climb(worth, rest, low, high, link, m, asp, rewards, prices, scratch)
-        surplus = _gain(worth, rest, bought) - reward * bought
-        if surplus > best_surplus:
-            best_reward, best_bought, best_surplus = reward, bought, surplus
-    return best_reward, best_bought
-
-
-@compiled
-def _climb(
-    worth: float,
-    rest: float,
-    low: float,
-    high: float,
-    link: FloatArray,
-    m: int,
-    asp: Asp,
-    rewards: FloatArray,
-    prices: FloatArray,
-    scratch: FloatArray,
-) -> tuple[float, float]:
-    """The peak of gain(Q(r)) - r Q(r) between two rewards around it, and the QoE it buys."""
-    # The derivative (marginal gain - r) Q' - Q is positive at `low` and negative at `high`: false position, halving the
-    # retained end's weight (Illinois), and bisection whenever that is slow, as it is on a kink.
-    at_low, at_high = 0.0, 0.0
-    reward = bought = 0.0
-    for step in range(200):
-        reward = 0.5 * (low + high)
-        if at_low > 0.0 and at_high < 0.0 and step % 3:
-            reward = low + (high - low) * (at_low / (at_low - at_high))
-        bought, response = _offer(link, m, asp, rewards, reward, prices, scratch)
-        derivative = _derivative(worth, rest, reward, bought, response)
-        if derivative > 0.0:
-            low, at_low, at_high = reward, derivative, 0.5 * at_high
-        else:
-            high, at_high, at_low = reward, derivative, 0.5 * at_low
-        if high - low <= _CLOSED * high or derivative == 0.0:
-            break
-    return reward, bought
-
-
-# One leader ----------------------------------------------------------------------------------------------------------
-
-
-@compiled
-def _respond_to_worth(
-    worth: float,
-    links: FloatArray,
-    m: int,
-    market: MarketArrays,
-    k: int,
-    rewards: FloatArray,
-    prices: FloatArray,
-    scratch: FloatArray,
-    tables: FloatArray,
-    row: FloatArray,
-) -> tuple[float, float]:
-    """Fill ``row`` (N,) with the best rewards when QoE is worth ``worth``; return total QoE and payment."""
-    bought = paid = 0.0
-    for n in range(row.shape[0]):
-        row[n], gain = _best_reward(
-            worth, math.inf, links[n], m, asp_of(market, k, n), rewards[n], prices[n], scratch[n], tables[n]
-        )
-        bought += gain
-        paid += row[n] * gain
-    return bought, paid
-
-
-@compiled
-def _ascend(
-    links: FloatArray,
-    m: int,
-    market: MarketArrays,
-    k: int,
-    rewards: FloatArray,
-    prices: FloatArray,
-    scratch: FloatArray,
-    tables: FloatArray,
-    row: FloatArray,
-) -> float:
-    """Improve ``row`` (N,) of leader ``m``, one ASP at a time, until its utility stops growing; return the utility."""
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    bought = np.empty(row.shape[0])
-    for n in range(row.shape[0]):
-        bought[n] = _offer(links[n], m, asp_of(market, k, n), rewards[n], row[n], prices[n], scratch[n])[0]
-    utility = omega * math.log1p(bought.sum() / q) - (row * bought).sum()
-    for _ in range(200):
-        before = utility
-        for n in range(row.shape[0]):
-            rest = q + bought.sum() - bought[n]
-            row[n], bought[n] = _best_reward(
-                omega / rest, rest, links[n], m, asp_of(market, k, n), rewards[n], prices[n], scratch[n], tables[n]
-            )
-        utility = omega * math.log1p(bought.sum() / q) - (row * bought).sum()
-        if utility - before <= 1e-13 * utility:
-            break
-    return utility
-
-
-@compiled
-def _best_row(
-    links: FloatArray,
-    m: int,
-    market: MarketArrays,
-    k: int,
-    rewards: FloatArray,
-    prices: FloatArray,
-    scratch: FloatArray,
-    tables: FloatArray,
-    row: FloatArray,
-    trial_row: FloatArray,
-) -> float:
-    """Fill ``row`` (N,) with leader ``m``'s best response and return its utility.
-
-    Brackets the crossing of the QoE bought, increasing in its worth v, with the QoE ω/v - q that makes v its worth.
-    Every row met on the way is a feasible deviation, so the best of them is kept. When one ASP has several peaks, the
-    QoE bought may jump across the crossing; then the best row lies on neither side, and both sides climb to it.
-    """
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    num_asps = row.shape[0]
-    for n in range(num_asps):
-        _tabulate(links[n], m, asp_of(market, k, n), rewards[n], omega / q, prices[n], scratch[n], tables[n])
-        row[n] = tables[n, 0, _REWARD]
-    low, high = omega / (q + num_asps), omega / q
-    at_low, at_high = 0.0, 0.0
-    best = 0.0
-    for step in range(100):
-        worth = math.sqrt(low * high)
-        if at_low < 0.0 and at_high > 0.0 and step % 3:
-            worth = low + (high - low) * (at_low / (at_low - at_high))
-        bought, paid = _respond_to_worth(worth, links, m, market, k, rewards, prices, scratch, tables, trial_row)
-        utility = omega * math.log1p(bought / q) - paid
-        if utility > best:
-            best = utility
-            row[:] = trial_row
-        excess = bought - (omega / worth - q)
-        if excess < 0.0:
-            low, at_low, at_high = worth, excess, 0.5 * at_high
-        else:
-            high, at_high, at_low = worth, excess, 0.5 * at_low
-        if high - low <= _CLOSED * high or abs(excess) <= _CLOSED * (q + bought):
-            break
-    if abs(excess) > _JUMP * (q + bought):
-        for worth in (low, high):
-            _respond_to_worth(worth, links, m, market, k, rewards, prices, scratch, tables, trial_row)
-            utility = _ascend(links, m, market, k, rewards, prices, scratch, tables, trial_row)
-            if utility > best:
-                best = utility
-                row[:] = trial_row
-    return best
 
 
 # A batch of markets --------------------------------------------------------------------------------------------------
@@ -509,7 +179,7 @@ def _best_responses(
     links = np.empty((num_asps, num_mus, LINK_COLUMNS))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
     prices, warm_prices, trial = np.empty((num_asps, 2)), np.empty((num_asps, 2)), np.empty(num_mus)
-    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, _ROWS, 4))
+    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, *TABLE_SHAPE))
     trial_row = np.empty(num_asps)
     for i in range(start, stop):
         k = index[i]
@@ -523,4 +193,4 @@ def _best_responses(
             current[i, m] = market.satisfaction_scale[k, m] * satisfied - paid
             warm_prices[:] = prices
             scratch[:, 0] = x
-            utility[i, m] = _best_row(links, m, market, k, r, warm_prices, scratch, tables, best[i, m], trial_row)
+            utility[i, m] = best_row(links, m, market, k, r, warm_prices, scratch, tables, best[i, m], trial_row)
