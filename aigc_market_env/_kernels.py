@@ -132,7 +132,7 @@ def trade(start: int, stop: int, lanes: Lanes, views: Views, process: Process, s
             r[:], x[:] = lanes.rewards[i, :, n], lanes.rates[i, :, n]
             asp, prices = asp_of(lanes.now, i, n), lanes.shadow_prices[i, n]
             shadow_prices(link, asp, r, process.tolerance, prices, x, trial)
-            allocate(link, asp, asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1], x, f, b)
+            allocate(link, asp, prices, x, f, b)
             lanes.compute[i, :, n], lanes.bandwidth[i, :, n], lanes.rates[i, :, n] = f, b, x
         _close(i, lanes, views, process)
 

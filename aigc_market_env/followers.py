@@ -326,24 +326,32 @@ def shadow_prices(
 
 @compiled
 def allocate(
-    link: FloatArray, asp: Asp, u: float, w: float, x: FloatArray, compute: FloatArray, bandwidth: FloatArray
+    link: FloatArray, asp: Asp, prices: FloatArray, x: FloatArray, compute: FloatArray, bandwidth: FloatArray
 ) -> None:
-    """Turn throughputs ``x`` (M,) at effective prices into an allocation that respects the capacities to the last bit.
+    """Turn throughputs ``x`` (M,) at shadow ``prices`` into an allocation that respects the capacities to the last bit.
 
-    ``x`` is updated to what the allocation delivers.
+    A resource with a positive shadow price is used up: next to an entry threshold, use is so sensitive to the price that
+    no floating-point price hits the capacity. ``x`` is updated to what the allocation delivers.
     """
+    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
     f = b = 0.0
     for m in range(x.shape[0]):
         cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
         compute[m], bandwidth[m] = x[m] * cu, x[m] * cw
         f += compute[m]
         b += bandwidth[m]
-    shrink_u = min(1.0, asp.compute_capacity * _HEADROOM / f) if f > 0.0 else 1.0
-    shrink_w = min(1.0, asp.bandwidth_capacity * _HEADROOM / b) if b > 0.0 else 1.0
+    scale_u = _scale(f, asp.compute_capacity * _HEADROOM, prices[0])
+    scale_w = _scale(b, asp.bandwidth_capacity * _HEADROOM, prices[1])
     for m in range(x.shape[0]):
-        compute[m] *= shrink_u
-        bandwidth[m] *= shrink_w
+        compute[m] *= scale_u
+        bandwidth[m] *= scale_w
         x[m] = throughput(compute[m], bandwidth[m], asp.flops_per_token, link[m, SIGMA])
+
+
+@compiled
+def _scale(used: float, available: float, price: float) -> float:
+    """What takes use down to what is available or, where the shadow price is positive, up to it."""
+    return available / used if used > available or (price > 0.0 and used > 0.0) else 1.0
 
 
 # A batch of markets --------------------------------------------------------------------------------------------------
@@ -374,8 +382,7 @@ def _respond(
             x[:] = 0.0
             asp = asp_of(market, k, n)
             dual = shadow_prices(link, asp, r, tolerance, prices[i, n], x, trial)
-            u, w = asp.compute_cost + prices[i, n, 0], asp.bandwidth_cost + prices[i, n, 1]
-            allocate(link, asp, u, w, x, f, b)
+            allocate(link, asp, prices[i, n], x, f, b)
             profit = 0.0
             for m in range(num_mus):
                 compute[i, m, n], bandwidth[i, m, n], rates[i, m, n] = f[m], b[m], x[m]
