@@ -330,8 +330,8 @@ def allocate(
 ) -> None:
     """Turn throughputs ``x`` (M,) at shadow ``prices`` into an allocation that respects the capacities to the last bit.
 
-    A resource with a positive shadow price is used up: next to an entry threshold, use is so sensitive to the price that
-    no floating-point price hits the capacity. ``x`` is updated to what the allocation delivers.
+    A resource with a positive shadow price is used up: next to an entry threshold, use is so sensitive to the price
+    that no floating-point price hits the capacity. ``x`` is updated to what the allocation delivers.
     """
     u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
     f = b = 0.0
