@@ -1,5 +1,7 @@
 """Evaluate a trained run: how far its pricing is from equilibrium, with confidence intervals and figures.
 
+The policy prices slots that training has not seen; every MU's best deviation is searched, the ASPs responding exactly.
+
 python evaluate.py runs/campus-seed0
 python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
 python evaluate.py runs/campus-seed0 --markets a.json b.json
