@@ -64,9 +64,11 @@ def decoded(market, actions):
         return rewards, None, None
     split = np.stack([actions[f"asp_{n}"] for n in range(market.num_asps)])
     split = split / np.maximum(split.sum(axis=-1, keepdims=True), 1.0)
-    return rewards, (split[:, 0] * market.compute_capacity[:, None]).T, (
-        split[:, 1] * market.bandwidth_capacity[:, None]
-    ).T
+    return (
+        rewards,
+        (split[:, 0] * market.compute_capacity[:, None]).T,
+        (split[:, 1] * market.bandwidth_capacity[:, None]).T,
+    )
 
 
 VARIANTS = list(itertools.product(PRESETS, MODES))
