@@ -83,25 +83,38 @@ class Engine:
         parts |= {f"now.{name}": getattr(lanes.now, name) for name in _CHANGING}
         return {name: array.copy() for name, array in parts.items()}
 
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def restore(self, state: Mapping[str, npt.NDArray[Any]], *, mus_turn: bool) -> None:
         """Go on from a state that an engine of the same scenario and size was in.
 
+        Args:
+            state: what :meth:`state` returned.
+            mus_turn: whether the MUs act next, as observations tell.
+
         Raises:
-            ValueError: an array is missing or does not have the shape of this engine's.
+            ValueError: an array is missing, does not have the shape and type of this engine's, or is not of a valid
+                market. Nothing changes.
         """
-        self.reset([0] * self.num_lanes)
-        for name, own in self.state().items():
-            if name not in state or state[name].shape != own.shape:
-                raise ValueError(f"state {name!r} is missing or not of shape {own.shape}")
-        base = Market(**{name: state[f"base.{name}"] for name in FIELDS}).flat
-        streams = state["streams"].copy()
-        self._streams = streams
-        self.lanes = self._new_lanes(base, streams)
-        for name in self.lanes._fields:
+        twin = Engine(self.scenario, self.num_lanes)
+        twin.reset([0] * self.num_lanes)
+        for name, own in twin.state().items():
+            if name not in state or (state[name].shape, state[name].dtype) != (own.shape, own.dtype):
+                raise ValueError(f"state {name!r} is missing or not an array of {own.dtype} and shape {own.shape}")
+        base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
+        base.replace(**{name: state[f"now.{name}"] for name in _CHANGING})
+        lanes = twin._new_lanes(base.flat, state["streams"].copy())
+        for name in lanes._fields:
             if name not in ("base", "now"):
-                getattr(self.lanes, name)[...] = state[name]
+                getattr(lanes, name)[...] = state[name]
         for name in _CHANGING:
-            getattr(self.lanes.now, name)[...] = state[f"now.{name}"]
+            getattr(lanes.now, name)[...] = state[f"now.{name}"]
+        self.lanes, self._streams = lanes, lanes.streams
+        over_markets(_kernels.observe, self.num_lanes, self.lanes, self.views, float(mus_turn))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "lanes" in state:  # Copies and pickles are writable, and Numba would compile anew for them.
+            for array in self.lanes.base:
+                array.flags.writeable = False
 
     def market(self, lane: int | None = None) -> Market:
         """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
@@ -119,6 +132,7 @@ class Engine:
             shadow=np.zeros((b, m, n)),
             request=np.zeros((b, m), np.int64),
             streams=streams,
+            posted=np.zeros((b, m, n)),
             rewards=np.zeros((b, m, n)),
             compute=np.zeros((b, m, n)),
             bandwidth=np.zeros((b, m, n)),

@@ -44,8 +44,9 @@ class Lanes(NamedTuple):
     shadow: FloatArray  # (B, M, N) shadow fading, dB
     request: npt.NDArray[np.int64]  # (B, M) whose content of the base market each MU asks for
     streams: npt.NDArray[np.uint64]  # (B,) random streams
-    rewards: FloatArray  # (B, M, N) credits per QoE, posted last
-    compute: FloatArray  # (B, M, N) TFLOP/s, of the slot served last, like all that follow
+    posted: FloatArray  # (B, M, N) rewards posted last, credits per QoE
+    rewards: FloatArray  # (B, M, N) rewards of the slot served last, like all that follow
+    compute: FloatArray  # (B, M, N) TFLOP/s
     bandwidth: FloatArray  # (B, M, N) MHz
     rates: FloatArray  # (B, M, N) tokens/s
     qoe: FloatArray  # (B, M, N)
@@ -80,7 +81,7 @@ def begin(start: int, stop: int, lanes: Lanes, views: Views, process: Process) -
         for m in range(num_mus):
             lanes.request[i, m] = m
             lanes.utility[i, m] = 0.0
-        lanes.rewards[i], lanes.compute[i], lanes.bandwidth[i] = 0.0, 0.0, 0.0
+        lanes.posted[i], lanes.rewards[i], lanes.compute[i], lanes.bandwidth[i] = 0.0, 0.0, 0.0, 0.0
         lanes.rates[i], lanes.qoe[i], lanes.qoe_terms[i] = 0.0, 0.0, 0.0
         lanes.shadow_prices[i], lanes.profit[i] = 0.0, 0.0
         for n in range(num_asps):
@@ -97,9 +98,14 @@ def begin(start: int, stop: int, lanes: Lanes, views: Views, process: Process) -
             0.0,
             0.0,
         )
-        _observe_mus(i, lanes, views.mus)
-        _observe_asps(i, lanes, views.asps)
-        _observe_rewards(i, lanes, views, 1.0)
+        _observe(i, lanes, views, 1.0)
+
+
+@compiled
+def observe(start: int, stop: int, lanes: Lanes, views: Views, mus_turn: float) -> None:
+    """Write all observations anew; ``mus_turn`` is 1 while the MUs act and 0 while the ASPs do."""
+    for i in range(start, stop):
+        _observe(i, lanes, views, mus_turn)
 
 
 @compiled
@@ -129,7 +135,7 @@ def trade(start: int, stop: int, lanes: Lanes, views: Views, process: Process, s
         _post(i, lanes, shares)
         for n in range(num_asps):
             fill_links(lanes.now, i, n, link)
-            r[:], x[:] = lanes.rewards[i, :, n], lanes.rates[i, :, n]
+            r[:], x[:] = lanes.posted[i, :, n], lanes.rates[i, :, n]
             asp, prices = asp_of(lanes.now, i, n), lanes.shadow_prices[i, n]
             shadow_prices(link, asp, r, process.tolerance, prices, x, trial)
             allocate(link, asp, prices, x, f, b)
@@ -142,7 +148,7 @@ def _post(i: int, lanes: Lanes, shares: FloatArray) -> None:
     for m in range(shares.shape[1]):
         bound = lanes.now.satisfaction_scale[i, m] / lanes.now.qoe_requirement[i, m]
         for n in range(shares.shape[2]):
-            lanes.rewards[i, m, n] = min(max(shares[i, m, n], 0.0), 1.0) * bound
+            lanes.posted[i, m, n] = min(max(shares[i, m, n], 0.0), 1.0) * bound
 
 
 @compiled
@@ -177,9 +183,7 @@ def _close(i: int, lanes: Lanes, views: Views, process: Process) -> None:
         process.correlation,
         process.request_probability,
     )
-    _observe_mus(i, lanes, views.mus)
-    _observe_asps(i, lanes, views.asps)
-    _observe_rewards(i, lanes, views, 1.0)
+    _observe(i, lanes, views, 1.0)
 
 
 @compiled
@@ -192,7 +196,7 @@ def _account(i: int, lanes: Lanes) -> None:
     num_mus, num_asps = lanes.rewards.shape[1], lanes.rewards.shape[2]
     link = np.empty((num_mus, LINK_COLUMNS))
     delivered, paid = np.zeros(num_mus), np.zeros(num_mus)
-    lanes.qoe_terms[i] = 0.0
+    lanes.rewards[i], lanes.qoe_terms[i] = lanes.posted[i], 0.0
     for n in range(num_asps):
         fill_links(lanes.now, i, n, link)
         kappa = lanes.now.flops_per_token[i, n]
@@ -243,6 +247,13 @@ def _write_link(i: int, m: int, n: int, now: MarketArrays, row: Float32Array, at
 
 
 @compiled
+def _observe(i: int, lanes: Lanes, views: Views, mus_turn: float) -> None:
+    _observe_mus(i, lanes, views.mus)
+    _observe_asps(i, lanes, views.asps)
+    _observe_rewards(i, lanes, views, mus_turn)
+
+
+@compiled
 def _observe_mus(i: int, lanes: Lanes, views: Float32Array) -> None:
     now = lanes.now
     for m in range(lanes.rewards.shape[1]):
@@ -282,6 +293,6 @@ def _observe_rewards(i: int, lanes: Lanes, views: Views, mus_turn: float) -> Non
         views.mus[i, m, 0] = mus_turn
         share = lanes.now.qoe_requirement[i, m] / lanes.now.satisfaction_scale[i, m]
         for n in range(lanes.rewards.shape[2]):
-            views.asps[i, n, _ASP_LINK_START + m * spaces.ASP_LINK_SIZE] = lanes.rewards[i, m, n] * share
+            views.asps[i, n, _ASP_LINK_START + m * spaces.ASP_LINK_SIZE] = lanes.posted[i, m, n] * share
     for n in range(lanes.rewards.shape[2]):
         views.asps[i, n, 0] = 1.0 - mus_turn

@@ -49,13 +49,10 @@ class SingleMarket:
         self.action_spaces = {agent: spaces.mu_action_space(self.num_asps) for agent in mus}
         self.action_spaces |= {agent: spaces.asp_action_space(self.num_mus) for agent in providers}
         self.state_space = spaces.state_space(self.num_mus, self.num_asps)
-        # One buffer, so that all actions are checked at once; a row of it for each agent.
+        # One buffer, so that all actions are checked at once.
         links = self.num_mus * self.num_asps
         self._shares = np.zeros(links * (3 if providers else 1))
-        self._mu_shares = self._shares[:links].reshape(self.num_mus, self.num_asps)
-        self._asp_shares = self._shares[links:].reshape(-1, 2, self.num_mus)
-        self._rows = dict(zip(self.possible_agents, [*self._mu_shares, *self._asp_shares], strict=True))
-        self._served_rewards = np.zeros((self.num_mus, self.num_asps))
+        self._share_out()
         self._engine = Engine(self.scenario, 1)
         self._window: rendering.Window | None = None
         self._has_reset = False
@@ -72,7 +69,9 @@ class SingleMarket:
     @property
     def posted_rewards(self) -> FloatArray:
         """Rewards posted in the slot last served, credits per QoE; zero before the first. (M, N)."""
-        return self._served_rewards.copy()
+        if not self._has_reset:
+            return np.zeros((self.num_mus, self.num_asps))
+        return self._engine.lanes.rewards[0].copy()
 
     def observation_space(self, agent: str) -> Box:
         """The agent's observation space, always the same object."""
@@ -114,9 +113,23 @@ class SingleMarket:
 
     # What the two environments are made of ---------------------------------------------------------------------------
 
+    def _share_out(self) -> None:
+        """Give every agent a row of the buffer of actions."""
+        links = self.num_mus * self.num_asps
+        self._mu_shares = self._shares[:links].reshape(self.num_mus, self.num_asps)
+        self._asp_shares = self._shares[links:].reshape(-1, 2, self.num_mus)
+        self._rows = dict(zip(self.possible_agents, [*self._mu_shares, *self._asp_shares], strict=True))
+
+    # Copies and pickles of the rows would be arrays of their own; a window belongs to one environment.
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in ("_mu_shares", "_asp_shares", "_rows", "_window")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _window=None)
+        self._share_out()
+
     def _begin(self, seed: int | None) -> None:
         self._engine.reset(None if seed is None else [seed])
-        self._served_rewards = np.zeros((self.num_mus, self.num_asps))
         self._has_reset = True
 
     def _store(self, agent: str, action: Any) -> int:
@@ -131,6 +144,8 @@ class SingleMarket:
 
         What a refused call leaves in the buffer does no harm: every step fills all of it before it is used.
         """
+        if not isinstance(actions, Mapping):
+            raise ValueError(f"actions must be a dictionary by agent, got {actions!r}")
         if actions.keys() != self._rows.keys():
             missing, unknown = self._rows.keys() - actions.keys(), actions.keys() - self._rows.keys()
             wrong = f"missing for {min(missing)!r}" if missing else f"for unknown agent {min(unknown, key=str)!r}"
@@ -154,7 +169,6 @@ class SingleMarket:
         else:
             self._engine.serve(self._asp_shares)
         lanes = self._engine.lanes
-        self._served_rewards = lanes.rewards[0].copy()
         payoffs = [*lanes.utility[0].tolist(), *lanes.profit[0].tolist()]
         return dict(zip(self.possible_agents, payoffs, strict=False))
 

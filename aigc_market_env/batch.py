@@ -1,5 +1,6 @@
 """Thousands of markets a step, as arrays: what training loops run on."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -121,11 +122,16 @@ class BatchedMarketEnv:
     @property
     def market(self) -> Market:
         """The markets of the current slot, with batch shape (B,)."""
+        self._check_started("market")
         return self._engine.market()
 
     @property
     def served(self) -> ServedSlot:
-        """A copy of what happened in the slot served last."""
+        """A copy of what happened in the slot served last; zero when none was since the last reset.
+
+        The step that ends an episode resets, so that what its slot came to is told by its rewards alone.
+        """
+        self._check_started("served")
         lanes = self._engine.lanes
         shown = ("rewards", "compute", "bandwidth", "rates", "qoe", "qoe_terms", "board", "utility", "profit")
         return ServedSlot(*(getattr(lanes, name).copy() for name in shown))
@@ -145,18 +151,21 @@ class BatchedMarketEnv:
         Raises:
             ValueError: the environment has not been reset yet.
         """
-        if not self._started:
-            raise ValueError("reset() must be called before state()")
+        self._check_started("state()")
         return self._engine.state() | {"cycle": np.array(self._cycle), "mus_turn": np.array(self._mus_turn)}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a :meth:`state` of an environment made with the same arguments, bit for bit.
 
         Raises:
-            ValueError: an array is missing or has another shape.
+            ValueError: an array is missing or has another shape or type. Nothing changes.
         """
-        self._engine.restore(state)
-        self._cycle, self._mus_turn, self._started = int(state["cycle"]), bool(state["mus_turn"]), True
+        for name in ("cycle", "mus_turn"):
+            if name not in state or state[name].shape != ():
+                raise ValueError(f"state {name!r} is missing or not of shape ()")
+        cycle, mus_turn = int(state["cycle"]), bool(state["mus_turn"])
+        self._engine.restore(state, mus_turn=mus_turn)
+        self._cycle, self._mus_turn, self._started = cycle, mus_turn, True
 
     def reset(self, seed: int | Sequence[int | None] | None = None) -> tuple[Arrays, dict[str, Any]]:
         """Begin an episode in every lane.
@@ -191,8 +200,7 @@ class BatchedMarketEnv:
         Raises:
             ValueError: the acting group's actions are missing, have a wrong shape or are not finite. Nothing changes.
         """
-        if not self._started:
-            raise ValueError("reset() must be called before step()")
+        self._check_started("step()")
         action = self._checked(actions)
         if self.asps == "best_response":
             self._engine.trade(action)
@@ -213,6 +221,10 @@ class BatchedMarketEnv:
             observations, _ = self.reset()
         return observations, rewards, np.zeros(self.num_envs, bool), np.full(self.num_envs, over), infos
 
+    def _check_started(self, what: str) -> None:
+        if not self._started:
+            raise ValueError(f"reset() must be called before {what}")
+
     def _observations(self) -> Arrays:
         views = self._engine.views
         return {group: view.copy() for group, view in zip(self.single_observation_space, views, strict=False)}
@@ -224,11 +236,14 @@ class BatchedMarketEnv:
             if len(seed) != self.num_envs:
                 raise ValueError(f"seed has {len(seed)} entries, expected one for each of {self.num_envs} lanes")
             return list(seed)
-        return [int(seed) + i for i in range(self.num_envs)]
+        first = operator.index(seed)
+        return [first + i for i in range(self.num_envs)]
 
     def _checked(self, actions: Mapping[str, npt.ArrayLike]) -> npt.NDArray[Any]:
         group = self.acting
-        unknown = sorted(set(actions) - set(self.single_action_space))
+        if not isinstance(actions, Mapping):
+            raise ValueError(f"actions must be a dictionary of arrays by group, got {actions!r}")
+        unknown = sorted(set(actions) - set(self.single_action_space), key=str)
         if unknown:
             raise ValueError(f"unknown group {unknown[0]!r}; the groups are {', '.join(self.single_action_space)}")
         if group not in actions:

@@ -89,7 +89,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("agents", "agent_selection", "rewards", "terminations", "truncations", "infos"):
+        if name in ("agents", "agent_selection", "rewards", "terminations", "truncations", "infos", "market"):
             raise AttributeError(f"{name} cannot be accessed before reset")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -80,13 +80,13 @@ def table(snapshot: Snapshot) -> str:
     lines = [f"{snapshot.title}: the slot served last", head, units]
     for m in range(num_mus):
         links = "".join(
-            f"{snapshot.rewards[m, n]:7.3f}{snapshot.compute[m, n]:8.4f}{snapshot.bandwidth[m, n]:7.4f}"
-            f"{snapshot.qoe[m, n]:6.3f}  "
+            f"{snapshot.rewards[m, n]:7.3f} {snapshot.compute[m, n]:7.4f} {snapshot.bandwidth[m, n]:6.4f}"
+            f" {snapshot.qoe[m, n]:5.3f}  "
             for n in range(num_asps)
         )
         lines.append(f"{f'mu_{m}':8}{links}{snapshot.utility[m]:9.4f}")
     for label, column in (("in use", snapshot.utilisation), ("price", snapshot.prices)):
-        cells = (f"{'':7}{column[n, 0]:8.3f}{column[n, 1]:7.3f}{'':8}" for n in range(num_asps))
+        cells = (f"{'':7}{column[n, 0]:8.3f} {column[n, 1]:6.3f}{'':8}" for n in range(num_asps))
         lines.append(f"{label:8}" + "".join(cells))
     lines.append(f"{'profit':8}" + "".join(f"{profit:7.3f}{'':23}" for profit in snapshot.profit))
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -143,9 +143,12 @@ def as_action(action: Any, shape: tuple[int, ...], whose: str, *, strict: bool) 
         ValueError: it is not an array of finite numbers of the given shape or, with ``strict``, leaves [0, 1].
     """
     try:
-        array = np.asarray(action, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"action of {whose} must be an array of numbers of shape {shape}, got {action!r}") from None
+        array = np.asarray(action)
+    except ValueError:  # ragged nested lists
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"action of {whose} must be an array of numbers of shape {shape}, got {action!r}")
+    array = array.astype(np.float64)
     if array.shape != shape:
         raise ValueError(f"action of {whose} has shape {array.shape}, expected {shape}")
     allowed = np.isfinite(array) & (~np.bool_(strict) | ((array >= 0.0) & (array <= 1.0)))

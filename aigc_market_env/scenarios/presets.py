@@ -16,6 +16,7 @@ from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import Dynamics
 
 Fields = Mapping[str, FloatArray]
+Build = Callable[[Draws, int, int], Fields]
 
 SLOT_DURATION = 10.0  # s
 CREDITS_PER_USD = 1000.0
@@ -33,7 +34,7 @@ class Preset:
         dynamics: what changes from slot to slot by default.
     """
 
-    build: Callable[[Draws, int, int], Fields]
+    build: Build
     num_mus: int
     num_asps: int
     resizable: bool

@@ -1,8 +1,10 @@
 """A scenario: where markets come from, and what changes in them from slot to slot."""
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -12,7 +14,7 @@ import numpy as np
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
-from aigc_market_env.scenarios.presets import PRESETS
+from aigc_market_env.scenarios.presets import PRESETS, Build
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,9 @@ class Scenario:
         Raises:
             ValueError: the name is unknown, ``load`` is not a finite positive number, or the size is not possible.
         """
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise ValueError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
-        if not (np.isfinite(load) and load > 0):
-            raise ValueError(f"load = {load} must be finite and > 0")
+        load = _positive_number("load", load)
         preset = PRESETS[name]
         m, n = (
             _size(name, argument, given, default, preset.resizable)
@@ -75,15 +76,9 @@ class Scenario:
             )
         )
 
-        def build(uniforms: FloatArray) -> Market:
-            fields = dict(preset.build(Draws(uniforms), m, n))
-            for capacity in ("compute_capacity", "bandwidth_capacity"):
-                fields[capacity] = fields[capacity] / load
-            batch = uniforms.shape[:-1]
-            return Market(**fields | {"slot_duration": np.broadcast_to(fields["slot_duration"], batch)})
-
         trial = Draws(np.full(64 + 64 * (m + 1) * (n + 1), 0.5))
         preset.build(trial, m, n)
+        build = partial(_drawn, preset.build, m, n, load)
         return cls(name, m, n, preset.dynamics if dynamics is None else dynamics, trial.used, build)
 
     @classmethod
@@ -95,14 +90,7 @@ class Scenario:
         """
         if market.batch_shape:
             raise ValueError(f"a scenario needs a single market, this is a batch of shape {market.batch_shape}")
-
-        def build(uniforms: FloatArray) -> Market:
-            batch = uniforms.shape[:-1]
-            if not batch:
-                return market
-            return market.replace(slot_duration=np.broadcast_to(market.slot_duration, batch))
-
-        return cls(name, market.num_mus, market.num_asps, dynamics, 0, build)
+        return cls(name, market.num_mus, market.num_asps, dynamics, 0, partial(_repeated, market))
 
     @classmethod
     def of(cls, scenario: "str | PathLike[str] | Scenario | Market") -> "Scenario":
@@ -119,7 +107,7 @@ class Scenario:
             return cls.preset(scenario)
         if isinstance(scenario, str | PathLike):
             path = Path(scenario)
-            if path.is_file():
+            if _is_file(path):
                 return cls.fixed(Market.from_json(path), name=path.stem)
             raise ValueError(
                 f"unknown scenario {str(scenario)!r}: no such file, and the presets are {', '.join(PRESETS)}"
@@ -139,6 +127,39 @@ class Scenario:
     def fix(self, seed: int | np.random.Generator | None = None) -> "Scenario":
         """The scenario with this one's dynamics whose every episode is played on one market drawn from it."""
         return Scenario.fixed(self.sample(seed), dynamics=self.dynamics, name=self.name)
+
+
+# Functions of a module, not closures, so that scenarios and environments can be pickled.
+def _drawn(build: Build, num_mus: int, num_asps: int, load: float, uniforms: FloatArray) -> Market:
+    """A preset's markets from uniform numbers (..., K)."""
+    fields = dict(build(Draws(uniforms), num_mus, num_asps))
+    for capacity in ("compute_capacity", "bandwidth_capacity"):
+        fields[capacity] = fields[capacity] / load
+    batch = uniforms.shape[:-1]
+    return Market(**fields | {"slot_duration": np.broadcast_to(fields["slot_duration"], batch)})
+
+
+def _repeated(market: Market, uniforms: FloatArray) -> Market:
+    """One market, with the batch axes of uniform numbers (..., 0)."""
+    batch = uniforms.shape[:-1]
+    return market.replace(slot_duration=np.broadcast_to(market.slot_duration, batch)) if batch else market
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, say
+        return False
+
+
+def _positive_number(name: str, value: object) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, str) or not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} = {value!r} must be a finite number > 0")
+    return number
 
 
 def _size(preset: str, argument: str, given: int | None, default: int, resizable: bool) -> int:

@@ -17,8 +17,8 @@ from aigc_market_env.market import FloatArray
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
-_UNIT = 2.0**-53
+_S30, _S27, _S31, _S12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
+_UNIT = 2.0**-52  # with the half added below, 53 bits: more would round up to 1
 
 
 def seed_streams(generators: list[np.random.Generator]) -> npt.NDArray[np.uint64]:
@@ -34,7 +34,7 @@ def next_uniform(streams: npt.NDArray[np.uint64], i: int) -> float:
     z = (z ^ (z >> _S30)) * _MIX_1
     z = (z ^ (z >> _S27)) * _MIX_2
     z = z ^ (z >> _S31)
-    return (float(z >> _S11) + 0.5) * _UNIT
+    return (float(z >> _S12) + 0.5) * _UNIT
 
 
 @compiled

@@ -1,0 +1,78 @@
+"""How tests play the environments: scenarios, actions, and what an episode came to."""
+
+import itertools
+
+import numpy as np
+
+from aigc_market_env import Dynamics, Scenario, market_v0
+
+PRESETS = ("duo", "campus", "town", "random")
+MODES = ("agents", "best_response")
+
+
+def busy(name, probability=0.3):
+    """A preset whose users change their minds often."""
+    return Scenario.preset(name, dynamics=Dynamics(request_probability=probability))
+
+
+def random_actions(rng, env):
+    """An action for every agent, of any size between nothing and everything."""
+    power = rng.choice([1, 3])
+    return {agent: rng.random(env.action_space(agent).shape) ** power for agent in env.possible_agents}
+
+
+def steps_per_slot(env):
+    return 2 if env.asps == "agents" else 1
+
+
+def play(env, seed, steps, action_seed=0):
+    """Reset a Parallel environment, step through episodes, and list all that it hands out."""
+    rng = np.random.default_rng(action_seed)
+    return [env.reset(seed=seed), *go_on(env, rng, steps)]
+
+
+def go_on(env, rng, steps):
+    seen = []
+    for _ in range(steps):
+        if not env.agents:
+            seen.append(env.reset())
+        seen.append((*env.step(random_actions(rng, env)), env.state(), env.posted_rewards))
+    return seen
+
+
+def play_slot(env, actions):
+    """One slot of an AEC environment."""
+    for agent in env.possible_agents:
+        env.step(actions[agent])
+
+
+def same(one, other):
+    """Whether two structures of dictionaries, sequences and arrays are equal bit for bit."""
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    return type(one) is type(other) and one == other
+
+
+def decoded(market, actions):
+    """Rewards, compute and bandwidth meant by actions: (M, N) each."""
+    rewards = np.stack([actions[f"mu_{m}"] for m in range(market.num_mus)]) * market.reward_bound[:, None]
+    if "asp_0" not in actions:
+        return rewards, None, None
+    split = np.stack([actions[f"asp_{n}"] for n in range(market.num_asps)])
+    split = split / np.maximum(split.sum(axis=-1, keepdims=True), 1.0)
+    return (
+        rewards,
+        (split[:, 0] * market.compute_capacity[:, None]).T,
+        (split[:, 1] * market.bandwidth_capacity[:, None]).T,
+    )
+
+
+VARIANTS = list(itertools.product(PRESETS, MODES))
+
+
+def parallel(scenario="duo", asps="best_response", **options):
+    return market_v0.parallel_env(scenario, asps=asps, **options)

@@ -1,0 +1,157 @@
+import pickle
+
+import numpy as np
+import pytest
+from playing import PRESETS
+
+from aigc_market_env import Dynamics, Market, Scenario
+from aigc_market_env.market import FIELDS
+from aigc_market_env.scenarios import STATIC
+
+
+def uniform_rows(scenario, rows, seed=0):
+    return np.random.default_rng(seed).uniform(2.0**-53, 1.0, (rows, scenario.num_draws))
+
+
+def identical(one, other):
+    return all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in FIELDS)
+
+
+SIZES = ((None, None), (1, 1), (1, 6), (20, 1), (9, 2), (3, 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [(name, size) for name in PRESETS for size in SIZES[: 1 if name == "duo" else 6]]
+)
+def test_lanes_of_a_batch_are_built_as_if_alone(name, size):
+    scenario = Scenario.preset(name, num_mus=size[0], num_asps=size[1], load=1.7)
+    for rows in (1, 5, 64):
+        uniforms = uniform_rows(scenario, rows)
+        batch = scenario.build(uniforms)
+        assert batch.batch_shape == (rows,)
+        for i in range(rows):
+            assert identical(batch[i], scenario.build(uniforms[i]))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_same_seed_gives_the_same_market(name):
+    scenario = Scenario.preset(name)
+    assert identical(scenario.sample(3), Scenario.preset(name).sample(3))
+    assert identical(scenario.sample(3), scenario.sample(np.random.default_rng(3)))
+    assert identical(scenario.sample(3, (4, 2)), scenario.sample(3, (4, 2)))
+    assert scenario.sample(3, (4, 2)).batch_shape == (4, 2)
+    if name != "duo":
+        assert scenario.sample(3) != scenario.sample(4)
+        assert scenario.sample() != scenario.sample()
+        rng = np.random.default_rng(3)
+        assert scenario.sample(rng) != scenario.sample(rng)
+
+
+@pytest.mark.parametrize("load", [1e-3, 0.5, 3, 40.0, np.float32(2)])
+@pytest.mark.parametrize("name", PRESETS)
+def test_load_divides_capacities_and_changes_nothing_else(name, load):
+    plain, loaded = Scenario.preset(name).sample(1, (3,)), Scenario.preset(name, load=load).sample(1, (3,))
+    for field in FIELDS:
+        factor = float(load) if field in ("compute_capacity", "bandwidth_capacity") else 1.0
+        np.testing.assert_array_equal(getattr(loaded, field), getattr(plain, field) / factor)
+
+
+@pytest.mark.parametrize("load", [0, -1, np.nan, np.inf, -np.inf, "x", "2", None, [1.0], 1j])
+def test_a_bad_load_is_refused(load):
+    with pytest.raises(ValueError, match="load = "):
+        Scenario.preset("campus", load=load)
+
+
+@pytest.mark.parametrize("name", ["campus", "town", "random"])
+def test_sizes_may_be_chosen(name):
+    for given in ({"num_mus": 3}, {"num_asps": 7}, {"num_mus": 1, "num_asps": 1}, {"num_mus": np.int64(30)}):
+        scenario = Scenario.preset(name, **given)
+        market = scenario.sample(0)
+        assert (market.num_mus, market.num_asps) == (scenario.num_mus, scenario.num_asps)
+        for argument, size in given.items():
+            assert getattr(scenario, argument) == size
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "message"),
+    [
+        ("campus", {"num_mus": 0}, "num_mus = 0"),
+        ("campus", {"num_asps": -3}, "num_asps = -3"),
+        ("campus", {"num_mus": 2.0}, "num_mus = 2.0"),
+        ("random", {"num_asps": "4"}, "num_asps = '4'"),
+        ("duo", {"num_mus": 3}, "duo.*num_mus = 2.*cannot be changed"),
+        ("duo", {"num_asps": 2}, "duo.*num_asps = 1.*cannot be changed"),
+    ],
+)
+def test_impossible_sizes_are_refused(name, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        Scenario.preset(name, **sizes)
+
+
+def test_duo_may_be_asked_for_in_its_own_size():
+    assert Scenario.preset("duo", num_mus=2, num_asps=1).sample(0) == Scenario.preset("duo").sample(1)
+
+
+@pytest.mark.parametrize("name", ["metropolis", "", "Campus", None, 3, ["campus"], Scenario.preset("duo")])
+def test_an_unknown_preset_is_refused_with_the_names_there_are(name):
+    with pytest.raises(ValueError, match="unknown preset.*duo, campus, town, random"):
+        Scenario.preset(name)
+
+
+def test_a_fixed_market_is_every_market():
+    market = Scenario.preset("random").sample(8)
+    scenario = Scenario.fixed(market, name="mine")
+    assert (scenario.name, scenario.num_mus, scenario.num_asps, scenario.dynamics) == ("mine", 8, 4, STATIC)
+    assert scenario.sample(0) == scenario.sample() == market
+    batch = scenario.sample(0, (2, 3))
+    assert batch.batch_shape == (2, 3)
+    assert all(identical(batch[i, j], market) for i in range(2) for j in range(3))
+
+
+def test_a_batch_is_no_scenario():
+    batch = Scenario.preset("duo").sample(0, (1,))
+    for make in (Scenario.fixed, Scenario.of):
+        with pytest.raises(ValueError, match=r"batch of shape \(1,\)"):
+            make(batch)
+
+
+def test_fix_keeps_the_dynamics_and_one_draw():
+    scenario = Scenario.preset("campus", dynamics=Dynamics(2.0))
+    fixed = scenario.fix(4)
+    assert (fixed.name, fixed.dynamics) == ("campus", Dynamics(2.0))
+    assert fixed.sample() == scenario.sample(4)
+
+
+def test_everything_that_means_a_scenario_is_taken(tmp_path):
+    market = Scenario.preset("duo").sample(0)
+    path = tmp_path / "corner shop.json"
+    market.to_json(path)
+    scenario = Scenario.preset("town")
+    assert Scenario.of(scenario) is scenario
+    assert Scenario.of("town").num_mus == 20
+    assert Scenario.of(market).sample() == market
+    for file in (path, str(path)):
+        assert Scenario.of(file).name == "corner shop"
+        assert Scenario.of(file).sample() == market
+
+
+@pytest.mark.parametrize("thing", ["twon", "x" * 5000, "a\0b", "/", ".", b"town", None, 1.0, ["town"], {}])
+def test_what_means_no_scenario_is_refused(thing):
+    with pytest.raises(ValueError, match="scenario"):
+        Scenario.of(thing)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_scenarios_are_pickled(name):
+    scenario = Scenario.preset(name, load=2.0)
+    for one in (scenario, scenario.fix(0)):
+        again = pickle.loads(pickle.dumps(one))
+        assert (again.name, again.dynamics, again.num_draws) == (one.name, one.dynamics, one.num_draws)
+        assert identical(again.sample(5), one.sample(5))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_extreme_draws_make_valid_markets(name):
+    scenario = Scenario.preset(name)
+    for number in (2.0**-54, 2.0**-53, 0.5, 1 - 2.0**-53):
+        assert isinstance(scenario.build(np.full(scenario.num_draws, number)), Market)

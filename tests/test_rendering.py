@@ -1,0 +1,196 @@
+import copy
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from playing import MODES, PRESETS, busy, decoded, parallel, play_slot, random_actions, same, steps_per_slot
+
+from aigc_market_env import Scenario, follower_response, market_v0, rendering
+
+both_modes = pytest.mark.parametrize("asps", MODES)
+
+
+@pytest.fixture(autouse=True)
+def headless(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].use("agg")
+
+
+def serve(env, rng):
+    """Play one slot of a Parallel environment; the market and the outcome of the slot."""
+    market, actions = env.market, random_actions(rng, env)
+    for _ in range(steps_per_slot(env)):
+        env.step(actions)
+    rewards, compute, bandwidth = decoded(market, actions)
+    if compute is None:
+        response = follower_response(market, rewards)
+        compute, bandwidth = response.compute, response.bandwidth
+    return market, market.outcome(rewards, compute, bandwidth)
+
+
+def rows_of(text):
+    """The table's rows by label, cells split at blanks."""
+    rows = {}
+    for line in text.splitlines()[3:]:
+        label = "in use" if line.startswith("in use") else line.split()[0]
+        rows[label] = [float(cell) for cell in line[len(label) :].split()]
+    return rows
+
+
+@both_modes
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_table_tells_the_outcome(name, asps):
+    env = parallel(busy(name), asps, render_mode="ansi")
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        env.reset(seed=seed)
+        market, outcome = serve(env, rng)
+        text = env.render()
+        title, head, units = text.splitlines()[:3]
+        assert title.startswith(name)
+        assert head.split() == [*(f"asp_{n}" for n in range(market.num_asps)), "utility"]
+        assert units.split() == ["reward", "TFLOP/s", "MHz", "QoE"] * market.num_asps
+        assert max(map(len, text.splitlines())) <= 8 + 30 * market.num_asps + 9 + 4
+        rows = rows_of(text)
+        for m in range(market.num_mus):
+            links = np.stack([outcome.rewards, outcome.compute, outcome.bandwidth, outcome.qoe], axis=-1)[m]
+            np.testing.assert_allclose(rows[f"mu_{m}"], [*links.ravel(), outcome.mu_utility[m]], atol=6e-4)
+        np.testing.assert_allclose(rows["in use"], outcome.utilisation.ravel(), atol=6e-4)
+        np.testing.assert_allclose(rows["profit"], outcome.asp_profit, atol=6e-4)
+        assert len(rows["price"]) == 2 * market.num_asps
+        assert len(rows) == market.num_mus + 3
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e6])
+def test_numbers_of_a_large_market_stay_apart(scale):
+    market = Scenario.preset("duo").sample(0)
+    large = market.replace(
+        satisfaction_scale=market.satisfaction_scale * scale,
+        compute_capacity=market.compute_capacity * scale,
+        bandwidth_capacity=market.bandwidth_capacity * scale,
+        bits_per_token=market.bits_per_token * scale,
+    )
+    env = parallel(large, "agents", render_mode="ansi")
+    env.reset(seed=0)
+    serve(env, np.random.default_rng(0))
+    rows = rows_of(env.render())
+    assert [len(row) for row in rows.values()] == [5, 5, 2, 2, 1]
+
+
+@pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
+def test_a_picture_shows_the_slot_served_last_also_once_new_rewards_are_posted(mode):
+    env, rng = parallel("duo", "agents", render_mode=mode), np.random.default_rng(0)
+    aec = market_v0.env("duo", render_mode=mode)
+    env.reset(seed=0)
+    aec.reset(seed=0)
+    actions, more = random_actions(rng, env), random_actions(rng, env)
+    blank = env.render()
+    env.step(actions)
+    assert same(env.render(), blank)
+    env.step(actions)
+    play_slot(aec, actions)
+    shown = env.render()
+    assert not same(shown, blank)
+    assert same(aec.render(), shown)
+    env.step(more)
+    aec.step(more["mu_0"])
+    aec.step(more["mu_1"])
+    assert same(env.render(), shown)
+    assert same(aec.render(), shown)
+
+
+@both_modes
+@pytest.mark.parametrize("name", ["duo", "town"])
+def test_pictures_are_rgb_and_differ_between_slots(name, asps):
+    env = parallel(name, asps, render_mode="rgb_array")
+    env.reset(seed=0)
+    pictures = [env.render()]
+    for share in (0.3, 0.4):
+        for _ in range(steps_per_slot(env)):
+            env.step({agent: np.full(env.action_space(agent).shape, share) for agent in env.agents})
+        pictures.append(env.render())
+    for picture in pictures:
+        assert picture.dtype == np.uint8
+        assert picture.ndim == 3
+        assert picture.shape[2] == 3
+        assert picture.min() < 100
+        assert picture.max() == 255
+    assert len({picture.tobytes() for picture in pictures}) == 3
+    assert same(env.render(), pictures[-1])
+
+
+def test_drawing_changes_neither_the_snapshot_nor_the_game():
+    env, twin = (parallel("campus", "agents", render_mode=mode) for mode in ("rgb_array", None))
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    rng, other = np.random.default_rng(0), np.random.default_rng(0)
+    for _ in range(2):
+        serve(env, rng)
+        serve(twin, other)
+        snapshot = rendering.Snapshot.of(env._engine.lanes, "campus")
+        before = copy.deepcopy(vars(snapshot))
+        rendering.table(snapshot)
+        rendering.picture(snapshot)
+        assert same(vars(snapshot), before)
+        env.render()
+        assert same(env.state(), twin.state())
+
+
+def test_a_snapshot_does_not_change_with_the_game():
+    env, rng = parallel("campus", "agents"), np.random.default_rng(0)
+    env.reset(seed=0)
+    serve(env, rng)
+    snapshot = rendering.Snapshot.of(env._engine.lanes, "campus")
+    before = copy.deepcopy(vars(snapshot))
+    serve(env, rng)
+    assert same(vars(snapshot), before)
+
+
+@pytest.mark.parametrize("make", [market_v0.env, market_v0.parallel_env])
+def test_human_mode_without_a_display_draws_unseen(make):
+    from matplotlib import pyplot
+
+    before = len(pyplot.get_fignums())
+    env = make("duo", render_mode="human")
+    env.reset(seed=0)
+    actions = random_actions(np.random.default_rng(0), env)
+    if make is market_v0.env:
+        play_slot(env, actions)
+    else:
+        env.step(actions)
+    assert env.render() is None
+    assert len(pyplot.get_fignums()) == before + 1
+    copy.deepcopy(env).close()
+    env.close()
+    env.close()
+    assert len(pyplot.get_fignums()) == before
+
+
+def test_without_a_render_mode_nothing_is_shown():
+    env = parallel()
+    env.reset(seed=0)
+    assert env.render() is None
+
+
+@pytest.mark.parametrize("make", [market_v0.env, market_v0.parallel_env])
+def test_rendering_before_reset_says_so(make):
+    with pytest.raises((AssertionError, AttributeError), match="reset"):
+        make("duo", render_mode="ansi").render()
+
+
+@pytest.mark.parametrize("mode", ["rgb_array", "human"])
+def test_without_matplotlib_the_message_says_what_to_install(monkeypatch, mode):
+    env = parallel(render_mode=mode)
+    env.reset(seed=0)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(gymnasium.error.DependencyNotInstalled, match=r"pip install 'aigc-market-env\[render\]'"):
+        env.render()
+
+
+def test_the_table_needs_no_matplotlib(monkeypatch):
+    env = parallel(render_mode="ansi")
+    env.reset(seed=0)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "mu_1" in env.render()
