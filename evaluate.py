@@ -2,9 +2,9 @@
 
 The policy prices slots that training has not seen; every MU's best deviation is searched, the ASPs responding exactly.
 
-python evaluate.py runs/campus-seed0
-python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
-python evaluate.py runs/campus-seed0 --markets a.json b.json
+    python evaluate.py runs/campus-seed0
+    python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
+    python evaluate.py runs/campus-seed0 --markets a.json b.json
 """
 
 import sys
