@@ -59,7 +59,7 @@ def load_checkpoint(path: Path, model: BaseAlgorithm, env: LeaderVecEnv) -> dict
             raise ValueError(f"the checksum of {damaged} is wrong")
         document = torch.load(path, weights_only=True)
         last_obs = document["last_obs"].numpy()
-        if last_obs.shape != (env.num_envs, *model.observation_space.shape):
+        if last_obs.shape[0] != env.num_envs or last_obs.shape[1:] != model.observation_space.shape:
             raise ValueError(f"last_obs has shape {last_obs.shape}")
         markets = {name: _array(tensor) for name, tensor in document["markets"].items()}
         env.restore(markets, document["slot"], document["returns"].numpy())

@@ -65,7 +65,7 @@ class LeaderEvaluation:
             return None
         per_slot = (self.regret.mean(axis=1), np.abs(self.best_utility).mean(axis=1))
         for method in ("BCa", "percentile"):
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
                 warnings.simplefilter("ignore", DegenerateDataWarning)
                 low, high = bootstrap(
                     per_slot,

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from agents.evaluation import LeaderEvaluation
 
+#: Rewards below this share of the bound are drawn at it; a logarithmic axis has no zero.
+_LOWEST_SHOWN = 1e-5
 _LEARNED, _BEST = "#0072b2", "#d55e00"
 
 
@@ -59,7 +61,7 @@ def save_figures(result: LeaderEvaluation, curve: list[dict[str, float]], folder
 def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
     """Learned rewards against best responses, link by link; on the diagonal nobody regrets anything."""
     bound = result.market.reward_bound[..., None]
-    learned, best = result.rewards / bound, result.best_rewards / bound
+    learned, best = (np.maximum(rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.best_rewards))
     served = result.outcome.throughput > 0
     for mask, colour, label in ((served, _LEARNED, "served"), (~served, "0.75", "priced out (any low reward will do)")):
         if mask.any():
@@ -93,6 +95,9 @@ def _draw_learning(axes: Axes, curve: list[dict[str, Any]]) -> None:
         color=_LEARNED,
         markersize=4,
     )
-    axes.set(yscale="log", xlabel="transitions, millions", ylabel="relative leader regret, %")
+    regretted = any(point["leader_regret_relative"] > 0.0 for point in curve)
+    axes.set(
+        yscale="log" if regretted else "linear", xlabel="transitions, millions", ylabel="relative leader regret, %"
+    )
     axes.grid(which="both", color="0.92")
     axes.set_title("Regret on evaluation slots while learning")
