@@ -22,9 +22,9 @@ def evaluation_table(result: LeaderEvaluation, title: str) -> Table:
     interval = summary["leader_regret_relative_interval_95"]
     shown = "needs two slots or more" if interval is None else f"{interval[0]:.3%} to {interval[1]:.3%}"
     table = Table(title=title, caption="credits per slot, means over MUs or ASPs and slots; ASPs respond exactly")
-    table.add_column("")
-    table.add_column("learned policy", justify="right")
-    table.add_column("best response to it", justify="right")
+    table.add_column("", overflow="fold")
+    table.add_column("learned policy", justify="right", overflow="fold")
+    table.add_column("best response to it", justify="right", overflow="fold")
     table.add_row("MU utility", f"{summary['mu_utility']:.4f}", f"{summary['mu_best_response_utility']:.4f}")
     table.add_row("leader regret, relative", f"{summary['leader_regret_relative']:.3%}", "0 by definition")
     table.add_row("  95 % interval (bootstrap)", shown, "")

@@ -33,9 +33,8 @@ def rendered(result, width, title="title"):
 def test_the_table_fits_the_terminal(width, slots):
     text = rendered(evaluate(slots=slots), width)
     assert max(len(line) for line in text.splitlines()) <= width
-    for word in ("utility", "regret", "interval", "welfare"):
-        assert word in text
-    assert "…" not in text or width < 40
+    assert "…" not in text
+    assert "welfare" in text
 
 
 def test_the_table_shows_the_regret():

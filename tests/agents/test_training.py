@@ -79,6 +79,7 @@ def test_tensorboard_shows_market_training_and_equilibrium(tiny, tmp_path):
         for name in ("qoe_per_mu", "qoe_accuracy", "qoe_token_count", "qoe_timeliness")
     )
     assert (qoe > 0).all()
+    assert np.allclose(qoe, sum(terms), rtol=1e-5)
     for name in ("utilisation_compute", "utilisation_bandwidth"):
         assert all(0 <= event.value <= 1 + 1e-6 for event in events.Scalars(f"market/{name}"))
     for name in ("shadow_price_compute", "shadow_price_bandwidth"):
