@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -268,7 +269,8 @@ def wait_for(path, process, seconds=120):
     assert path.exists()
 
 
-LONG = LeaderConfig(**{**TINY.__dict__, "transitions": 64 * 120})
+LONG = replace(TINY, transitions=64 * 80)
+RARELY_SAVED = replace(LONG, checkpoint_seconds=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +278,7 @@ def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    train_leaders(LONG, folder)
+    train_leaders(RARELY_SAVED, folder)
     torch.set_num_threads(threads)
     return (folder / WEIGHTS_FILE).read_bytes()
 
@@ -296,7 +298,7 @@ def test_an_interrupted_process_leaves_a_run_that_ends_with_the_same_bytes(tmp_p
     assert not (tmp_path / WEIGHTS_FILE).exists()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    _, metrics = train_leaders(LONG, tmp_path, resume=True)
+    _, metrics = train_leaders(RARELY_SAVED, tmp_path, resume=True)
     torch.set_num_threads(threads)
     assert (tmp_path / WEIGHTS_FILE).read_bytes() == uninterrupted
     assert metrics["transitions"] == LONG.transitions
