@@ -7,6 +7,7 @@ The policy prices slots that training has not seen; every MU's best deviation is
     python evaluate.py runs/campus-seed0 --markets a.json b.json
 """
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 
+from agents.command import run_command
 from agents.evaluation import evaluate_leaders
 from agents.policy import load_policy
 from agents.report import evaluation_table, save_figures
@@ -42,33 +45,50 @@ def evaluation_scenario(arguments: Arguments) -> tuple[Scenario, int]:
     Raises:
         ValueError: ``--markets`` is neither a positive number nor readable market files of one size.
     """
-    if len(arguments.markets) == 1 and arguments.markets[0].isdecimal() and int(arguments.markets[0]) > 1:
-        return read_config(arguments.run).make_scenario(), int(arguments.markets[0])
+    if len(arguments.markets) == 1 and re.fullmatch(r"-?\d{1,9}", arguments.markets[0]):
+        slots = int(arguments.markets[0])
+        if slots < 1:
+            raise ValueError(f"--markets {slots} must be at least 1")
+        return read_config(arguments.run).make_scenario(), slots
+    if not arguments.markets:
+        raise ValueError("--markets needs a number or market files")
     markets = Market.stack([Market.from_json(file) for file in arguments.markets])
     count = len(arguments.markets)
     return Scenario("files", markets.num_mus, markets.num_asps, STATIC, 0, lambda _: markets), count
 
 
-def main(arguments: Arguments, console: Console) -> None:
-    """Evaluate one run."""
-    policy = load_policy(arguments.run)
+def learning_curve(run: Path) -> list[dict[str, float]]:
+    """The evaluations during training; none when the run has not ended.
+
+    Raises:
+        ValueError: the metrics of the run are damaged; the message names the file.
+    """
+    path = run / METRICS_FILE
+    if not path.exists():
+        return []
+    document = read_json(path)
+    try:
+        return [
+            {key: float(point[key]) for key in ("transitions", "leader_regret_relative")} for point in document["curve"]
+        ]
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: not the metrics of a run: {error!r}") from None
+
+
+def main(arguments: Arguments, console: Console) -> int:
+    """Evaluate one run; the exit status."""
+    policy, curve = load_policy(arguments.run), learning_curve(arguments.run)
     scenario, slots = evaluation_scenario(arguments)
     with console.status(f"pricing {slots} slots and searching every MU's best response"):
         result = evaluate_leaders(policy.act_batch, scenario, slots)
     out = arguments.out or arguments.run
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / EVALUATION_FILE, result.summary())
-    metrics = arguments.run / METRICS_FILE
-    curve = read_json(metrics)["curve"] if metrics.exists() else []
     figures = save_figures(result, curve, out)
-    console.print(evaluation_table(result, f"{arguments.run}: {slots} evaluation slots of {scenario.name}"))
-    console.print(f"Written: {EVALUATION_FILE}, {', '.join(path.name for path in figures)} in {out}")
+    console.print(evaluation_table(result, escape(f"{arguments.run}: {slots} evaluation slots of {scenario.name}")))
+    console.print(f"Written: {EVALUATION_FILE}, {', '.join(path.name for path in figures)} in {out}", markup=False)
+    return 0
 
 
 if __name__ == "__main__":
-    terminal = Console()
-    try:
-        main(tyro.cli(Arguments, description=__doc__), terminal)
-    except (ValueError, FileNotFoundError) as problem:
-        terminal.print(f"[red]error:[/] {problem}", highlight=False)
-        sys.exit(2)
+    sys.exit(run_command(main, Arguments, __doc__))

@@ -10,6 +10,7 @@ with PPO and shared parameters. The run folder holds the policy, TensorBoard eve
     tensorboard --logdir runs
 """
 
+import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,9 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 
+from agents.command import run_command
 from agents.report import evaluation_table, save_figures
 from agents.runs import EVALUATION_FILE, latest_run_folder, new_run_folder, write_json
 from agents.training import LeaderConfig, read_config, train_leaders
@@ -77,25 +80,21 @@ def main(arguments: Arguments, console: Console) -> int:
         config = arguments.config()
         if (out / "config.json").exists():
             raise ValueError(f"{out} already holds a run; add --resume to go on with it, or choose another --out")
-    console.print(f"Training on [bold]{config.scenario}[/] into [bold]{out}[/]; curves: tensorboard --logdir {out}")
+    folder = shlex.quote(str(out))
+    console.print(f"Training on {config.scenario} into {out}; curves: tensorboard --logdir {folder}", markup=False)
     console.print("The first use on a machine compiles the market, which takes up to a minute.", style="dim")
     try:
         result, metrics = train_leaders(config, out, resume=arguments.resume)
     except KeyboardInterrupt:
-        console.print(f"Stopped. Go on with: python train.py --resume --out {out}")
+        console.print(f"Stopped. Go on with: python train.py --resume --out {folder}", markup=False, soft_wrap=True)
         return 130
     write_json(out / EVALUATION_FILE, result.summary())
     figures = save_figures(result, metrics["curve"], out)
-    console.print(evaluation_table(result, f"{config.scenario}: {len(result.rewards)} evaluation slots"))
+    console.print(evaluation_table(result, escape(f"{config.scenario}: {len(result.rewards)} evaluation slots")))
     console.print(f"{metrics['transitions']:,} transitions in {metrics['wall_seconds']:.0f} s")
-    console.print(f"Figures: {', '.join(path.name for path in figures)} in {out}")
+    console.print(f"Figures: {', '.join(path.name for path in figures)} in {out}", markup=False)
     return 0
 
 
 if __name__ == "__main__":
-    terminal = Console()
-    try:
-        sys.exit(main(tyro.cli(Arguments, description=__doc__), terminal))
-    except (ValueError, FileNotFoundError) as problem:
-        terminal.print(f"[red]error:[/] {problem}", highlight=False)
-        sys.exit(2)
+    sys.exit(run_command(main, Arguments, __doc__))

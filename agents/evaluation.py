@@ -1,18 +1,19 @@
 """How far learned pricing is from equilibrium: regret on slots unseen in training, with confidence intervals."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_response, leader_best_response
 from aigc_market_env.market import FloatArray
 
-#: Seeds of evaluation markets start here, far from those of training.
-EVALUATION_SEED = 1_000_000
+#: Seeds of evaluation markets start here, beyond those that training takes for any seed of 32 bits.
+EVALUATION_SEED = 10**15
 #: Slots played before the one that is measured, so that price boards and channels are those of a running market.
 WARM_UP_SLOTS = 8
 
@@ -55,28 +56,40 @@ class LeaderEvaluation:
         """Mean bound on the ASPs' regret over their mean profit."""
         return relative(self.follower_gap, self.outcome.asp_profit)
 
-    def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
-        """Bootstrap interval (BCa, over slots) of the relative leader regret."""
-        per_slot = (self.regret.mean(axis=1), self.best_utility.mean(axis=1))
-        result = bootstrap(
-            per_slot,
-            lambda regret, utility, axis: regret.mean(axis=axis) / utility.mean(axis=axis),
-            paired=True,
-            vectorized=True,
-            confidence_level=confidence,
-            n_resamples=2000,
-            rng=np.random.default_rng(seed),
-        )
-        return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
+        """Bootstrap interval (BCa, over slots) of the relative leader regret; None for a single slot, which has none.
+
+        Where BCa is not defined, as when all slots have the same regret, it is the percentile interval.
+        """
+        if len(self.regret) < 2:
+            return None
+        per_slot = (self.regret.mean(axis=1), np.abs(self.best_utility).mean(axis=1))
+        for method in ("BCa", "percentile"):
+            with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+                warnings.simplefilter("ignore", DegenerateDataWarning)
+                low, high = bootstrap(
+                    per_slot,
+                    _ratio_of_means,
+                    paired=True,
+                    vectorized=True,
+                    confidence_level=confidence,
+                    n_resamples=2000,
+                    method=method,
+                    rng=np.random.default_rng(seed),
+                ).confidence_interval
+            if np.isfinite([low, high]).all():
+                break
+        point = self.leader_regret_relative
+        return min(float(low), point), max(float(high), point)
 
     def summary(self) -> dict[str, Any]:
         """The figures, as they go into ``evaluation.json``."""
-        low, high = self.interval()
+        interval = self.interval()
         outcome = self.outcome
         return {
             "slots": len(self.rewards),
             "leader_regret_relative": self.leader_regret_relative,
-            "leader_regret_relative_interval_95": [low, high],
+            "leader_regret_relative_interval_95": None if interval is None else list(interval),
             "follower_regret_relative": self.follower_regret_relative,
             "mu_utility": float(outcome.mu_utility.mean()),
             "mu_best_response_utility": float(self.best_utility.mean()),
@@ -127,3 +140,9 @@ def relative(regret: FloatArray, scale: FloatArray) -> float:
     """Mean regret over a mean utility or profit; zero when there is nothing to gain or lose."""
     mean = float(np.abs(scale).mean())
     return float(regret.mean()) / mean if mean > 0.0 else 0.0
+
+
+def _ratio_of_means(numerator: FloatArray, denominator: FloatArray, axis: int) -> FloatArray:
+    above, below = numerator.mean(axis=axis), denominator.mean(axis=axis)
+    ratio: FloatArray = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
+    return ratio

@@ -54,7 +54,6 @@ class LeaderVecEnv(VecEnv):
         )
         self._actions = np.zeros((num_markets, m, n))
         self._no_dones = np.zeros(self.num_envs, bool)
-        self._no_infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self.slot = 0
         self.returns = np.zeros(self.num_envs)
 
@@ -78,11 +77,28 @@ class LeaderVecEnv(VecEnv):
         gains = (rewards["mu"] / self._scale).ravel()
         self.returns += gains
         self.slot += 1
-        infos = self._no_infos
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if self.slot % self.episode_slots == 0:
             infos = [{"episode": {"r": total, "l": self.episode_slots}} for total in self.returns.tolist()]
             self.returns[:] = 0.0
         return self._flat(observations["mu"]), gains.astype(np.float32), self._no_dones.copy(), infos
+
+    def state(self) -> dict[str, Any]:
+        """Copies of all that the environment's future depends on; for checkpoints."""
+        return {"markets": self.markets.state(), "slot": self.slot, "returns": self.returns.copy()}
+
+    def restore(self, markets: dict[str, npt.NDArray[Any]], slot: int, returns: npt.NDArray[np.float64]) -> None:
+        """Go on from a :meth:`state` of an environment made with the same arguments, bit for bit.
+
+        Raises:
+            ValueError: an array is missing or has another shape.
+        """
+        if returns.shape != self.returns.shape:
+            raise ValueError(f"returns has shape {returns.shape}, expected {self.returns.shape}")
+        self.markets.restore(markets)
+        self._scale = self.markets.market.satisfaction_scale
+        self.slot = int(slot)
+        self.returns[:] = returns
 
     def _flat(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return with_identity(observations).reshape(self.num_envs, -1)

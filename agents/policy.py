@@ -39,13 +39,17 @@ class Architecture:
     hidden: tuple[int, ...]
 
     def network(self) -> nn.Sequential:
-        """The network: an MU's identity and observation in, one output in [-1, 1] per ASP."""
+        """The network: an MU's identity and observation in, one output in [-1, 1] per ASP.
+
+        Its weights are still to be loaded, with ``assign=True``: none are drawn, so that the random numbers of a
+        training run do not depend on how often it is measured, and no memory is taken on the word of a file.
+        """
         observation = spaces.mu_observation_space(self.num_asps).shape[0]
         widths = [self.num_mus + observation, *self.hidden]
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
-            layers += [nn.Linear(before, after), nn.Tanh()]
-        return nn.Sequential(*layers, nn.Linear(widths[-1], self.num_asps))
+            layers += [nn.Linear(before, after, device="meta"), nn.Tanh()]
+        return nn.Sequential(*layers, nn.Linear(widths[-1], self.num_asps, device="meta"))
 
 
 class LeaderPolicy:
@@ -114,7 +118,10 @@ def load_policy(run: str | PathLike[str]) -> LeaderPolicy:
     architecture = _read_description(description_path)
     network = architecture.network()
     try:
-        network.load_state_dict(load_file(weights_path))
+        weights = load_file(weights_path)
+        if any(tensor.dtype != torch.float32 for tensor in weights.values()):
+            raise ValueError("the weights must be of type float32")
+        network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         problem = f"damaged, or not the weights that {DESCRIPTION_FILE} describes"
         raise ValueError(f"{weights_path}: {problem}: {error}") from None
@@ -126,11 +133,12 @@ def load_policy(run: str | PathLike[str]) -> LeaderPolicy:
 def _read_description(path: Path) -> Architecture:
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
         raise ValueError(f"{path}: not a JSON document: {error}") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA or document.get("kind") != "leader_mlp":
         raise ValueError(f"{path}: not a policy of schema {SCHEMA!r} and kind 'leader_mlp'")
-    sizes = [document.get("num_mus"), document.get("num_asps"), *(document.get("hidden") or [None])]
-    if not all(type(size) is int and 0 < size <= 65536 for size in sizes):
+    hidden = document.get("hidden")
+    sizes = [document.get("num_mus"), document.get("num_asps"), *(hidden if isinstance(hidden, list) else [None])]
+    if not hidden or not all(type(size) is int and 0 < size <= 65536 for size in sizes):
         raise ValueError(f"{path}: num_mus, num_asps and the entries of hidden must be integers from 1 to 65536")
     return Architecture(sizes[0], sizes[1], tuple(sizes[2:]))

@@ -11,20 +11,23 @@ from rich.table import Table
 
 from agents.evaluation import LeaderEvaluation
 
+#: Rewards below this share of the bound are drawn at it; a logarithmic axis has no zero.
+_LOWEST_SHOWN = 1e-5
 _LEARNED, _BEST = "#0072b2", "#d55e00"
 
 
 def evaluation_table(result: LeaderEvaluation, title: str) -> Table:
     """Learned policy, best-response check and regret."""
     summary = result.summary()
-    low, high = summary["leader_regret_relative_interval_95"]
+    interval = summary["leader_regret_relative_interval_95"]
+    shown = "needs two slots or more" if interval is None else f"{interval[0]:.3%} to {interval[1]:.3%}"
     table = Table(title=title, caption="credits per slot, means over MUs or ASPs and slots; ASPs respond exactly")
-    table.add_column("")
-    table.add_column("learned policy", justify="right")
-    table.add_column("best response to it", justify="right")
+    table.add_column("", overflow="fold")
+    table.add_column("learned policy", justify="right", overflow="fold")
+    table.add_column("best response to it", justify="right", overflow="fold")
     table.add_row("MU utility", f"{summary['mu_utility']:.4f}", f"{summary['mu_best_response_utility']:.4f}")
     table.add_row("leader regret, relative", f"{summary['leader_regret_relative']:.3%}", "0 by definition")
-    table.add_row("  95 % interval (bootstrap)", f"{low:.3%} to {high:.3%}", "")
+    table.add_row("  95 % interval (bootstrap)", shown, "")
     table.add_row("follower regret, relative", f"{summary['follower_regret_relative']:.1e}", "")
     table.add_section()
     table.add_row("MU service cost", f"{summary['mu_service_cost']:.4f}", "")
@@ -58,7 +61,7 @@ def save_figures(result: LeaderEvaluation, curve: list[dict[str, float]], folder
 def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
     """Learned rewards against best responses, link by link; on the diagonal nobody regrets anything."""
     bound = result.market.reward_bound[..., None]
-    learned, best = result.rewards / bound, result.best_rewards / bound
+    learned, best = (np.maximum(rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.best_rewards))
     served = result.outcome.throughput > 0
     for mask, colour, label in ((served, _LEARNED, "served"), (~served, "0.75", "not served")):
         if mask.any():
@@ -72,7 +75,8 @@ def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
 
 def _draw_regret(axes: Axes, result: LeaderEvaluation) -> None:
     """How regret is spread over slots, for each MU."""
-    shares = 100.0 * result.regret / result.best_utility.mean()
+    scale = float(np.abs(result.best_utility).mean())
+    shares = 100.0 * result.regret / (scale if scale > 0.0 else 1.0)
     axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST})
     axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
     axes.set_xticks(range(1, shares.shape[1] + 1), [f"mu_{m}" for m in range(shares.shape[1])])
@@ -91,6 +95,9 @@ def _draw_learning(axes: Axes, curve: list[dict[str, Any]]) -> None:
         color=_LEARNED,
         markersize=4,
     )
-    axes.set(yscale="log", xlabel="transitions, millions", ylabel="relative leader regret, %")
+    regretted = any(point["leader_regret_relative"] > 0.0 for point in curve)
+    axes.set(
+        yscale="log" if regretted else "linear", xlabel="transitions, millions", ylabel="relative leader regret, %"
+    )
     axes.grid(which="both", color="0.92")
     axes.set_title("Regret on evaluation slots while learning")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
         raise ValueError(f"{path}: not a JSON document: {error}") from None
 
 
@@ -35,12 +36,13 @@ def new_run_folder(name: str, root: Path = Path("runs")) -> Path:
 
 
 def latest_run_folder(name: str, root: Path = Path("runs")) -> Path:
-    """The youngest run called ``name``.
+    """The youngest of the runs ``root/name``, ``root/name-2``, ….
 
     Raises:
         ValueError: there is none.
     """
-    runs = [path.parent for path in root.glob(f"{name}*/{CONFIG_FILE}")]
+    pattern = re.compile(re.escape(name) + r"(-\d+)?")
+    runs = [path.parent for path in root.glob(f"*/{CONFIG_FILE}") if pattern.fullmatch(path.parent.name)]
     if not runs:
         raise ValueError(f"no run called {name!r} in {root}/ to resume; name one with --out")
     return max(runs, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime)

@@ -1,0 +1,304 @@
+"""The two command lines, as a user types them."""
+
+import json
+import os
+import pickle
+import random
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.image import imread
+
+from agents.policy import WEIGHTS_FILE
+from agents.training import LeaderConfig, train_leaders
+from aigc_market_env import Scenario
+
+ROOT = Path(__file__).parents[1]
+TINY = LeaderConfig(
+    scenario="duo",
+    transitions=640,
+    markets=8,
+    slots=4,
+    batch_size=32,
+    epochs=1,
+    hidden=(8,),
+    evaluate_every=200,
+    evaluation_slots=4,
+    final_evaluation_slots=8,
+    checkpoint_seconds=1e-9,
+)
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capfd):
+    """Run a command line in an empty folder; exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "60")
+
+    def run(script, *arguments):
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        return ended.value.code or 0, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """A run folder, to be read only."""
+    folder = tmp_path_factory.mktemp("finished")
+    train_leaders(TINY, folder)
+    return folder
+
+
+@pytest.fixture
+def run(finished_run, tmp_path):
+    """A copy of a run folder, to do with as one likes."""
+    return Path(shutil.copytree(finished_run, tmp_path / "a run"))
+
+
+def fails(result, *words):
+    status, out, err = result
+    assert status == 2
+    assert "Traceback" not in out + err
+    assert err.count("\n") == 1
+    for word in words:
+        assert str(word) in err
+    return True
+
+
+# train.py ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_help_teaches(command, script):
+    status, out, _ = command(script, "--help")
+    assert status == 0
+    assert f"python {script}" in out
+    assert "--out" in out
+
+
+def test_a_run_is_trained_evaluated_and_resumed(command, tmp_path):
+    status, out, _ = command("train.py", "--scenario", "duo", "--transitions", "1", "--preset", "quick")
+    assert status == 0
+    run = tmp_path / "runs" / "duo-seed0"
+    names = {path.name for path in run.iterdir()}
+    assert {"config.json", "metrics.json", "evaluation.json", "policy.json", WEIGHTS_FILE, "checkpoint.pt"} <= names
+    assert {"rewards.png", "regret.png", "learning.png"} <= names
+    assert "leader regret" in out
+    assert json.loads((run / "evaluation.json").read_text())["slots"] == 128
+    before = (run / WEIGHTS_FILE).read_bytes()
+    assert fails(command("train.py", "--out", run), run, "--resume")
+    assert command("train.py", "--resume", "--scenario", "duo")[0] == 0
+    assert command("train.py", "--resume", "--out", run)[0] == 0
+    assert (run / WEIGHTS_FILE).read_bytes() == before
+    assert command("train.py", "--scenario", "duo", "--transitions", "1", "--preset", "quick")[0] == 0
+    assert (tmp_path / "runs" / "duo-seed0-2" / WEIGHTS_FILE).read_bytes() == before
+
+
+BAD_TRAINING = {
+    "unknown scenario": (["--scenario", "compus"], "compus"),
+    "scenario like markup": (["--scenario", "[/red]x[0, 1]"], "[/red]x[0, 1]"),
+    "scenario a folder": (["--scenario", "."], "scenario"),
+    "scenario not a market": (["--scenario", "bad.json"], "bad.json"),
+    "scenario negative": (["--scenario", "negative.json"], "desired_tokens"),
+    "load zero": (["--load", "0"], "load"),
+    "load negative": (["--load", "-1"], "load"),
+    "load not a number": (["--load", "nan"], "load"),
+    "load of a file": (["--scenario", "good.json", "--load", "2"], "load"),
+    "seed negative": (["--seed", "-1"], "seed"),
+    "market seed negative": (["--market-seed", "-1"], "market_seed"),
+    "transitions negative": (["--transitions", "-1"], "transitions"),
+    "resume nothing": (["--resume"], "campus-seed0"),
+    "resume another folder": (["--resume", "--out", "nowhere"], "nowhere"),
+    "out a file": (["--out", "bad.json/x"], "bad.json"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "word"), BAD_TRAINING.values(), ids=BAD_TRAINING)
+def test_a_wrong_argument_of_train_is_one_line(command, tmp_path, arguments, word):
+    market = Scenario.preset("duo").sample(0)
+    market.to_json(tmp_path / "good.json")
+    document = json.loads((tmp_path / "good.json").read_text())
+    (tmp_path / "negative.json").write_text(json.dumps(document | {"desired_tokens": [-1.0, 1.0]}))
+    (tmp_path / "bad.json").write_bytes(b"\x80\x04\xff{")
+    before = sorted(tmp_path.rglob("*"))
+    assert fails(command("train.py", *arguments), word)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "checkpoint.pt"])
+def test_a_damaged_run_is_not_resumed(command, run, name):
+    (run / name).write_bytes((run / name).read_bytes()[:-9])
+    assert fails(command("train.py", "--resume", "--out", run), name)
+
+
+# evaluate.py ---------------------------------------------------------------------------------------------------------
+
+
+def test_evaluation_writes_figures_and_numbers_into_the_run(command, run):
+    for path in (*run.glob("*.png"), *run.glob("evaluation.json")):
+        path.unlink()
+    status, out, err = command("evaluate.py", run, "--markets", "8")
+    assert (status, err) == (0, "")
+    assert "regret" in out
+    metrics, document = (json.loads((run / name).read_text()) for name in ("metrics.json", "evaluation.json"))
+    assert document["slots"] == 8
+    assert document["leader_regret_relative"] == metrics["leader_regret_relative"]
+    figures = list(run.glob("*.png"))
+    assert len(figures) >= 2
+    assert all(imread(path).size for path in figures)
+    first = (run / "evaluation.json").read_bytes()
+    command("evaluate.py", run, "--markets", "8")
+    assert (run / "evaluation.json").read_bytes() == first
+
+
+def test_evaluation_on_market_files_goes_where_it_is_told(command, run, tmp_path):
+    for seed in range(3):
+        Scenario.preset("random", num_mus=2, num_asps=1).sample(seed).to_json(tmp_path / f"{seed}.json")
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    for count in (1, 3):
+        out = tmp_path / "deep" / str(count)
+        files = [f"{seed}.json" for seed in range(count)]
+        status, _, err = command("evaluate.py", run, "--out", out, "--markets", *files)
+        assert (status, err) == (0, "")
+        assert json.loads((out / "evaluation.json").read_text())["slots"] == count
+        assert len(list(out.glob("*.png"))) >= 2
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_one_slot_is_enough(command, run):
+    assert command("evaluate.py", run, "--markets", "1")[0] == 0
+    assert json.loads((run / "evaluation.json").read_text())["leader_regret_relative_interval_95"] is None
+
+
+def test_a_run_that_was_interrupted_before_its_metrics_can_be_evaluated(command, run):
+    (run / "metrics.json").unlink()
+    assert command("evaluate.py", run, "--markets", "2")[0] == 0
+
+
+BAD_EVALUATION = {
+    "no markets": (["--markets", "0"], "--markets 0"),
+    "missing file": (["--markets", "none.json"], "none.json"),
+    "folder": (["--markets", "."], "directory"),
+    "not a market": (["--markets", "bad.json"], "bad.json"),
+    "another size": (["--markets", "campus.json"], "2 MUs and 1 ASPs"),
+    "two sizes": (["--markets", "duo.json", "campus.json"], "size"),
+    "out a file": (["--out", "bad.json"], "bad.json"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "word"), BAD_EVALUATION.values(), ids=BAD_EVALUATION)
+def test_a_wrong_argument_of_evaluate_is_one_line(command, run, tmp_path, arguments, word):
+    for name in ("duo", "campus"):
+        Scenario.preset(name).sample(0).to_json(tmp_path / f"{name}.json")
+    (tmp_path / "bad.json").write_bytes(b"\x80\x04\xff{")
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    assert fails(command("evaluate.py", run, *arguments), word)
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_what_is_not_a_run_is_named(command, tmp_path):
+    for path in (tmp_path / "nowhere", tmp_path, ROOT / "train.py"):
+        assert fails(command("evaluate.py", path), path)
+
+
+class Trap:
+    def __reduce__(self):
+        return open, ("sprung", "w")
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "policy.json", WEIGHTS_FILE, "checkpoint.pt"])
+@pytest.mark.parametrize("save", [lambda path: path.write_bytes(pickle.dumps(Trap())), lambda p: torch.save(Trap(), p)])
+def test_no_file_of_a_run_can_make_the_commands_execute_code(command, run, tmp_path, name, save):
+    save(run / name)
+    if name in ("config.json", "checkpoint.pt"):
+        assert fails(command("train.py", "--resume", "--out", run), name)
+    if name != "checkpoint.pt":
+        assert fails(command("evaluate.py", run, "--markets", "2"), name)
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"curve": 3}', '{"curve": [{}]}', '{"curve": [[]]}', "NaN", "{"])
+def test_damaged_metrics_are_named(command, run, content):
+    (run / "metrics.json").write_text(content)
+    assert fails(command("evaluate.py", run, "--markets", "2"), "metrics.json")
+
+
+def test_paths_that_look_like_markup_are_shown_as_they_are(command, run, tmp_path):
+    odd = Path(shutil.copytree(run, tmp_path / "[bold]x"))
+    status, out, _ = command("evaluate.py", odd, "--markets", "2")
+    assert status == 0
+    assert "[bold]x" in out
+
+
+# Interruptions, by the system ----------------------------------------------------------------------------------------
+
+CHILD = """
+import sys
+from pathlib import Path
+import train
+from agents.training import LeaderConfig
+from rich.console import Console
+
+train.read_config = lambda out: {config!r}
+train.Arguments.config = lambda self: {config!r}
+sys.exit(train.main(train.Arguments(out=Path({out!r}), resume={resume!r}), Console(width=40)))
+"""
+
+
+def child(config, out, resume=False):
+    code = CHILD.format(config=config, out=str(out), resume=resume)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(path, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not path.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert path.exists()
+
+
+LONG = replace(TINY, transitions=64 * 80)
+RARELY_SAVED = replace(LONG, checkpoint_seconds=60.0)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train_leaders(RARELY_SAVED, folder)
+    torch.set_num_threads(threads)
+    return (folder / WEIGHTS_FILE).read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_process_leaves_a_run_that_ends_with_the_same_bytes(tmp_path, uninterrupted, number):
+    process = child(LONG, tmp_path)
+    wait_for(tmp_path / "checkpoint.pt", process)
+    time.sleep(random.Random(int(number)).uniform(0, 0.3))
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert f"python train.py --resume --out {tmp_path}" in out
+    assert not (tmp_path / WEIGHTS_FILE).exists()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    _, metrics = train_leaders(RARELY_SAVED, tmp_path, resume=True)
+    torch.set_num_threads(threads)
+    assert (tmp_path / WEIGHTS_FILE).read_bytes() == uninterrupted
+    assert metrics["transitions"] == LONG.transitions
