@@ -1,5 +1,6 @@
 """Checks of the options that the environments share."""
 
+import math
 import operator
 from typing import Literal
 
@@ -12,6 +13,17 @@ def positive_integer(name: str, value: object) -> int:
         raise ValueError(f"{name} = {value!r} must be an integer") from None
     if number < 1:
         raise ValueError(f"{name} = {number} must be at least 1")
+    return number
+
+
+def positive_number(name: str, value: object) -> float:
+    """``value`` as a float, or a ValueError that names the option."""
+    try:
+        number = math.nan if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} = {value!r} must be a finite number > 0")
     return number
 
 

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from aigc_market_env import spaces
 from aigc_market_env._engine import Engine
-from aigc_market_env._options import check_asps, positive_integer
+from aigc_market_env._options import check_asps, positive_integer, positive_number
 from aigc_market_env.followers import TOLERANCE
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
@@ -113,7 +113,7 @@ class BatchedMarketEnv:
         if asps == "agents":
             self.single_observation_space["asp"] = spaces.asp_observation_space(self.num_mus)
             self.single_action_space["asp"] = spaces.asp_action_space(self.num_mus)
-        self._engine = Engine(self.scenario, self.num_envs, tolerance=tolerance)
+        self._engine = Engine(self.scenario, self.num_envs, tolerance=positive_number("tolerance", tolerance))
         self._first_seed = seed
         self._started = False
         self._cycle = 0

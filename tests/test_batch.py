@@ -95,7 +95,7 @@ def test_lanes_are_aec_environments_bit_for_bit():
         actions = random_batch(rng, env)
         env.step(actions)
         observations, rewards, *_ = env.step(actions)
-        for agent, action in zip(aec.possible_agents, lane_of(actions, 2), strict=True):
+        for action in lane_of(actions, 2):
             aec.step(action)
         assert [float(reward) for reward in lane_of(rewards, 2)] == list(aec.rewards.values())
         assert same(lane_of(observations, 2), [aec.observe(agent) for agent in aec.agents])
@@ -272,6 +272,9 @@ def test_asps_are_no_group_when_they_respond_by_themselves():
         ({"max_cycles": 0}, "max_cycles = 0"),
         ({"max_cycles": 1.5}, "max_cycles = 1.5"),
         ({"asps": "greedy"}, "asps = 'greedy'"),
+        ({"tolerance": -1.0}, "tolerance = -1.0"),
+        ({"tolerance": float("nan")}, "tolerance = nan"),
+        ({"tolerance": "x"}, "tolerance = 'x'"),
         ({"scenario": "metropolis"}, "'metropolis'"),
         ({"scenario": Scenario.preset("duo").sample(0, (3,))}, "batch"),
     ],

@@ -1,6 +1,5 @@
 """A scenario: where markets come from, and what changes in them from slot to slot."""
 
-import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from aigc_market_env._options import positive_number
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
@@ -39,6 +39,10 @@ class Scenario:
     num_draws: int
     build: Callable[[FloatArray], Market]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.dynamics, Dynamics):
+            raise ValueError(f"dynamics = {self.dynamics!r} must be a Dynamics")
+
     @classmethod
     def preset(
         cls,
@@ -62,11 +66,12 @@ class Scenario:
             dynamics: what changes from slot to slot, instead of the preset's own.
 
         Raises:
-            ValueError: the name is unknown, ``load`` is not a finite positive number, or the size is not possible.
+            ValueError: the name is unknown, ``load`` is not a finite positive number, the size is not possible, or
+                ``dynamics`` is no Dynamics.
         """
         if not isinstance(name, str) or name not in PRESETS:
             raise ValueError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
-        load = _positive_number("load", load)
+        load = positive_number("load", load)
         preset = PRESETS[name]
         m, n = (
             _size(name, argument, given, default, preset.resizable)
@@ -86,8 +91,10 @@ class Scenario:
         """A scenario whose every episode is played on ``market``; it stays as it is unless given ``dynamics``.
 
         Raises:
-            ValueError: ``market`` is a batch.
+            ValueError: ``market`` is a batch, or no Market at all.
         """
+        if not isinstance(market, Market):
+            raise ValueError(f"market = {market!r} must be a Market")
         if market.batch_shape:
             raise ValueError(f"a scenario needs a single market, this is a batch of shape {market.batch_shape}")
         return cls(name, market.num_mus, market.num_asps, dynamics, 0, partial(_repeated, market))
@@ -150,16 +157,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that is too long, say
         return False
-
-
-def _positive_number(name: str, value: object) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, str) or not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} = {value!r} must be a finite number > 0")
-    return number
 
 
 def _size(preset: str, argument: str, given: int | None, default: int, resizable: bool) -> int:

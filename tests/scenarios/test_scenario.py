@@ -56,7 +56,7 @@ def test_load_divides_capacities_and_changes_nothing_else(name, load):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(plain, field) / factor)
 
 
-@pytest.mark.parametrize("load", [0, -1, np.nan, np.inf, -np.inf, "x", "2", None, [1.0], 1j])
+@pytest.mark.parametrize("load", [0, -1, np.nan, np.inf, -np.inf, "x", "2", None, [1.0], 1j, 10**400])
 def test_a_bad_load_is_refused(load):
     with pytest.raises(ValueError, match="load = "):
         Scenario.preset("campus", load=load)
@@ -94,7 +94,7 @@ def test_duo_may_be_asked_for_in_its_own_size():
 
 @pytest.mark.parametrize("name", ["metropolis", "", "Campus", None, 3, ["campus"], Scenario.preset("duo")])
 def test_an_unknown_preset_is_refused_with_the_names_there_are(name):
-    with pytest.raises(ValueError, match="unknown preset.*duo, campus, town, random"):
+    with pytest.raises(ValueError, match=r"unknown preset.*duo, campus, town, random"):
         Scenario.preset(name)
 
 
@@ -113,6 +113,21 @@ def test_a_batch_is_no_scenario():
     for make in (Scenario.fixed, Scenario.of):
         with pytest.raises(ValueError, match=r"batch of shape \(1,\)"):
             make(batch)
+
+
+@pytest.mark.parametrize("dynamics", ["fast", None, 4.0])
+def test_what_is_no_dynamics_is_refused(dynamics):
+    with pytest.raises(ValueError, match="dynamics = "):
+        Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=dynamics)
+    if dynamics is not None:
+        with pytest.raises(ValueError, match="dynamics = "):
+            Scenario.preset("duo", dynamics=dynamics)
+
+
+@pytest.mark.parametrize("market", ["duo", None, Scenario.preset("duo")])
+def test_what_is_no_market_is_not_fixed(market):
+    with pytest.raises(ValueError, match="must be a Market"):
+        Scenario.fixed(market)
 
 
 def test_fix_keeps_the_dynamics_and_one_draw():
