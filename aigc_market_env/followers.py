@@ -26,7 +26,7 @@ from aigc_market_env.market import FloatArray, Market, MarketArrays
 
 #: Columns of a link table: the six QoE coefficients, σ, and √(κσ).
 LINK_COLUMNS = 8
-_SIGMA, _CROSS = 6, 7
+SIGMA, CROSS = 6, 7
 
 #: Default accuracy of capacity use, relative to the capacity.
 TOLERANCE = 1e-12
@@ -183,8 +183,8 @@ def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
         for j in range(6):
             link[m, j] = c[j]
         sigma = market.bits_per_token[k, m] / (market.spectral_efficiency[k, m, n] * 1e6)
-        link[m, _SIGMA] = sigma
-        link[m, _CROSS] = math.sqrt(kappa * sigma)
+        link[m, SIGMA] = sigma
+        link[m, CROSS] = math.sqrt(kappa * sigma)
 
 
 @compiled
@@ -197,7 +197,7 @@ def coefficients_of(link: FloatArray, m: int) -> qoe.Coefficients:
 def marginal_use(link: FloatArray, m: int, kappa: float, u: float, w: float) -> tuple[float, float]:
     """(∂C/∂u, ∂C/∂w): compute and bandwidth that the cheapest mix spends per token/s; C = u ∂C/∂u + w ∂C/∂w."""
     ratio = math.sqrt(w / u)
-    return kappa + link[m, _CROSS] * ratio, link[m, _SIGMA] + link[m, _CROSS] / ratio
+    return kappa + link[m, CROSS] * ratio, link[m, SIGMA] + link[m, CROSS] / ratio
 
 
 @compiled
@@ -216,8 +216,8 @@ def demand(
     profit = compute = bandwidth = huu = huw = hww = 0.0
     for m in range(x.shape[0]):
         c = coefficients_of(link, m)
-        cross = link[m, _CROSS]
-        cu, cw = kappa + cross * ratio, link[m, _SIGMA] + cross / ratio
+        cross = link[m, CROSS]
+        cu, cw = kappa + cross * ratio, link[m, SIGMA] + cross / ratio
         cost = u * cu + w * cw
         if rewards[m] * qoe.slope(0.0, c) <= cost:
             x[m] = 0.0
@@ -343,7 +343,7 @@ def allocate(
     for m in range(x.shape[0]):
         compute[m] *= shrink_u
         bandwidth[m] *= shrink_w
-        x[m] = throughput(compute[m], bandwidth[m], asp.flops_per_token, link[m, _SIGMA])
+        x[m] = throughput(compute[m], bandwidth[m], asp.flops_per_token, link[m, SIGMA])
 
 
 # A batch of markets --------------------------------------------------------------------------------------------------

@@ -1,0 +1,310 @@
+"""The leaders' game as one square system, and a Newton step on it (docs/equilibrium.md).
+
+Unknowns: log V_m of every MU, and of every ASP
+
+    z_u, z_w     one number per capacity: 0 spare; in (0, 1) on the kink, with θ = z; above 1 binding, with θ = 1 and an
+                 effective price of cost·exp(z - 1)
+    log H_uu, log H_ww, κ = H_uw/√(H_uu H_ww)     the response of its use to its prices, which its links share.
+
+Given these, each link is one scalar equation (:mod:`aigc_market_env.equilibrium.markdown`), so it is eliminated. What
+remains couples an MU to an ASP only through links: the Jacobian is an arrow with a diagonal block for the MUs and one
+5x5 block per ASP, and a step costs O(MN + M(5N)² + (5N)³).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from aigc_market_env import qoe
+from aigc_market_env._compile import compiled
+from aigc_market_env.equilibrium.markdown import chosen_throughput
+from aigc_market_env.followers import CROSS, Asp, asp_of, coefficients_of, marginal_use
+from aigc_market_env.market import FloatArray, MarketArrays
+
+#: Unknowns of an ASP.
+Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
+STATE = 5
+
+
+class System(NamedTuple):
+    """Scratch and derivatives of the system at one point; link arrays have the ASP first."""
+
+    links: FloatArray  # (N, M, LINK_COLUMNS)
+    x: FloatArray  # throughputs, tokens/s (N, M)
+    rewards: FloatArray  # r, credits per QoE (N, M)
+    residual_mu: FloatArray  # (M,)
+    residual_asp: FloatArray  # (N, 5)
+    diagonal: FloatArray  # d residual_mu / d log V (M,)
+    mu_by_asp: FloatArray  # d residual_mu / d state (M, N, 5)
+    asp_by_mu: FloatArray  # d residual_asp / d log V (M, N, 5)
+    blocks: FloatArray  # d residual_asp / d state, at given V (N, 5, 5)
+    matrix: FloatArray  # Schur complement of the ASPs (5N, 5N)
+    step_asp: FloatArray  # (N, 5)
+    step_mu: FloatArray  # (M,)
+
+
+@compiled
+def effective_price(cost: float, z: float) -> float:
+    """Cost plus shadow price of a capacity in state ``z``."""
+    return cost * math.exp(max(z - 1.0, 0.0))
+
+
+@compiled
+def _add_link(
+    link: FloatArray,
+    m: int,
+    kappa: float,
+    u: float,
+    w: float,
+    state: FloatArray,
+    log_worth: float,
+    sliver: float,
+    x: FloatArray,
+    rewards: FloatArray,
+    totals: FloatArray,
+    block: FloatArray,
+    column: FloatArray,
+    row: FloatArray,
+) -> tuple[float, float]:
+    """Choose ``x[m]`` and its reward, and add the link's use and response to the ASP's totals and their derivatives.
+
+    Args:
+        link: the ASP's link table. (M, LINK_COLUMNS)
+        m: the MU.
+        kappa: κ.
+        u: effective price of compute.
+        w: effective price of bandwidth.
+        state: the ASP's unknowns. (5,)
+        log_worth: log V of the MU.
+        sliver: see :func:`~aigc_market_env.equilibrium.markdown.markdown`.
+        x: throughputs; a start on entry. (M,)
+        rewards: receives r, the entry threshold when the MU is priced out. (M,)
+        totals: compute used, bandwidth used, H_uu, H_ww, H_uw; added to. (5,)
+        block: d totals / d state; added to. (5, 5)
+        column: receives d totals / d log V. (5,)
+        row: receives dQ / d state. (5,)
+
+    Returns:
+        Q and dQ / d log V.
+    """
+    c = coefficients_of(link, m)
+    cross, ratio = link[m, CROSS], math.sqrt(w / u)
+    cu, cw = marginal_use(link, m, kappa, u, w)
+    cost = u * cu + w * cw
+    rewards[m] = cost / qoe.slope(0.0, c)
+    if math.log(rewards[m]) >= log_worth:
+        x[m] = 0.0
+        column[:] = 0.0
+        row[:] = 0.0
+        return 0.0, 0.0
+
+    theta_u, theta_w = min(state[Z_U], 1.0), min(state[Z_W], 1.0)
+    kinked_u, kinked_w = state[Z_U] < 1.0, state[Z_W] < 1.0
+    kappa_hat = state[CORRELATION]
+    a, b = cu * math.exp(-0.5 * state[LOG_UU]), cw * math.exp(-0.5 * state[LOG_WW])
+    both = theta_u * theta_w
+    regular = 1.0 - both * kappa_hat * kappa_hat
+    feedback = (theta_u * a * a - 2.0 * both * kappa_hat * a * b + theta_w * b * b) / regular
+    by_a = 2.0 * (theta_u * a - both * kappa_hat * b) / regular
+    by_b = 2.0 * (theta_w * b - both * kappa_hat * a) / regular
+
+    x[m], at = chosen_throughput(log_worth, c, cost, feedback, sliver, x[m])
+    slope = qoe.slope(x[m], c)
+    rewards[m] = cost / slope
+
+    # d(cu, cw)/d(log u, log w): ∂cu/∂log w = -∂cu/∂log u, and so for cw.
+    cu_by_w, cw_by_u = 0.5 * cross * ratio, 0.5 * cross / ratio
+    a_by_w, b_by_u = a * cu_by_w / cu, b * cw_by_u / cw
+    for j in range(STATE):
+        row[j] = 0.0
+    if kinked_u:
+        row[Z_U] = at.by_feedback * (
+            (a * a - 2.0 * theta_w * kappa_hat * a * b) + feedback * theta_w * kappa_hat * kappa_hat
+        ) / regular
+    else:
+        row[Z_U] = at.by_cost * cu * u + at.by_feedback * (by_b * b_by_u - by_a * a_by_w)
+    if kinked_w:
+        row[Z_W] = at.by_feedback * (
+            (b * b - 2.0 * theta_u * kappa_hat * a * b) + feedback * theta_u * kappa_hat * kappa_hat
+        ) / regular
+    else:
+        row[Z_W] = at.by_cost * cw * w + at.by_feedback * (by_a * a_by_w - by_b * b_by_u)
+    row[LOG_UU] = -0.5 * at.by_feedback * by_a * a
+    row[LOG_WW] = -0.5 * at.by_feedback * by_b * b
+    row[CORRELATION] = at.by_feedback * 2.0 * both * (feedback * kappa_hat - a * b) / regular
+    x_by_v = 1.0 / at.by_x
+    for j in range(STATE):
+        row[j] *= -x_by_v  # dx / d state
+
+    felt = at.presence * at.response
+    felt_by_x = at.presence_by_x * at.response + at.presence * at.response_by_x
+    bend_u, bend_w, bend = 0.5 * cross * ratio / u, 0.5 * cross / (ratio * w), -0.5 * cross / math.sqrt(u * w)
+    totals[0] += x[m] * cu
+    totals[1] += x[m] * cw
+    totals[2] += felt * cu * cu + bend_u * x[m]
+    totals[3] += felt * cw * cw + bend_w * x[m]
+    totals[4] += felt * cu * cw + bend * x[m]
+    column[0], column[1] = cu, cw  # d totals / dx
+    column[2] = felt_by_x * cu * cu + bend_u
+    column[3] = felt_by_x * cw * cw + bend_w
+    column[4] = felt_by_x * cu * cw + bend
+    for i in range(STATE):
+        for j in range(STATE):
+            block[i, j] += column[i] * row[j]
+    # What prices change at a given x: dlog C/dlog u = u cu/C scales ρ, and the mix moves.
+    if not kinked_u:
+        share = u * cu / cost
+        block[0, Z_U] -= x[m] * cu_by_w
+        block[1, Z_U] += x[m] * cw_by_u
+        block[2, Z_U] += -felt * cu * (share * cu + 2.0 * cu_by_w) - 1.5 * bend_u * x[m]
+        block[3, Z_U] += felt * cw * (2.0 * cw_by_u - share * cw) + 0.5 * bend_w * x[m]
+        block[4, Z_U] += felt * (cu * cw_by_u - cw * cu_by_w - share * cu * cw) - 0.5 * bend * x[m]
+    if not kinked_w:
+        share = w * cw / cost
+        block[0, Z_W] += x[m] * cu_by_w
+        block[1, Z_W] -= x[m] * cw_by_u
+        block[2, Z_W] += felt * cu * (2.0 * cu_by_w - share * cu) + 0.5 * bend_u * x[m]
+        block[3, Z_W] += -felt * cw * (share * cw + 2.0 * cw_by_u) - 1.5 * bend_w * x[m]
+        block[4, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * bend * x[m]
+    for j in range(STATE):
+        column[j] *= x_by_v
+        row[j] *= slope
+    return qoe.value(x[m], c), slope * x_by_v
+
+
+@compiled
+def _close_asp(asp: Asp, state: FloatArray, totals: FloatArray, block: FloatArray, columns: FloatArray, residual: FloatArray) -> None:
+    """Turn totals and their derivatives into the ASP's residual (5,), and its derivatives in ``block`` and ``columns``.
+
+    Capacities: min(z, log(capacity/use)). Feedback: the state's H less the one that the links add up to.
+    """
+    f, b, huu, hww, huw = totals[0], totals[1], totals[2], totals[3], totals[4]
+    slack_u = math.log(asp.compute_capacity / f) if f > 0.0 else np.inf
+    slack_w = math.log(asp.bandwidth_capacity / b) if b > 0.0 else np.inf
+    spare_u, spare_w = state[Z_U] <= slack_u, state[Z_W] <= slack_w
+    residual[Z_U], residual[Z_W] = min(state[Z_U], slack_u), min(state[Z_W], slack_w)
+    root = math.sqrt(huu * hww) if f > 0.0 else 1.0
+    correlation = huw / root
+    residual[LOG_UU] = state[LOG_UU] - math.log(huu) if f > 0.0 else 0.0
+    residual[LOG_WW] = state[LOG_WW] - math.log(hww) if f > 0.0 else 0.0
+    residual[CORRELATION] = state[CORRELATION] - correlation if f > 0.0 else 0.0
+    _close(block.T, spare_u, spare_w, f, b, huu, hww, root, correlation)
+    for j in range(STATE):
+        block[j, j] += 1.0 if j > Z_W or (spare_u if j == Z_U else spare_w) else 0.0
+    _close(columns, spare_u, spare_w, f, b, huu, hww, root, correlation)
+
+
+@compiled
+def _close(
+    rows: FloatArray, spare_u: bool, spare_w: bool, f: float, b: float, huu: float, hww: float, root: float, correlation: float
+) -> None:
+    """Derivatives of totals, in rows of five, become derivatives of -residual's part that depends on totals."""
+    for i in range(rows.shape[0]):
+        t = rows[i]
+        if f <= 0.0:
+            t[:] = 0.0
+            continue
+        df, db, du, dw, dx = t[0], t[1], t[2], t[3], t[4]
+        t[Z_U] = 0.0 if spare_u else -df / f
+        t[Z_W] = 0.0 if spare_w else -db / b
+        t[LOG_UU], t[LOG_WW] = -du / huu, -dw / hww
+        t[CORRELATION] = -dx / root + 0.5 * correlation * (du / huu + dw / hww)
+
+
+@compiled
+def evaluate(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatArray, sliver: float, s: System) -> float:
+    """Fill ``s`` with throughputs, rewards, residuals and derivatives at (log V (M,), state (N, 5)).
+
+    ``s.x`` holds a start on entry. Returns the largest residual.
+    """
+    num_asps, num_mus = s.x.shape
+    totals = np.empty(STATE)
+    s.residual_mu[:] = 0.0
+    s.diagonal[:] = 0.0
+    worst = 0.0
+    for n in range(num_asps):
+        asp = asp_of(market, k, n)
+        u = effective_price(asp.compute_cost, state[n, Z_U])
+        w = effective_price(asp.bandwidth_cost, state[n, Z_W])
+        totals[:] = 0.0
+        s.blocks[n] = 0.0
+        for m in range(num_mus):
+            value, by_v = _add_link(
+                s.links[n], m, asp.flops_per_token, u, w, state[n], log_worth[m], sliver,
+                s.x[n], s.rewards[n], totals, s.blocks[n], s.asp_by_mu[m, n], s.mu_by_asp[m, n],
+            )  # fmt: skip
+            s.residual_mu[m] += value
+            s.diagonal[m] += by_v
+        _close_asp(asp, state[n], totals, s.blocks[n], s.asp_by_mu[:, n], s.residual_asp[n])
+        for j in range(STATE):
+            worst = max(worst, abs(s.residual_asp[n, j]))
+    for m in range(num_mus):
+        bought = market.qoe_requirement[k, m] + s.residual_mu[m]
+        s.residual_mu[m] = log_worth[m] + math.log(bought / market.satisfaction_scale[k, m])
+        s.diagonal[m] = 1.0 + s.diagonal[m] / bought
+        for n in range(num_asps):
+            for j in range(STATE):
+                s.mu_by_asp[m, n, j] /= bought
+        worst = max(worst, abs(s.residual_mu[m]))
+    return worst
+
+
+@compiled
+def newton_step(s: System) -> bool:
+    """Solve the linearised system into ``s.step_mu``, ``s.step_asp``; False if it is singular to working accuracy."""
+    num_asps, num_mus = s.x.shape
+    size = STATE * num_asps
+    matrix, step = s.matrix, s.step_asp.reshape(size)
+    matrix[:] = 0.0
+    for n in range(num_asps):
+        for i in range(STATE):
+            for j in range(STATE):
+                matrix[STATE * n + i, STATE * n + j] = s.blocks[n, i, j]
+            step[STATE * n + i] = -s.residual_asp[n, i]
+    for m in range(num_mus):
+        left, right = s.asp_by_mu[m].reshape(size), s.mu_by_asp[m].reshape(size)
+        for i in range(size):
+            if left[i] != 0.0:
+                factor = left[i] / s.diagonal[m]
+                step[i] += factor * s.residual_mu[m]
+                for j in range(size):
+                    matrix[i, j] -= factor * right[j]
+    if not _eliminate(matrix, step):
+        return False
+    for m in range(num_mus):
+        right = s.mu_by_asp[m].reshape(size)
+        total = -s.residual_mu[m]
+        for j in range(size):
+            total -= right[j] * step[j]
+        s.step_mu[m] = total / s.diagonal[m]
+    return True
+
+
+@compiled
+def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
+    """Gaussian elimination with partial pivoting, in place; ``right`` becomes the solution."""
+    size = len(right)
+    for i in range(size):
+        pivot = i
+        for j in range(i + 1, size):
+            if abs(matrix[j, i]) > abs(matrix[pivot, i]):
+                pivot = j
+        if not abs(matrix[pivot, i]) > 1e-14:
+            return False
+        if pivot != i:
+            for j in range(i, size):
+                matrix[i, j], matrix[pivot, j] = matrix[pivot, j], matrix[i, j]
+            right[i], right[pivot] = right[pivot], right[i]
+        for j in range(i + 1, size):
+            factor = matrix[j, i] / matrix[i, i]
+            if factor != 0.0:
+                for h in range(i + 1, size):
+                    matrix[j, h] -= factor * matrix[i, h]
+                right[j] -= factor * right[i]
+    for i in range(size - 1, -1, -1):
+        total = right[i]
+        for j in range(i + 1, size):
+            total -= matrix[i, j] * right[j]
+        right[i] = total / matrix[i, i]
+    return True
