@@ -16,8 +16,8 @@ def random_market(rng: np.random.Generator, num_mus: int, num_asps: int, load: f
         rng: the source of all randomness.
         num_mus: M.
         num_asps: N.
-        load: compute and bandwidth that the MUs would be served without capacity limits, each posting half of its reward
-            bound, over capacity; every capacity is off by an independent log-normal factor of 0.4.
+        load: compute and bandwidth that would be used without capacity limits, every MU posting half of what QoE is
+            worth to it, over capacity; every capacity is off by an independent log-normal factor of 0.4.
 
     Returns:
         The market. Costs are such that the cheapest link is worth serving and the dearest is often priced out.
@@ -42,13 +42,23 @@ def random_market(rng: np.random.Generator, num_mus: int, num_asps: int, load: f
         spectral_efficiency=log_uniform(0.3, 8.0, m, n),
         base_latency=rng.uniform(0.0, 1.0, (m, n)),
     )
-    free = follower_response(market, np.broadcast_to(0.5 * market.reward_bound[:, None], (m, n)))
-    compute, bandwidth = free.compute.sum(axis=0), free.bandwidth.sum(axis=0)
+    compute, bandwidth = _use_without_limits(market)
     spread = rng.lognormal(0.0, 0.4, (2, n))
     return market.replace(
         compute_capacity=np.maximum(compute * spread[0] / load, 1e-3),
         bandwidth_capacity=np.maximum(bandwidth * spread[1] / load, 1e-3),
     )
+
+
+def _use_without_limits(market: Market) -> tuple[np.ndarray, np.ndarray]:
+    """Compute and bandwidth used at every ASP, each MU posting about half of its marginal worth of QoE; shape (N,)."""
+    worth = market.reward_bound
+    for _ in range(10):
+        rewards = np.broadcast_to(0.5 * worth[:, None], (market.num_mus, market.num_asps))
+        free = follower_response(market, rewards)
+        bought = market.outcome(rewards, free.compute, free.bandwidth).qoe.sum(axis=-1)
+        worth = np.sqrt(worth * market.satisfaction_scale / (market.qoe_requirement + bought))
+    return free.compute.sum(axis=0), free.bandwidth.sum(axis=0)
 
 
 def market_of_any_size(rng: np.random.Generator) -> Market:

@@ -18,13 +18,19 @@ import numpy as np
 
 from aigc_market_env import qoe
 from aigc_market_env._compile import compiled
-from aigc_market_env.equilibrium.markdown import chosen_throughput
-from aigc_market_env.followers import CROSS, Asp, asp_of, coefficients_of, marginal_use
+from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
+from aigc_market_env.followers import CROSS, LINK_COLUMNS, Asp, asp_of, coefficients_of, marginal_use
 from aigc_market_env.market import FloatArray, MarketArrays
 
 #: Unknowns of an ASP.
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
 STATE = 5
+#: The largest θ. Where one MU has an ASP to itself and fills both its capacities, θ = 1 for both would take back its whole
+#: response whatever the prices, and leave their level undetermined.
+_FULL = 1.0 - 1e-8
+#: Added to the derivative of a binding capacity's residual in its own z: two capacities filled by one MU alone are one
+#: equation for two unknowns.
+_RIDGE = 1e-7
 
 
 class System(NamedTuple):
@@ -42,12 +48,58 @@ class System(NamedTuple):
     matrix: FloatArray  # Schur complement of the ASPs (5N, 5N)
     step_asp: FloatArray  # (N, 5)
     step_mu: FloatArray  # (M,)
+    smallest: FloatArray  # x·k of the smallest link that is served (1,)
+
+
+@compiled
+def new_system(num_mus: int, num_asps: int) -> System:
+    """Arrays for markets of M MUs and N ASPs."""
+    m, n = num_mus, num_asps
+    links, x, rewards = np.empty((n, m, LINK_COLUMNS)), np.zeros((n, m)), np.empty((n, m))
+    diagonals = np.empty((3, m))
+    return System(
+        links,
+        x,
+        rewards,
+        diagonals[0],
+        np.empty((n, STATE)),
+        diagonals[1],
+        np.empty((m, n, STATE)),
+        np.empty((m, n, STATE)),
+        np.empty((n, STATE, STATE)),
+        np.empty((STATE * n, STATE * n)),
+        np.empty((n, STATE)),
+        diagonals[2],
+        np.empty(1),
+    )
 
 
 @compiled
 def effective_price(cost: float, z: float) -> float:
     """Cost plus shadow price of a capacity in state ``z``."""
     return cost * math.exp(max(z - 1.0, 0.0))
+
+
+@compiled
+def at_throughput(
+    log_worth: float,
+    c: qoe.Coefficients,
+    cost: float,
+    feedback: float,
+    sliver: float,
+    narrowing: float,
+    x: FloatArray,
+    m: int,
+) -> tuple[Markdown, float]:
+    """Choose ``x[m]``; or shrink it with the sliver that it lies in, and say how far it then is from W(x) = V."""
+    if narrowing < 1.0 and x[m] > 0.0:
+        at = markdown(x[m], c, cost, feedback, sliver)
+        if at.presence < 1.0:
+            x[m] *= narrowing
+            at = markdown(x[m], c, cost, feedback, sliver * narrowing)
+            return at, (log_worth - at.log_worth) / at.by_x
+    x[m], at = chosen_throughput(log_worth, c, cost, feedback, sliver * narrowing, x[m])
+    return at, 0.0
 
 
 @compiled
@@ -60,13 +112,14 @@ def _add_link(
     state: FloatArray,
     log_worth: float,
     sliver: float,
+    narrowing: float,
     x: FloatArray,
     rewards: FloatArray,
     totals: FloatArray,
     block: FloatArray,
     column: FloatArray,
     row: FloatArray,
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """Choose ``x[m]`` and its reward, and add the link's use and response to the ASP's totals and their derivatives.
 
     Args:
@@ -78,6 +131,7 @@ def _add_link(
         state: the ASP's unknowns. (5,)
         log_worth: log V of the MU.
         sliver: see :func:`~aigc_market_env.equilibrium.markdown.markdown`.
+        narrowing: see :func:`evaluate`.
         x: throughputs; a start on entry. (M,)
         rewards: receives r, the entry threshold when the MU is priced out. (M,)
         totals: compute used, bandwidth used, H_uu, H_ww, H_uw; added to. (5,)
@@ -86,7 +140,7 @@ def _add_link(
         row: receives dQ / d state. (5,)
 
     Returns:
-        Q and dQ / d log V.
+        Q, dQ / d log V, and x·k (inf when the MU is priced out).
     """
     c = coefficients_of(link, m)
     cross, ratio = link[m, CROSS], math.sqrt(w / u)
@@ -97,9 +151,9 @@ def _add_link(
         x[m] = 0.0
         column[:] = 0.0
         row[:] = 0.0
-        return 0.0, 0.0
+        return 0.0, 0.0, np.inf
 
-    theta_u, theta_w = min(state[Z_U], 1.0), min(state[Z_W], 1.0)
+    theta_u, theta_w = _FULL * min(state[Z_U], 1.0), _FULL * min(state[Z_W], 1.0)
     kinked_u, kinked_w = state[Z_U] < 1.0, state[Z_W] < 1.0
     kappa_hat = state[CORRELATION]
     a, b = cu * math.exp(-0.5 * state[LOG_UU]), cw * math.exp(-0.5 * state[LOG_WW])
@@ -109,7 +163,7 @@ def _add_link(
     by_a = 2.0 * (theta_u * a - both * kappa_hat * b) / regular
     by_b = 2.0 * (theta_w * b - both * kappa_hat * a) / regular
 
-    x[m], at = chosen_throughput(log_worth, c, cost, feedback, sliver, x[m])
+    at, ahead = at_throughput(log_worth, c, cost, feedback, sliver, narrowing, x, m)
     slope = qoe.slope(x[m], c)
     rewards[m] = cost / slope
 
@@ -119,13 +173,13 @@ def _add_link(
     for j in range(STATE):
         row[j] = 0.0
     if kinked_u:
-        row[Z_U] = at.by_feedback * (
+        row[Z_U] = _FULL * at.by_feedback * (
             (a * a - 2.0 * theta_w * kappa_hat * a * b) + feedback * theta_w * kappa_hat * kappa_hat
         ) / regular
     else:
         row[Z_U] = at.by_cost * cu * u + at.by_feedback * (by_b * b_by_u - by_a * a_by_w)
     if kinked_w:
-        row[Z_W] = at.by_feedback * (
+        row[Z_W] = _FULL * at.by_feedback * (
             (b * b - 2.0 * theta_u * kappa_hat * a * b) + feedback * theta_u * kappa_hat * kappa_hat
         ) / regular
     else:
@@ -168,9 +222,10 @@ def _add_link(
         block[3, Z_W] += -felt * cw * (share * cw + 2.0 * cw_by_u) - 1.5 * bend_w * x[m]
         block[4, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * bend * x[m]
     for j in range(STATE):
+        totals[j] += column[j] * ahead
         column[j] *= x_by_v
         row[j] *= slope
-    return qoe.value(x[m], c), slope * x_by_v
+    return qoe.value(x[m], c) + slope * ahead, slope * x_by_v, x[m] / (cost * at.response)
 
 
 @compiled
@@ -191,7 +246,7 @@ def _close_asp(asp: Asp, state: FloatArray, totals: FloatArray, block: FloatArra
     residual[CORRELATION] = state[CORRELATION] - correlation if f > 0.0 else 0.0
     _close(block.T, spare_u, spare_w, f, b, huu, hww, root, correlation)
     for j in range(STATE):
-        block[j, j] += 1.0 if j > Z_W or (spare_u if j == Z_U else spare_w) else 0.0
+        block[j, j] += 1.0 if j > Z_W or (spare_u if j == Z_U else spare_w) else _RIDGE
     _close(columns, spare_u, spare_w, f, b, huu, hww, root, correlation)
 
 
@@ -213,15 +268,29 @@ def _close(
 
 
 @compiled
-def evaluate(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatArray, sliver: float, s: System) -> float:
+def evaluate(
+    market: MarketArrays,
+    k: int,
+    log_worth: FloatArray,
+    state: FloatArray,
+    sliver: float,
+    narrowing: float,
+    s: System,
+) -> float:
     """Fill ``s`` with throughputs, rewards, residuals and derivatives at (log V (M,), state (N, 5)).
 
-    ``s.x`` holds a start on entry. Returns the largest residual.
+    ``s.x`` holds a start on entry. With ``narrowing`` < 1, ``s.x`` must be the answer at this sliver; the evaluation is
+    at ``narrowing`` times the sliver, with links inside the sliver shrunk as much, so that their presence is what it
+    was. They then miss W(x) = V, which enters the residuals to first order: a Newton step from there follows the solution.
+
+    Returns:
+        The largest residual.
     """
     num_asps, num_mus = s.x.shape
     totals = np.empty(STATE)
     s.residual_mu[:] = 0.0
     s.diagonal[:] = 0.0
+    s.smallest[0] = np.inf
     worst = 0.0
     for n in range(num_asps):
         asp = asp_of(market, k, n)
@@ -230,12 +299,13 @@ def evaluate(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatAr
         totals[:] = 0.0
         s.blocks[n] = 0.0
         for m in range(num_mus):
-            value, by_v = _add_link(
-                s.links[n], m, asp.flops_per_token, u, w, state[n], log_worth[m], sliver,
+            value, by_v, smallness = _add_link(
+                s.links[n], m, asp.flops_per_token, u, w, state[n], log_worth[m], sliver, narrowing,
                 s.x[n], s.rewards[n], totals, s.blocks[n], s.asp_by_mu[m, n], s.mu_by_asp[m, n],
             )  # fmt: skip
             s.residual_mu[m] += value
             s.diagonal[m] += by_v
+            s.smallest[0] = min(s.smallest[0], smallness)
         _close_asp(asp, state[n], totals, s.blocks[n], s.asp_by_mu[:, n], s.residual_asp[n])
         for j in range(STATE):
             worst = max(worst, abs(s.residual_asp[n, j]))
@@ -248,63 +318,3 @@ def evaluate(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatAr
                 s.mu_by_asp[m, n, j] /= bought
         worst = max(worst, abs(s.residual_mu[m]))
     return worst
-
-
-@compiled
-def newton_step(s: System) -> bool:
-    """Solve the linearised system into ``s.step_mu``, ``s.step_asp``; False if it is singular to working accuracy."""
-    num_asps, num_mus = s.x.shape
-    size = STATE * num_asps
-    matrix, step = s.matrix, s.step_asp.reshape(size)
-    matrix[:] = 0.0
-    for n in range(num_asps):
-        for i in range(STATE):
-            for j in range(STATE):
-                matrix[STATE * n + i, STATE * n + j] = s.blocks[n, i, j]
-            step[STATE * n + i] = -s.residual_asp[n, i]
-    for m in range(num_mus):
-        left, right = s.asp_by_mu[m].reshape(size), s.mu_by_asp[m].reshape(size)
-        for i in range(size):
-            if left[i] != 0.0:
-                factor = left[i] / s.diagonal[m]
-                step[i] += factor * s.residual_mu[m]
-                for j in range(size):
-                    matrix[i, j] -= factor * right[j]
-    if not _eliminate(matrix, step):
-        return False
-    for m in range(num_mus):
-        right = s.mu_by_asp[m].reshape(size)
-        total = -s.residual_mu[m]
-        for j in range(size):
-            total -= right[j] * step[j]
-        s.step_mu[m] = total / s.diagonal[m]
-    return True
-
-
-@compiled
-def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
-    """Gaussian elimination with partial pivoting, in place; ``right`` becomes the solution."""
-    size = len(right)
-    for i in range(size):
-        pivot = i
-        for j in range(i + 1, size):
-            if abs(matrix[j, i]) > abs(matrix[pivot, i]):
-                pivot = j
-        if not abs(matrix[pivot, i]) > 1e-14:
-            return False
-        if pivot != i:
-            for j in range(i, size):
-                matrix[i, j], matrix[pivot, j] = matrix[pivot, j], matrix[i, j]
-            right[i], right[pivot] = right[pivot], right[i]
-        for j in range(i + 1, size):
-            factor = matrix[j, i] / matrix[i, i]
-            if factor != 0.0:
-                for h in range(i + 1, size):
-                    matrix[j, h] -= factor * matrix[i, h]
-                right[j] -= factor * right[i]
-    for i in range(size - 1, -1, -1):
-        total = right[i]
-        for j in range(i + 1, size):
-            total -= matrix[i, j] * right[j]
-        right[i] = total / matrix[i, i]
-    return True

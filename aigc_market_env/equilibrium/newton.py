@@ -1,0 +1,175 @@
+"""Solving the leaders' game: Newton steps with a safeguard, and a continuation through entry kinks (docs/equilibrium.md).
+
+Where an MU stands at an ASP's door, the others' elasticities jump as it enters: the second kind of kink. ``sliver`` turns
+the jump into a slope, the MU's presence growing from nothing to 1 while its x·k is below the sliver. A wide sliver makes
+the system smooth enough for Newton's method to go straight to the solution; it is then narrowed until it no longer matters.
+"""
+
+import math
+
+from aigc_market_env.equilibrium.system import (
+    CORRELATION,
+    LOG_UU,
+    LOG_WW,
+    STATE,
+    Z_U,
+    Z_W,
+    System,
+    evaluate,
+)
+import numpy as np
+from aigc_market_env._compile import compiled
+from aigc_market_env.followers import asp_of, demand
+from aigc_market_env.leaders import settle, total_qoe
+from aigc_market_env.market import FloatArray, MarketArrays
+
+#: Largest residual of a solution: log V, log capacity use, relative H.
+SOLVED = 1e-10
+_MAX_STEPS = 200
+_LONGEST = 1.0  # largest change of an unknown in one step
+_SHORTEST = 0.02  # smallest fraction of a Newton step that is tried
+_WIDE, _NARROW, _NARROWING = 0.3, 1e-6, 0.3
+#: Residual at which the sliver is narrowed.
+_NEAR = 0.01
+
+
+@compiled
+def start_from(market: MarketArrays, k: int, rewards: FloatArray, log_worth: FloatArray, state: FloatArray, s: System) -> None:
+    """Fill log V (M,), the ASPs' state (N, 5), ``s.links`` and ``s.x`` from the followers' response to ``rewards`` (N, M)."""
+    num_asps, num_mus = s.x.shape
+    prices = np.zeros((num_asps, 2))
+    s.x[:] = 0.0
+    settle(market, k, rewards, s.links, prices, s.x, s.step_mu)
+    for m in range(num_mus):
+        bought = market.qoe_requirement[k, m] + total_qoe(s.links, m, s.x)
+        log_worth[m] = math.log(market.satisfaction_scale[k, m] / bought)
+    for n in range(num_asps):
+        asp = asp_of(market, k, n)
+        lam, mu = prices[n, 0], prices[n, 1]
+        u, w = asp.compute_cost + lam, asp.bandwidth_cost + mu
+        _, _, _, huu, huw, hww = demand(s.links[n], asp.flops_per_token, u, w, rewards[n], s.x[n])
+        state[n] = 0.0
+        state[n, Z_U] = 1.0 + math.log(u / asp.compute_cost) if lam > 0.0 else 0.0
+        state[n, Z_W] = 1.0 + math.log(w / asp.bandwidth_cost) if mu > 0.0 else 0.0
+        if huu > 0.0:
+            state[n, LOG_UU], state[n, LOG_WW] = math.log(huu), math.log(hww)
+            state[n, CORRELATION] = huw / math.sqrt(huu * hww)
+
+
+@compiled
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+@compiled
+def _move(
+    log_worth: FloatArray, state: FloatArray, s: System, scale: float, new_worth: FloatArray, new_state: FloatArray
+) -> None:
+    """Take ``scale`` of the step in ``s``, no unknown further than _LONGEST, within z >= 0 and |κ| < 1."""
+    for m in range(len(log_worth)):
+        new_worth[m] = log_worth[m] + _clip(scale * s.step_mu[m], -_LONGEST, _LONGEST)
+    for n in range(len(state)):
+        for j in range(STATE):
+            new_state[n, j] = state[n, j] + _clip(scale * s.step_asp[n, j], -_LONGEST, _LONGEST)
+        new_state[n, Z_U], new_state[n, Z_W] = max(new_state[n, Z_U], 0.0), max(new_state[n, Z_W], 0.0)
+        old = state[n, CORRELATION]
+        new_state[n, CORRELATION] = _clip(new_state[n, CORRELATION], 0.5 * (old - 1.0), 0.5 * (old + 1.0))
+
+
+@compiled
+def solve(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatArray, s: System) -> tuple[float, int]:
+    """Solve the system from the (log V (M,), state (N, 5)) and ``s.x`` given, which hold the answer on return.
+
+    Returns:
+        The largest residual (inf if the linear system broke down) and the number of steps.
+    """
+    new_worth, new_state, x = np.empty_like(log_worth), np.empty_like(state), np.empty_like(s.x)
+    sliver = _WIDE
+    worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
+    for step in range(_MAX_STEPS):
+        while worst <= _NEAR and sliver > _NARROW:
+            touched = s.smallest[0] < sliver
+            if touched:
+                evaluate(market, k, log_worth, state, sliver, _NARROWING, s)
+                if not newton_step(s):
+                    return np.inf, step
+                _move(log_worth, state, s, 1.0, new_worth, new_state)
+                log_worth[:], state[:] = new_worth, new_state
+            sliver = max(sliver * _NARROWING, _NARROW)
+            if touched:
+                worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
+        if worst <= SOLVED:
+            return worst, step
+        if not newton_step(s):
+            return np.inf, step
+        x[:] = s.x
+        scale = 1.0
+        while True:
+            s.x[:] = x
+            _move(log_worth, state, s, scale, new_worth, new_state)
+            residual = evaluate(market, k, new_worth, new_state, sliver, 1.0, s)
+            if residual <= (1.0 - 0.1 * scale) * worst or scale <= _SHORTEST:
+                break
+            scale *= 0.5
+        log_worth[:], state[:], worst = new_worth, new_state, residual
+    return worst, _MAX_STEPS
+
+
+@compiled
+def newton_step(s: System) -> bool:
+    """Solve the linearised system into ``s.step_mu``, ``s.step_asp``; False if it is singular to working accuracy."""
+    num_asps, num_mus = s.x.shape
+    size = STATE * num_asps
+    matrix, step = s.matrix, s.step_asp.reshape(size)
+    matrix[:] = 0.0
+    for n in range(num_asps):
+        for i in range(STATE):
+            for j in range(STATE):
+                matrix[STATE * n + i, STATE * n + j] = s.blocks[n, i, j]
+            step[STATE * n + i] = -s.residual_asp[n, i]
+    for m in range(num_mus):
+        left, right = s.asp_by_mu[m].reshape(size), s.mu_by_asp[m].reshape(size)
+        for i in range(size):
+            if left[i] != 0.0:
+                factor = left[i] / s.diagonal[m]
+                step[i] += factor * s.residual_mu[m]
+                for j in range(size):
+                    matrix[i, j] -= factor * right[j]
+    if not _eliminate(matrix, step):
+        return False
+    for m in range(num_mus):
+        right = s.mu_by_asp[m].reshape(size)
+        total = -s.residual_mu[m]
+        for j in range(size):
+            total -= right[j] * step[j]
+        s.step_mu[m] = total / s.diagonal[m]
+    return True
+
+
+@compiled
+def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
+    """Gaussian elimination with partial pivoting, in place; ``right`` becomes the solution."""
+    size = len(right)
+    for i in range(size):
+        pivot = i
+        for j in range(i + 1, size):
+            if abs(matrix[j, i]) > abs(matrix[pivot, i]):
+                pivot = j
+        if not abs(matrix[pivot, i]) > 0.0:
+            return False
+        if pivot != i:
+            for j in range(i, size):
+                matrix[i, j], matrix[pivot, j] = matrix[pivot, j], matrix[i, j]
+            right[i], right[pivot] = right[pivot], right[i]
+        for j in range(i + 1, size):
+            factor = matrix[j, i] / matrix[i, i]
+            if factor != 0.0:
+                for h in range(i + 1, size):
+                    matrix[j, h] -= factor * matrix[i, h]
+                right[j] -= factor * right[i]
+    for i in range(size - 1, -1, -1):
+        total = right[i]
+        for j in range(i + 1, size):
+            total -= matrix[i, j] * right[j]
+        right[i] = total / matrix[i, i]
+    return True
