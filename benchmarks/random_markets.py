@@ -17,7 +17,8 @@ def random_market(rng: np.random.Generator, num_mus: int, num_asps: int, load: f
         num_mus: M.
         num_asps: N.
         load: compute and bandwidth that would be used without capacity limits, every MU posting half of what QoE is
-            worth to it, over capacity; every capacity is off by an independent log-normal factor of 0.4.
+            worth to it, over capacity; every capacity is off by an independent log-normal factor of 0.4,
+            and no ASP has less than a tenth of the average before that.
 
     Returns:
         The market. Costs are such that the cheapest link is worth serving and the dearest is often priced out.
@@ -45,8 +46,8 @@ def random_market(rng: np.random.Generator, num_mus: int, num_asps: int, load: f
     compute, bandwidth = _use_without_limits(market)
     spread = rng.lognormal(0.0, 0.4, (2, n))
     return market.replace(
-        compute_capacity=np.maximum(compute * spread[0] / load, 1e-3),
-        bandwidth_capacity=np.maximum(bandwidth * spread[1] / load, 1e-3),
+        compute_capacity=np.maximum(compute, 0.1 * compute.mean()) * spread[0] / load,
+        bandwidth_capacity=np.maximum(bandwidth, 0.1 * bandwidth.mean()) * spread[1] / load,
     )
 
 

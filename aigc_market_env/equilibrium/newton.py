@@ -24,13 +24,17 @@ from aigc_market_env.leaders import settle, total_qoe
 from aigc_market_env.market import FloatArray, MarketArrays
 
 #: Largest residual of a solution: log V, log capacity use, relative H.
-SOLVED = 1e-10
+SOLVED = 1e-9
 _MAX_STEPS = 200
 _LONGEST = 1.0  # largest change of an unknown in one step
 _SHORTEST = 0.02  # smallest fraction of a Newton step that is tried
-_WIDE, _NARROW, _NARROWING = 0.3, 1e-6, 0.3
+_WIDE, _NARROW = 0.3, 1e-6
+_FASTEST, _SLOWEST = 0.5, 0.97
+_PATIENCE = 6
+_MEMORY = 3
 #: Residual at which the sliver is narrowed.
-_NEAR = 0.01
+_NEAR = 1e-3
+
 
 
 @compiled
@@ -51,9 +55,29 @@ def start_from(market: MarketArrays, k: int, rewards: FloatArray, log_worth: Flo
         state[n] = 0.0
         state[n, Z_U] = 1.0 + math.log(u / asp.compute_cost) if lam > 0.0 else 0.0
         state[n, Z_W] = 1.0 + math.log(w / asp.bandwidth_cost) if mu > 0.0 else 0.0
+        if lam > 0.0 and mu > 0.0 and _count_served(s.x[n]) == 1:
+            _lower_prices(state[n])
         if huu > 0.0:
             state[n, LOG_UU], state[n, LOG_WW] = math.log(huu), math.log(hww)
             state[n, CORRELATION] = huw / math.sqrt(huu * hww)
+
+
+@compiled
+def _count_served(x: FloatArray) -> int:
+    served = 0
+    for m in range(len(x)):
+        served += x[m] > 0.0
+    return served
+
+
+@compiled
+def _lower_prices(state: FloatArray) -> None:
+    """Where one MU fills both capacities, the level of prices is open; start where it ends, with one price at zero."""
+    excess = min(state[Z_U], state[Z_W]) - 1.0
+    for j in (Z_U, Z_W):
+        state[j] -= excess
+        if state[j] <= 1.0:
+            state[j] = 0.5
 
 
 @compiled
@@ -77,42 +101,67 @@ def _move(
 
 
 @compiled
-def solve(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatArray, s: System) -> tuple[float, int]:
-    """Solve the system from the (log V (M,), state (N, 5)) and ``s.x`` given, which hold the answer on return.
-
-    Returns:
-        The largest residual (inf if the linear system broke down) and the number of steps.
-    """
+def _descend(
+    market: MarketArrays,
+    k: int,
+    sliver: float,
+    goal: float,
+    max_steps: int,
+    log_worth: FloatArray,
+    state: FloatArray,
+    s: System,
+) -> tuple[float, int]:
+    """Newton steps at one ``sliver`` until the largest residual is below ``goal``; returns it and the number of steps."""
     new_worth, new_state, x = np.empty_like(log_worth), np.empty_like(state), np.empty_like(s.x)
-    sliver = _WIDE
     worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
-    for step in range(_MAX_STEPS):
-        while worst <= _NEAR and sliver > _NARROW:
-            touched = s.smallest[0] < sliver
-            if touched:
-                evaluate(market, k, log_worth, state, sliver, _NARROWING, s)
-                if not newton_step(s):
-                    return np.inf, step
-                _move(log_worth, state, s, 1.0, new_worth, new_state)
-                log_worth[:], state[:] = new_worth, new_state
-            sliver = max(sliver * _NARROWING, _NARROW)
-            if touched:
-                worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
-        if worst <= SOLVED:
+    recent = np.full(_MEMORY, worst)
+    for step in range(max_steps):
+        if worst <= goal or not newton_step(s):
             return worst, step
-        if not newton_step(s):
-            return np.inf, step
         x[:] = s.x
+        allowed = recent.max()
         scale = 1.0
         while True:
             s.x[:] = x
             _move(log_worth, state, s, scale, new_worth, new_state)
             residual = evaluate(market, k, new_worth, new_state, sliver, 1.0, s)
-            if residual <= (1.0 - 0.1 * scale) * worst or scale <= _SHORTEST:
+            if residual <= (1.0 - 0.1 * scale) * allowed or scale <= _SHORTEST:
                 break
             scale *= 0.5
         log_worth[:], state[:], worst = new_worth, new_state, residual
-    return worst, _MAX_STEPS
+        recent[step % _MEMORY] = worst
+    return worst, max_steps
+
+
+@compiled
+def solve(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatArray, s: System) -> tuple[float, int]:
+    """Solve the system from the (log V (M,), state (N, 5)) and ``s.x`` given, which hold the answer on return.
+
+    Returns:
+        The largest residual and the number of steps.
+    """
+    sliver, narrowing = _WIDE, _FASTEST
+    worst, steps = _descend(market, k, sliver, _NEAR, _MAX_STEPS, log_worth, state, s)
+    near_worth, near_state, near_x = log_worth.copy(), state.copy(), s.x.copy()
+    while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > _NARROW:
+        ratio = max(narrowing, _NARROW / sliver)
+        evaluate(market, k, near_worth, near_state, sliver, ratio, s)
+        steps += 1
+        if newton_step(s):
+            _move(near_worth, near_state, s, 1.0, log_worth, state)
+        worst, more = _descend(market, k, sliver * ratio, _NEAR, _PATIENCE, log_worth, state, s)
+        steps += more
+        if worst <= _NEAR:
+            sliver, narrowing = sliver * ratio, max(narrowing * narrowing, _FASTEST)
+            near_worth[:], near_state[:], near_x[:] = log_worth, state, s.x
+        else:
+            narrowing, worst = math.sqrt(narrowing), 0.0
+            log_worth[:], state[:], s.x[:] = near_worth, near_state, near_x
+            if narrowing > _SLOWEST:
+                break
+    sliver = sliver if s.smallest[0] < sliver else _NARROW
+    worst, more = _descend(market, k, sliver, SOLVED, 20, log_worth, state, s)
+    return worst, steps + more
 
 
 @compiled
