@@ -34,7 +34,7 @@ from aigc_market_env.followers import (
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 
 #: Rewards tried between an entry threshold and the reward bound, evenly in log.
-_GRID = 24
+GRID = 24
 #: Columns of a grid table: reward, QoE delivered.
 _REWARD, _QOE = 0, 1
 #: Relative width at which a bracket on a reward, or on the marginal worth v, is closed.
@@ -191,15 +191,15 @@ def _tabulate(
     scratch: FloatArray,
     table: FloatArray,
 ) -> None:
-    """Fill ``table`` (_GRID + 1, 2) with rewards from the entry threshold to ``bound`` and the QoE each one buys."""
+    """Fill ``table`` (GRID + 1, 2) with rewards from the entry threshold to ``bound`` and the QoE each one buys."""
     _offer(link, m, asp, rewards, 0.0, prices, scratch)
     threshold = entry_threshold(link, m, asp, prices)
     ratio = bound / threshold
-    for j in range(_GRID + 1):
+    for j in range(GRID + 1):
         if ratio <= 1.0:  # priced out at any reward worth posting
             table[j, _REWARD], table[j, _QOE] = bound, 0.0
             continue
-        reward = threshold * ratio ** (j / _GRID)
+        reward = threshold * ratio ** (j / GRID)
         table[j, _REWARD] = reward
         table[j, _QOE] = _offer(link, m, asp, rewards, reward, prices, scratch)[0] if j > 0 else 0.0
 
@@ -217,12 +217,12 @@ def _best_reward(
 ) -> tuple[float, float]:
     """The reward that maximises (worth - r) Q(r) at one ASP, and the QoE it buys."""
     top = 0
-    for j in range(1, _GRID + 1):
+    for j in range(1, GRID + 1):
         surplus = (worth - table[j, _REWARD]) * table[j, _QOE]
         if surplus > (worth - table[top, _REWARD]) * table[top, _QOE]:
             top = j
     low = table[max(top - 1, 0), _REWARD]
-    high = min(table[min(top + 1, _GRID), _REWARD], worth)
+    high = min(table[min(top + 1, GRID), _REWARD], worth)
     if high <= low:
         return table[0, _REWARD], 0.0
     # The derivative (worth - r) Q' - Q is positive at `low` and negative at `high`: false position, halving the
@@ -272,7 +272,7 @@ def _respond_to_worth(
 
 
 @compiled
-def _best_row(
+def best_row(
     links: FloatArray,
     m: int,
     market: MarketArrays,
@@ -389,7 +389,7 @@ def _best_responses(
     links = np.empty((num_asps, num_mus, LINK_COLUMNS))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
     prices, warm_prices, trial = np.empty((num_asps, 2)), np.empty((num_asps, 2)), np.empty(num_mus)
-    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, _GRID + 1, 2))
+    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, GRID + 1, 2))
     trial_row = np.empty(num_asps)
     for i in range(start, stop):
         k = index[i]
@@ -403,4 +403,4 @@ def _best_responses(
             current[i, m] = market.satisfaction_scale[k, m] * satisfied - paid
             warm_prices[:] = prices
             scratch[:, 0] = x
-            utility[i, m] = _best_row(links, m, market, k, r, warm_prices, scratch, tables, best[i, m], trial_row)
+            utility[i, m] = best_row(links, m, market, k, r, warm_prices, scratch, tables, best[i, m], trial_row)

@@ -28,7 +28,7 @@ SOLVED = 1e-9
 _MAX_STEPS = 200
 _LONGEST = 1.0  # largest change of an unknown in one step
 _SHORTEST = 0.02  # smallest fraction of a Newton step that is tried
-_WIDE, _NARROW = 0.3, 1e-6
+WIDE, _NARROW = 0.3, 1e-6
 _FASTEST, _SLOWEST = 0.5, 0.97
 _PATIENCE = 6
 _MEMORY = 3
@@ -134,13 +134,15 @@ def _descend(
 
 
 @compiled
-def solve(market: MarketArrays, k: int, log_worth: FloatArray, state: FloatArray, s: System) -> tuple[float, int]:
+def solve(
+    market: MarketArrays, k: int, wide: float, log_worth: FloatArray, state: FloatArray, s: System
+) -> tuple[float, int]:
     """Solve the system from the (log V (M,), state (N, 5)) and ``s.x`` given, which hold the answer on return.
 
     Returns:
         The largest residual and the number of steps.
     """
-    sliver, narrowing = _WIDE, _FASTEST
+    sliver, narrowing = wide, _FASTEST
     worst, steps = _descend(market, k, sliver, _NEAR, _MAX_STEPS, log_worth, state, s)
     near_worth, near_state, near_x = log_worth.copy(), state.copy(), s.x.copy()
     while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > _NARROW:
