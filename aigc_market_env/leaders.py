@@ -37,8 +37,11 @@ from aigc_market_env.market import FloatArray, Market, MarketArrays
 GRID = 24
 #: Columns of a grid table: reward, QoE delivered.
 _REWARD, _QOE = 0, 1
-#: Relative width at which a bracket on a reward, or on the marginal worth v, is closed.
-_CLOSED = 1e-9
+#: Relative width at which a bracket on a reward is closed, and one on the marginal worth v. What a best response is worth
+#: is off by the square of these, or, on a kink, by the product of the first with the jump in slope there.
+_CLOSED, _SETTLED = 1e-8, 1e-7
+#: Accuracy of capacity use while searching: a reward's worth is off by no more than its square.
+_SEARCH_TOLERANCE = 1e-9
 
 
 def reward_gradient(market: Market, rewards: npt.ArrayLike) -> FloatArray:
@@ -171,7 +174,7 @@ def _offer(
     x, trial = scratch[0], scratch[1]
     posted = rewards[m]
     rewards[m] = reward
-    shadow_prices(link, asp, rewards, TOLERANCE, prices, x, trial)
+    shadow_prices(link, asp, rewards, _SEARCH_TOLERANCE, prices, x, trial)
     u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
     _, _, _, huu, huw, hww = demand(link, asp.flops_per_token, u, w, rewards, x)
     rewards[m] = posted
@@ -214,8 +217,12 @@ def _best_reward(
     prices: FloatArray,
     scratch: FloatArray,
     table: FloatArray,
+    span: FloatArray,
 ) -> tuple[float, float]:
-    """The reward that maximises (worth - r) Q(r) at one ASP, and the QoE it buys."""
+    """The reward that maximises (worth - r) Q(r) at one ASP, and the QoE it buys.
+
+    It grows with ``worth``, so the answers for a lower and for a higher worth, ``span`` (2,), bracket it.
+    """
     top = 0
     for j in range(1, GRID + 1):
         surplus = (worth - table[j, _REWARD]) * table[j, _QOE]
@@ -225,6 +232,8 @@ def _best_reward(
     high = min(table[min(top + 1, GRID), _REWARD], worth)
     if high <= low:
         return table[0, _REWARD], 0.0
+    if max(low, span[0]) < min(high, span[1]):
+        low, high = max(low, span[0]), min(high, span[1])
     # The derivative (worth - r) Q' - Q is positive at `low` and negative at `high`: false position, halving the
     # retained end's weight (Illinois), and bisection whenever that is slow, as it is on a kink.
     at_low, at_high = 0.0, 0.0
@@ -258,13 +267,14 @@ def _respond_to_worth(
     prices: FloatArray,
     scratch: FloatArray,
     tables: FloatArray,
+    spans: FloatArray,
     row: FloatArray,
 ) -> tuple[float, float]:
     """Fill ``row`` (N,) with the best rewards when QoE is worth ``worth``; return total QoE and payment."""
     bought = paid = 0.0
     for n in range(row.shape[0]):
         row[n], gain = _best_reward(
-            worth, links[n], m, asp_of(market, k, n), rewards[n], prices[n], scratch[n], tables[n]
+            worth, links[n], m, asp_of(market, k, n), rewards[n], prices[n], scratch[n], tables[n], spans[n]
         )
         bought += gain
         paid += row[n] * gain
@@ -294,6 +304,8 @@ def best_row(
     for n in range(num_asps):
         _tabulate(links[n], m, asp_of(market, k, n), rewards[n], omega / q, prices[n], scratch[n], tables[n])
         row[n] = tables[n, 0, _REWARD]
+    spans = np.empty((num_asps, 2))
+    spans[:, 0], spans[:, 1] = 0.0, np.inf
     low, high = omega / (q + num_asps), omega / q
     at_low, at_high = 0.0, 0.0
     best = 0.0
@@ -301,7 +313,7 @@ def best_row(
         worth = math.sqrt(low * high)
         if at_low < 0.0 and at_high > 0.0 and step % 3:
             worth = low + (high - low) * (at_low / (at_low - at_high))
-        bought, paid = _respond_to_worth(worth, links, m, market, k, rewards, prices, scratch, tables, trial_row)
+        bought, paid = _respond_to_worth(worth, links, m, market, k, rewards, prices, scratch, tables, spans, trial_row)
         utility = omega * math.log1p(bought / q) - paid
         if utility > best:
             best = utility
@@ -309,9 +321,11 @@ def best_row(
         excess = bought - (omega / worth - q)
         if excess < 0.0:
             low, at_low, at_high = worth, excess, 0.5 * at_high
+            spans[:, 0] = trial_row
         else:
             high, at_high, at_low = worth, excess, 0.5 * at_low
-        if high - low <= _CLOSED * high or abs(excess) <= _CLOSED * (q + bought):
+            spans[:, 1] = trial_row
+        if high - low <= _SETTLED * high or abs(excess) <= _SETTLED * (q + bought):
             break
     return best
 

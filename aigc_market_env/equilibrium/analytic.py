@@ -5,7 +5,7 @@ kinks are one square system (:mod:`~aigc_market_env.equilibrium.system`), solved
 (:mod:`~aigc_market_env.equilibrium.newton`). The certificate comes from another search and trusts none of this.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ _START = 0.3
 #: Further attempts, as (share of the reward bound to start from, initial sliver), when the first one fails.
 _ATTEMPTS = ((0.6, 1.0), (0.1, 0.03), (0.6, 3.0), (0.3, 1e-6), (0.6, 0.3), (0.1, 0.3))
 #: Best-response sweeps, the last resort, and the number of pairs up to which they take seconds rather than hours.
-_MAX_SWEEPS = 40
+_MAX_SWEEPS = 20
 _MAX_SWEPT_PAIRS = 400
 _SWEPT = 1e-9  # relative change of a reward at which sweeps end
 
@@ -37,12 +37,12 @@ class Equilibrium:
     """An equilibrium of the market, as far as its certificate says so.
 
     Attributes:
-        rewards: r, credits per QoE; for a pair that is priced out, the entry threshold or the reward bound, whichever is
-            lower. (..., M, N)
+        rewards: r, credits per QoE; for a pair that is priced out, the MU's marginal worth of QoE, the most that it could
+            sensibly offer. (..., M, N)
         outcome: what a slot produces at these rewards, the ASPs responding exactly.
         certificate: regrets, computed separately from the solver; None when it was not asked for.
-        residual: largest residual of the system solved, by the solver's own account; inf if best responses had to
-            finish its work. (...)
+        residual: largest residual of the system solved, by the solver's own account; inf where best responses had the
+            last word. (...)
         iterations: Newton steps. (...)
     """
 
@@ -90,31 +90,37 @@ def solve_equilibrium(
     index = market_index(market, batch)
     rewards, residual, steps = np.empty((size, m, n)), np.empty(size), np.empty(size, dtype=np.int64)
     over_markets(_solve, size, market.flat, index, flat["start"], rewards, residual, steps, min_slice=4)
-    failed = np.flatnonzero(~(residual <= SOLVED))
+    equilibrium = _settled(market, rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch))
+    if not certify:
+        return equilibrium
+    certificate = certify_rewards(market, equilibrium.rewards, tolerance=tolerance)
+    failed = np.flatnonzero(~certificate.converged)
     if len(failed) and m * n <= _MAX_SWEPT_PAIRS:
-        _solve_by_sweeps(market.flat, index, failed, rewards, residual)
-    rewards = rewards.reshape(*batch, m, n)
+        swept = rewards.copy()
+        swept[failed] = _best_responses(market.flat, index[failed], rewards[failed])
+        after = certify_rewards(market, swept.reshape(*batch, m, n), tolerance=tolerance)
+        better = after.leader_regret.max(axis=-1) < certificate.leader_regret.max(axis=-1)
+        rewards = np.where(better.reshape(-1, 1, 1), swept, rewards)
+        residual = np.where(better.reshape(-1), np.inf, residual)
+        equilibrium = _settled(market, rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch))
+        certificate = certify_rewards(market, equilibrium.rewards, tolerance=tolerance)
+    return replace(equilibrium, certificate=certificate)
+
+
+def _settled(
+    market: Market, rewards: FloatArray, residual: FloatArray, iterations: npt.NDArray[np.int64]
+) -> Equilibrium:
+    """The equilibrium at these rewards, not certified."""
     response = follower_response(market, rewards)
-    return Equilibrium(
-        rewards=rewards,
-        outcome=market.outcome(rewards, response.compute, response.bandwidth),
-        certificate=certify_rewards(market, rewards, response, tolerance=tolerance) if certify else None,
-        residual=residual.reshape(batch),
-        iterations=steps.reshape(batch),
-    )
+    outcome = market.outcome(rewards, response.compute, response.bandwidth)
+    return Equilibrium(rewards, outcome, None, residual, iterations)
 
 
-def _solve_by_sweeps(
-    market: MarketArrays, index: npt.NDArray[np.int64], failed: npt.NDArray[np.int64], rewards: FloatArray, residual: FloatArray
-) -> None:
-    """Improve ``rewards`` of failed markets by best responses, then by the solver started from those if it succeeds."""
-    swept = np.ascontiguousarray(rewards[failed])
-    over_markets(_sweep, len(failed), market, index[failed], swept, min_slice=1)
-    again, after, steps = np.empty_like(swept), np.empty(len(failed)), np.empty(len(failed), dtype=np.int64)
-    over_markets(_solve, len(failed), market, index[failed], swept, again, after, steps, min_slice=1)
-    solved = after <= SOLVED
-    rewards[failed] = np.where(solved[:, None, None], again, swept)
-    residual[failed] = np.where(solved, after, np.inf)
+def _best_responses(market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> FloatArray:
+    """Where best responses, one leader after another, lead from ``rewards`` (B, M, N) within _MAX_SWEEPS rounds."""
+    swept = np.ascontiguousarray(rewards)
+    over_markets(_sweep, len(swept), market, index, swept, min_slice=1)
+    return swept
 
 
 # A batch of markets --------------------------------------------------------------------------------------------------

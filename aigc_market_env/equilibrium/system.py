@@ -133,7 +133,7 @@ def _add_link(
         sliver: see :func:`~aigc_market_env.equilibrium.markdown.markdown`.
         narrowing: see :func:`evaluate`.
         x: throughputs; a start on entry. (M,)
-        rewards: receives r, the entry threshold when the MU is priced out. (M,)
+        rewards: receives r; V when the MU is priced out. (M,)
         totals: compute used, bandwidth used, H_uu, H_ww, H_uw; added to. (5,)
         block: d totals / d state; added to. (5, 5)
         column: receives d totals / d log V. (5,)
@@ -146,8 +146,8 @@ def _add_link(
     cross, ratio = link[m, CROSS], math.sqrt(w / u)
     cu, cw = marginal_use(link, m, kappa, u, w)
     cost = u * cu + w * cw
-    rewards[m] = cost / qoe.slope(0.0, c)
-    if math.log(rewards[m]) >= log_worth:
+    if math.log(cost / qoe.slope(0.0, c)) >= log_worth:
+        rewards[m] = math.exp(log_worth)
         x[m] = 0.0
         column[:] = 0.0
         row[:] = 0.0
