@@ -142,11 +142,11 @@ def solve(
     Returns:
         The largest residual and the number of steps.
     """
-    sliver, narrowing = wide, _FASTEST
+    sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
     worst, steps = _descend(market, k, sliver, _NEAR, _MAX_STEPS, log_worth, state, s)
     near_worth, near_state, near_x = log_worth.copy(), state.copy(), s.x.copy()
-    while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > _NARROW:
-        ratio = max(narrowing, _NARROW / sliver)
+    while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > narrow:
+        ratio = max(narrowing, narrow / sliver)
         evaluate(market, k, near_worth, near_state, sliver, ratio, s)
         steps += 1
         if newton_step(s):
@@ -161,7 +161,7 @@ def solve(
             log_worth[:], state[:], s.x[:] = near_worth, near_state, near_x
             if narrowing > _SLOWEST:
                 break
-    sliver = sliver if s.smallest[0] < sliver else _NARROW
+    sliver = sliver if s.smallest[0] < sliver else narrow
     worst, more = _descend(market, k, sliver, SOLVED, 20, log_worth, state, s)
     return worst, steps + more
 
