@@ -81,13 +81,13 @@ class DualPerturbation:
     """
 
     rounds: int = 200
-    start: float = 0.3
+    start: float = 0.15
     perturbation: float = 0.1
     perturbation_decay: float = 0.2
     averaging_decay: float = 0.6
     step_decay: float = 0.6
-    step_rounds: float = 10.0
-    raise_by: float = 0.3
+    step_rounds: float = 3.0
+    raise_by: float = 0.8
 
     def run(self, market: Market, rng: np.random.Generator) -> Learned:
         """Learn rewards in a market, or in every market of a batch.
