@@ -34,8 +34,12 @@ def study() -> None:
         certified_at_once += bool(found.certificate.converged and np.isfinite(found.residual))
         if not found.certificate.converged:
             size = f"{market.num_mus}x{market.num_asps}"
-            print(f"  market {i:3d} {size:>5s}  relative regret {regret:.1e}  residual {found.residual:.1e}", flush=True)
-    print(f"  certificate holds on {held / STUDIED:.1%}; without best-response sweeps on {certified_at_once / STUDIED:.1%}")
+            print(
+                f"  market {i:3d} {size:>5s}  relative regret {regret:.1e}  residual {found.residual:.1e}", flush=True
+            )
+    print(
+        f"  certificate holds on {held / STUDIED:.1%}; without best-response sweeps on {certified_at_once / STUDIED:.1%}"
+    )
 
 
 def starts() -> None:
@@ -51,7 +55,9 @@ def starts() -> None:
         unsolved += int((found.residual > 1e-6).any())
         spread[i] = np.ptp(x, axis=0).max() / max(x.max(), 1e-300)
     print(f"\nFive random starts on {STUDIED} markets: some start unsolved on {unsolved}")
-    print(f"  allocations agree to 1e-5 on {(spread <= 1e-5).mean():.1%}; median {np.median(spread):.1e}, worst {spread.max():.1e}")
+    print(
+        f"  allocations agree to 1e-5 on {(spread <= 1e-5).mean():.1%}; median {np.median(spread):.1e}, worst {spread.max():.1e}"
+    )
 
 
 def by_best_responses(market: Market, sweeps: int = 40) -> np.ndarray:
@@ -122,7 +128,11 @@ def growth() -> None:
     solve_equilibrium(random_market(np.random.default_rng(0), 8, 4, 1.0), certify=False)
     for m, n in ((8, 4), (20, 5), (50, 10), (200, 20), (1000, 50)):
         markets = [random_market(np.random.default_rng(i), m, n, 1.0) for i in range(20 if m <= 50 else 2)]
-        spent = float(np.median([seconds(lambda market=market: solve_equilibrium(market, certify=False), 1) for market in markets]))
+        spent = float(
+            np.median(
+                [seconds(lambda market=market: solve_equilibrium(market, certify=False), 1) for market in markets]
+            )
+        )
         found = [solve_equilibrium(market, certify=False) for market in markets]
         steps, residual = np.median([f.iterations for f in found]), max(float(f.residual) for f in found)
         first = first or spent
@@ -157,7 +167,10 @@ def mechanism() -> None:
         markets = Market.stack([random_market(np.random.default_rng(1000 + i), 8, 4, load) for i in range(100)])
         utility = solve_equilibrium(markets, certify=False).outcome.mu_utility.mean(axis=-1)
         dual, one_by_one = DualPerturbation(), CoordinatePerturbation()
-        for learner in (*(replace(dual, rounds=r) for r in (10, 50, 200)), *(replace(one_by_one, rounds=r) for r in (5, 10))):
+        for learner in (
+            *(replace(dual, rounds=r) for r in (10, 50, 200)),
+            *(replace(one_by_one, rounds=r) for r in (5, 10)),
+        ):
             learned = learner.run(markets, np.random.default_rng(0))
             relative = 100 * leader_regret(markets, learned.rewards).mean(axis=-1) / utility
             cost = learned.overhead

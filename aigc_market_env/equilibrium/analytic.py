@@ -1,7 +1,7 @@
-"""The reference oracle: the equilibrium of the leaders' game, with a certificate (model, section 7; docs/equilibrium.md).
+"""The reference oracle: the equilibrium of the leaders' game, with a certificate (docs/equilibrium.md).
 
-All leaders move at once: the first-order conditions of every served pair, the followers' conditions and the selection on
-kinks are one square system (:mod:`~aigc_market_env.equilibrium.system`), solved by Newton steps
+All leaders move at once: the first-order conditions of every served pair, the followers' conditions and the selection
+on kinks are one square system (:mod:`~aigc_market_env.equilibrium.system`), solved by Newton steps
 (:mod:`~aigc_market_env.equilibrium.newton`). The certificate comes from another search and trusts none of this.
 """
 
@@ -37,8 +37,8 @@ class Equilibrium:
     """An equilibrium of the market, as far as its certificate says so.
 
     Attributes:
-        rewards: r, credits per QoE; for a pair that is priced out, the MU's marginal worth of QoE, the most that it could
-            sensibly offer. (..., M, N)
+        rewards: r, credits per QoE; for a pair that is priced out, the MU's marginal worth of QoE, the most that it
+            could sensibly offer. (..., M, N)
         outcome: what a slot produces at these rewards, the ASPs responding exactly.
         certificate: regrets, computed separately from the solver; None when it was not asked for.
         residual: largest residual of the system solved, by the solver's own account; inf where best responses had the

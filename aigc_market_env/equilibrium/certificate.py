@@ -63,9 +63,7 @@ def certify_rewards(
     return Certificate(leader_regret=regret, follower_regret=gap, converged=converged)
 
 
-def nash_conv(
-    market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike
-) -> FloatArray:
+def nash_conv(market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike) -> FloatArray:
     """Sum of all players' regrets at a point of play, zero only at an equilibrium.
 
     Args:

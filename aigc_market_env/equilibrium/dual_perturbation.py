@@ -101,12 +101,15 @@ class DualPerturbation:
         Returns:
             Rewards (..., M, N) and the overhead.
         """
-        return self.learn(
-            probe_of(market), market.satisfaction_scale, market.qoe_requirement, market.num_asps, rng
-        )
+        return self.learn(probe_of(market), market.satisfaction_scale, market.qoe_requirement, market.num_asps, rng)
 
     def learn(
-        self, probe: Probe, satisfaction_scale: FloatArray, qoe_requirement: FloatArray, num_asps: int, rng: np.random.Generator
+        self,
+        probe: Probe,
+        satisfaction_scale: FloatArray,
+        qoe_requirement: FloatArray,
+        num_asps: int,
+        rng: np.random.Generator,
     ) -> Learned:
         """Learn rewards from delivered QoE.
 
@@ -137,7 +140,9 @@ class DualPerturbation:
             step = (1.0 + t / self.step_rounds) ** -self.step_decay * np.log(target / rewards)
             rewards *= np.exp(np.where(served, step, np.clip(step, -self.raise_by, self.raise_by)))
             rewards = np.minimum(rewards, omega / q)
-        return Learned(rewards, Overhead.of(self.rounds, self.probes_per_round(rewards) * self.rounds, *rewards.shape[-2:]))
+        return Learned(
+            rewards, Overhead.of(self.rounds, self.probes_per_round(rewards) * self.rounds, *rewards.shape[-2:])
+        )
 
     #: A markdown is never taken to be stronger than this.
     lowest = 0.02
@@ -160,7 +165,7 @@ class DualPerturbation:
 
 
 def slope_of_logs(high: FloatArray, low: FloatArray, size: float) -> FloatArray:
-    """dlog Q/dlog r from QoE at exp(±size) times the reward; 0 where both are 0."""
+    """Dlog Q/dlog r from QoE at exp(±size) times the reward; 0 where both are 0."""
     total = high + low
     ratio = np.divide(high - low, total, out=np.zeros_like(total), where=total > 0.0)
     slope: FloatArray = np.arctanh(np.clip(ratio, -0.99, 0.99)) / size

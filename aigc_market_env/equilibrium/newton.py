@@ -1,24 +1,18 @@
-"""Solving the leaders' game: Newton steps with a safeguard, and a continuation through entry kinks (docs/equilibrium.md).
+"""Solving the leaders' game: safeguarded Newton steps, and a continuation through entry kinks (docs/equilibrium.md).
 
-Where an MU stands at an ASP's door, the others' elasticities jump as it enters: the second kind of kink. ``sliver`` turns
-the jump into a slope, the MU's presence growing from nothing to 1 while its x·k is below the sliver. A wide sliver makes
-the system smooth enough for Newton's method to go straight to the solution; it is then narrowed until it no longer matters.
+Where an MU stands at an ASP's door, the others' elasticities jump as it enters: the second kind of kink. ``sliver``
+turns the jump into a slope, the MU's presence growing from nothing to 1 while its x·k is below the sliver. A wide sliver
+makes the system smooth enough for Newton's method to go straight to the solution; it is then narrowed, the solution
+being followed, until it no longer matters.
 """
 
 import math
 
-from aigc_market_env.equilibrium.system import (
-    CORRELATION,
-    LOG_UU,
-    LOG_WW,
-    STATE,
-    Z_U,
-    Z_W,
-    System,
-    evaluate,
-)
 import numpy as np
+
 from aigc_market_env._compile import compiled
+from aigc_market_env.equilibrium.arrow import newton_step
+from aigc_market_env.equilibrium.system import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W, System, evaluate
 from aigc_market_env.followers import asp_of, demand
 from aigc_market_env.leaders import settle, total_qoe
 from aigc_market_env.market import FloatArray, MarketArrays
@@ -28,18 +22,22 @@ SOLVED = 1e-9
 _MAX_STEPS = 200
 _LONGEST = 1.0  # largest change of an unknown in one step
 _SHORTEST = 0.02  # smallest fraction of a Newton step that is tried
-WIDE, _NARROW = 0.3, 1e-6
-_FASTEST, _SLOWEST = 0.5, 0.97
-_PATIENCE = 6
+#: A step may leave this much of the largest of the last residuals, so that the path may cross a kink.
 _MEMORY = 3
-#: Residual at which the sliver is narrowed.
-_NEAR = 1e-3
-
+#: First sliver, and last one for each MU: the more MUs, the less the others feel of one.
+WIDE, _NARROW = 0.3, 1e-6
+#: Factors by which the sliver is narrowed; slower after a failure, and no slower than the second.
+_FASTEST, _SLOWEST = 0.5, 0.97
+#: Residual at which the sliver is narrowed, and the number of steps to reach it before trying a smaller factor.
+_NEAR, _PATIENCE = 1e-3, 6
+_LAST_STEPS = 20
 
 
 @compiled
-def start_from(market: MarketArrays, k: int, rewards: FloatArray, log_worth: FloatArray, state: FloatArray, s: System) -> None:
-    """Fill log V (M,), the ASPs' state (N, 5), ``s.links`` and ``s.x`` from the followers' response to ``rewards`` (N, M)."""
+def start_from(
+    market: MarketArrays, k: int, rewards: FloatArray, log_worth: FloatArray, state: FloatArray, s: System
+) -> None:
+    """Fill log V (M,), the ASPs' state (N, 5), ``s.links`` and ``s.x`` from the followers' response to rewards (N, M)."""
     num_asps, num_mus = s.x.shape
     prices = np.zeros((num_asps, 2))
     s.x[:] = 0.0
@@ -116,7 +114,7 @@ def _descend(
     worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
     recent = np.full(_MEMORY, worst)
     for step in range(max_steps):
-        if worst <= goal or not newton_step(s):
+        if worst <= goal or not worst < np.inf or not newton_step(s):
             return worst, step
         x[:] = s.x
         allowed = recent.max()
@@ -140,7 +138,7 @@ def solve(
     """Solve the system from the (log V (M,), state (N, 5)) and ``s.x`` given, which hold the answer on return.
 
     Returns:
-        The largest residual and the number of steps.
+        The largest residual, or the sliver if that could not be narrowed to its end, and the number of steps.
     """
     sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
     worst, steps = _descend(market, k, sliver, _NEAR, _MAX_STEPS, log_worth, state, s)
@@ -161,66 +159,6 @@ def solve(
             log_worth[:], state[:], s.x[:] = near_worth, near_state, near_x
             if narrowing > _SLOWEST:
                 break
-    sliver = sliver if s.smallest[0] < sliver else narrow
-    worst, more = _descend(market, k, sliver, SOLVED, 20, log_worth, state, s)
-    return worst, steps + more
-
-
-@compiled
-def newton_step(s: System) -> bool:
-    """Solve the linearised system into ``s.step_mu``, ``s.step_asp``; False if it is singular to working accuracy."""
-    num_asps, num_mus = s.x.shape
-    size = STATE * num_asps
-    matrix, step = s.matrix, s.step_asp.reshape(size)
-    matrix[:] = 0.0
-    for n in range(num_asps):
-        for i in range(STATE):
-            for j in range(STATE):
-                matrix[STATE * n + i, STATE * n + j] = s.blocks[n, i, j]
-            step[STATE * n + i] = -s.residual_asp[n, i]
-    for m in range(num_mus):
-        left, right = s.asp_by_mu[m].reshape(size), s.mu_by_asp[m].reshape(size)
-        for i in range(size):
-            if left[i] != 0.0:
-                factor = left[i] / s.diagonal[m]
-                step[i] += factor * s.residual_mu[m]
-                for j in range(size):
-                    matrix[i, j] -= factor * right[j]
-    if not _eliminate(matrix, step):
-        return False
-    for m in range(num_mus):
-        right = s.mu_by_asp[m].reshape(size)
-        total = -s.residual_mu[m]
-        for j in range(size):
-            total -= right[j] * step[j]
-        s.step_mu[m] = total / s.diagonal[m]
-    return True
-
-
-@compiled
-def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
-    """Gaussian elimination with partial pivoting, in place; ``right`` becomes the solution."""
-    size = len(right)
-    for i in range(size):
-        pivot = i
-        for j in range(i + 1, size):
-            if abs(matrix[j, i]) > abs(matrix[pivot, i]):
-                pivot = j
-        if not abs(matrix[pivot, i]) > 0.0:
-            return False
-        if pivot != i:
-            for j in range(i, size):
-                matrix[i, j], matrix[pivot, j] = matrix[pivot, j], matrix[i, j]
-            right[i], right[pivot] = right[pivot], right[i]
-        for j in range(i + 1, size):
-            factor = matrix[j, i] / matrix[i, i]
-            if factor != 0.0:
-                for h in range(i + 1, size):
-                    matrix[j, h] -= factor * matrix[i, h]
-                right[j] -= factor * right[i]
-    for i in range(size - 1, -1, -1):
-        total = right[i]
-        for j in range(i + 1, size):
-            total -= matrix[i, j] * right[j]
-        right[i] = total / matrix[i, i]
-    return True
+    stuck = s.smallest[0] < sliver and sliver > narrow
+    worst, more = _descend(market, k, sliver if stuck else narrow, SOLVED, _LAST_STEPS, log_worth, state, s)
+    return max(worst, sliver) if stuck else worst, steps + more

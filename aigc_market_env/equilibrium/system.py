@@ -103,6 +103,25 @@ def at_throughput(
 
 
 @compiled
+def _feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray) -> float:
+    """S = ∇Cᵀ (H + diag(H_ii (1 - θ_i)/θ_i))⁻¹ ∇C at ∇C = (cu, cw).
+
+    ``gradient`` (5,) receives its derivatives in θ_u, θ_w, log H_uu, log H_ww and κ.
+    """
+    theta_u, theta_w = _FULL * min(state[Z_U], 1.0), _FULL * min(state[Z_W], 1.0)
+    kappa, both = state[CORRELATION], theta_u * theta_w
+    a, b = cu * math.exp(-0.5 * state[LOG_UU]), cw * math.exp(-0.5 * state[LOG_WW])
+    cross, regular = kappa * a * b, 1.0 - both * kappa * kappa
+    s = (theta_u * a * a - 2.0 * both * cross + theta_w * b * b) / regular
+    gradient[Z_U] = _FULL * (a * a + theta_w * (s * kappa * kappa - 2.0 * cross)) / regular
+    gradient[Z_W] = _FULL * (b * b + theta_u * (s * kappa * kappa - 2.0 * cross)) / regular
+    gradient[LOG_UU] = (both * cross - theta_u * a * a) / regular
+    gradient[LOG_WW] = (both * cross - theta_w * b * b) / regular
+    gradient[CORRELATION] = 2.0 * both * (s * kappa - a * b) / regular
+    return s
+
+
+@compiled
 def _add_link(
     link: FloatArray,
     m: int,
@@ -153,40 +172,21 @@ def _add_link(
         row[:] = 0.0
         return 0.0, 0.0, np.inf
 
-    theta_u, theta_w = _FULL * min(state[Z_U], 1.0), _FULL * min(state[Z_W], 1.0)
-    kinked_u, kinked_w = state[Z_U] < 1.0, state[Z_W] < 1.0
-    kappa_hat = state[CORRELATION]
-    a, b = cu * math.exp(-0.5 * state[LOG_UU]), cw * math.exp(-0.5 * state[LOG_WW])
-    both = theta_u * theta_w
-    regular = 1.0 - both * kappa_hat * kappa_hat
-    feedback = (theta_u * a * a - 2.0 * both * kappa_hat * a * b + theta_w * b * b) / regular
-    by_a = 2.0 * (theta_u * a - both * kappa_hat * b) / regular
-    by_b = 2.0 * (theta_w * b - both * kappa_hat * a) / regular
-
+    feedback = _feedback(state, cu, cw, row)
     at, ahead = at_throughput(log_worth, c, cost, feedback, sliver, narrowing, x, m)
     slope = qoe.slope(x[m], c)
     rewards[m] = cost / slope
 
     # d(cu, cw)/d(log u, log w): ∂cu/∂log w = -∂cu/∂log u, and so for cw.
     cu_by_w, cw_by_u = 0.5 * cross * ratio, 0.5 * cross / ratio
-    a_by_w, b_by_u = a * cu_by_w / cu, b * cw_by_u / cw
+    moved = 2.0 * (row[LOG_UU] * cu_by_w / cu - row[LOG_WW] * cw_by_u / cw)  # ds/dlog u = -ds/dlog w
+    kinked_u, kinked_w = state[Z_U] < 1.0, state[Z_W] < 1.0
     for j in range(STATE):
-        row[j] = 0.0
-    if kinked_u:
-        row[Z_U] = _FULL * at.by_feedback * (
-            (a * a - 2.0 * theta_w * kappa_hat * a * b) + feedback * theta_w * kappa_hat * kappa_hat
-        ) / regular
-    else:
-        row[Z_U] = at.by_cost * cu * u + at.by_feedback * (by_b * b_by_u - by_a * a_by_w)
-    if kinked_w:
-        row[Z_W] = _FULL * at.by_feedback * (
-            (b * b - 2.0 * theta_u * kappa_hat * a * b) + feedback * theta_u * kappa_hat * kappa_hat
-        ) / regular
-    else:
-        row[Z_W] = at.by_cost * cw * w + at.by_feedback * (by_a * a_by_w - by_b * b_by_u)
-    row[LOG_UU] = -0.5 * at.by_feedback * by_a * a
-    row[LOG_WW] = -0.5 * at.by_feedback * by_b * b
-    row[CORRELATION] = at.by_feedback * 2.0 * both * (feedback * kappa_hat - a * b) / regular
+        row[j] *= at.by_feedback
+    if not kinked_u:
+        row[Z_U] = at.by_cost * cu * u + at.by_feedback * moved
+    if not kinked_w:
+        row[Z_W] = at.by_cost * cw * w - at.by_feedback * moved
     x_by_v = 1.0 / at.by_x
     for j in range(STATE):
         row[j] *= -x_by_v  # dx / d state
@@ -229,7 +229,9 @@ def _add_link(
 
 
 @compiled
-def _close_asp(asp: Asp, state: FloatArray, totals: FloatArray, block: FloatArray, columns: FloatArray, residual: FloatArray) -> None:
+def _close_asp(
+    asp: Asp, state: FloatArray, totals: FloatArray, block: FloatArray, columns: FloatArray, residual: FloatArray
+) -> None:
     """Turn totals and their derivatives into the ASP's residual (5,), and its derivatives in ``block`` and ``columns``.
 
     Capacities: min(z, log(capacity/use)). Feedback: the state's H less the one that the links add up to.
@@ -252,7 +254,15 @@ def _close_asp(asp: Asp, state: FloatArray, totals: FloatArray, block: FloatArra
 
 @compiled
 def _close(
-    rows: FloatArray, spare_u: bool, spare_w: bool, f: float, b: float, huu: float, hww: float, root: float, correlation: float
+    rows: FloatArray,
+    spare_u: bool,
+    spare_w: bool,
+    f: float,
+    b: float,
+    huu: float,
+    hww: float,
+    root: float,
+    correlation: float,
 ) -> None:
     """Derivatives of totals, in rows of five, become derivatives of -residual's part that depends on totals."""
     for i in range(rows.shape[0]):

@@ -126,14 +126,24 @@ def test_order_of_players_does_not_matter():
     market = random_market(np.random.default_rng(4), 6, 3, 1.0)
     mus, asps = np.array([3, 1, 5, 0, 2, 4]), np.array([2, 0, 1])
     shuffled = {}
-    for name in ("satisfaction_scale", "qoe_requirement", "qoe_weights", "desired_tokens", "patience", "bits_per_token"):
+    for name in (
+        "satisfaction_scale",
+        "qoe_requirement",
+        "qoe_weights",
+        "desired_tokens",
+        "patience",
+        "bits_per_token",
+    ):
         shuffled[name] = getattr(market, name)[mus]
     for name in ("compute_capacity", "bandwidth_capacity", "compute_cost", "bandwidth_cost", "flops_per_token"):
         shuffled[name] = getattr(market, name)[asps]
     for name in ("accuracy", "spectral_efficiency", "base_latency"):
         shuffled[name] = getattr(market, name)[np.ix_(mus, asps)]
     shuffled["reasoning_tokens"] = market.reasoning_tokens[asps]
-    found, other = solve_equilibrium(market, certify=False), solve_equilibrium(market.replace(**shuffled), certify=False)
+    found, other = (
+        solve_equilibrium(market, certify=False),
+        solve_equilibrium(market.replace(**shuffled), certify=False),
+    )
     assert other.rewards == pytest.approx(found.rewards[np.ix_(mus, asps)], rel=1e-6)
 
 
