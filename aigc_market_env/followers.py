@@ -245,7 +245,7 @@ def _log_excess(used: float, capacity: float) -> float:
 def solve_prices(
     free_u: bool, free_w: bool, excess_u: float, excess_w: float, huu: float, huw: float, hww: float
 ) -> tuple[float, float]:
-    """Solve H Δ = excess over the free prices; the ridge keeps H regular where it is nearly singular, at an MU's entry."""
+    """Solve H Δ = excess over the free prices; the ridge keeps H regular where it is nearly singular, at an entry."""
     huu, hww = huu * _RIDGE, hww * _RIDGE
     if free_u and free_w and huu > 0.0:
         determinant = huu * hww - huw * huw

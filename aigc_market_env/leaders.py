@@ -37,8 +37,8 @@ from aigc_market_env.market import FloatArray, Market, MarketArrays
 GRID = 24
 #: Columns of a grid table: reward, QoE delivered.
 _REWARD, _QOE = 0, 1
-#: Relative width at which a bracket on a reward is closed, and one on the marginal worth v. What a best response is worth
-#: is off by the square of these, or, on a kink, by the product of the first with the jump in slope there.
+#: Relative width at which a bracket on a reward is closed, and one on the marginal worth v. What a best response is
+#: worth is off by the square of these, or, on a kink, by the product of the first with the jump in slope there.
 _CLOSED, _SETTLED = 1e-8, 1e-7
 #: Accuracy of capacity use while searching: a reward's worth is off by no more than its square.
 _SEARCH_TOLERANCE = 1e-9

@@ -37,9 +37,7 @@ def study() -> None:
             print(
                 f"  market {i:3d} {size:>5s}  relative regret {regret:.1e}  residual {found.residual:.1e}", flush=True
             )
-    print(
-        f"  certificate holds on {held / STUDIED:.1%}; without best-response sweeps on {certified_at_once / STUDIED:.1%}"
-    )
+    print(f"  certificate holds on {held / STUDIED:.1%}; without best responses on {certified_at_once / STUDIED:.1%}")
 
 
 def starts() -> None:
@@ -55,13 +53,12 @@ def starts() -> None:
         unsolved += int((found.residual > 1e-6).any())
         spread[i] = np.ptp(x, axis=0).max() / max(x.max(), 1e-300)
     print(f"\nFive random starts on {STUDIED} markets: some start unsolved on {unsolved}")
-    print(
-        f"  allocations agree to 1e-5 on {(spread <= 1e-5).mean():.1%}; median {np.median(spread):.1e}, worst {spread.max():.1e}"
-    )
+    agree = (spread <= 1e-5).mean()
+    print(f"  allocations agree to 1e-5 on {agree:.1%}; median {np.median(spread):.1e}, worst {spread.max():.1e}")
 
 
 def by_best_responses(market: Market, sweeps: int = 40) -> np.ndarray:
-    """Gauss-Seidel over leaders, each by L-BFGS-B on the exact gradient from its current rewards (at least its threshold)."""
+    """Gauss-Seidel over leaders, each by L-BFGS-B on the exact gradient from its current rewards."""
     rewards = 0.3 * np.repeat(market.reward_bound[:, None], market.num_asps, axis=1)
 
     def loss(row: np.ndarray, m: int) -> tuple[float, np.ndarray]:
@@ -145,11 +142,13 @@ class CoordinatePerturbation(DualPerturbation):
     """The conventional adaptive pricing: one reward is perturbed at a time, 2·M·N probes a round."""
 
     def probes_per_round(self, rewards: np.ndarray) -> int:
+        """Two for every pair."""
         return 2 * rewards.shape[-2] * rewards.shape[-1]
 
     def sample(
         self, probe: Probe, rewards: np.ndarray, size: float, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
+        """QoE and elasticity of every pair, perturbed alone, both (..., M, N)."""
         qoe, slope = np.empty_like(rewards), np.empty_like(rewards)
         for m in range(rewards.shape[-2]):
             for n in range(rewards.shape[-1]):
@@ -174,9 +173,10 @@ def mechanism() -> None:
             learned = learner.run(markets, np.random.default_rng(0))
             relative = 100 * leader_regret(markets, learned.rewards).mean(axis=-1) / utility
             cost = learned.overhead
+            middle, worst = np.quantile(relative, [0.5, 0.95])
             print(
-                f"  load {load:3.1f}  {type(learner).__name__:22s} {cost.probes:4d} probes  median {np.median(relative):6.3f} %"
-                f"  95th {np.quantile(relative, 0.95):6.3f} %  {cost.messages:6d} messages"
+                f"  load {load:3.1f}  {type(learner).__name__:22s} {cost.probes:4d} probes"
+                f"  median {middle:6.3f} %  95th {worst:6.3f} %  {cost.messages:6d} messages"
                 f"  {(cost.bytes_down + cost.bytes_up) / 1024:6.0f} KiB",
                 flush=True,
             )

@@ -65,14 +65,14 @@ def solve_equilibrium(
     Args:
         market: one market or a batch.
         start: rewards to start from, (..., M, N), credits per QoE; "dual_perturbation" for those that 20 probes of
-            :class:`DualPerturbation` learn; by default 0.3 of the reward bound. The answer does not depend on it, unless
-            the market has several equilibria.
+            :class:`DualPerturbation` learn; by default 0.3 of the reward bound. The answer does not depend on it,
+            unless the market has several equilibria.
         tolerance: leader regret that still counts as none, relative to the mean equilibrium utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
 
     Returns:
-        The :class:`Equilibrium`, with the market's batch axes. When the solver fails, it holds the best point found, and
-        ``certificate.converged`` is False.
+        The :class:`Equilibrium`, with the market's batch axes. When the solver fails, it holds the best point
+        found, and ``certificate.converged`` is False.
 
     Raises:
         ValueError: ``start`` has a wrong shape, or an entry that is negative or not finite.

@@ -1,16 +1,17 @@
 """Dual-perturbation reward optimisation: MUs learn their rewards from delivered QoE alone (model, section 9).
 
-A round takes two probes of the whole market, whatever its size. Every MU multiplies each of its rewards by exp(δD), then
-by exp(-δD), D = ±1 at random and independent across pairs. Half the difference of the log QoE that came back, over δD, is
-the pair's own elasticity e, plus the cross effects of other rewards times the product of two independent signs, which is
-zero on average. The MU then moves the reward towards its markdown V e/(1 + e), V = ω/(q + Q): the first-order condition
-of its best response (model, section 7).
+A round takes two probes of the whole market, whatever its size. Every MU multiplies each of its rewards by exp(δD),
+then by exp(-δD), D = ±1 at random and independent across pairs. Half the difference of the log QoE that came back, over
+δD, is the pair's own elasticity e, plus the cross effects of other rewards times the product of two independent signs,
+which is zero on average. The MU then moves the reward towards its markdown V e/(1 + e), V = ω/(q + Q): the first-order
+condition of its best response (model, section 7). A pair that was delivered nothing raises its reward, round by round,
+up to V: it is either served again or rightly priced out.
 
-**Convergence.** This is stochastic approximation of the markdown map on logarithms. Elasticities are averaged with gains
-g_t = (1 + t)^-0.6 and rewards move by steps α_t = (1 + t/τ)^-0.6, both with Σ = ∞ and Σ (·)² < ∞, so that the noise of
-the signs dies out and the start is forgotten, as Robbins and Monro require; the damped map itself contracts on every
-market that it was tried on (model, section 7). The bias of a two-sided difference is of order δ² and δ_t = δ (1 + t)^-0.2
-goes to zero; QoE is delivered exactly, so a small δ_t amplifies no noise: cross effects scale with δ as the own effect.
+**Convergence.** This is stochastic approximation of the markdown map on logarithms. Elasticities are averaged with
+gains (1 + t)^-0.6 and rewards move by steps (1 + t/τ)^-0.6. Both sum to infinity, so the start is forgotten, and their
+squares do not, so the noise of the signs dies out, as Robbins and Monro require. What they also require, that the
+averaged map contracts, is observed (model, section 7), not proved. The bias of a two-sided difference is of order δ²,
+and δ (1 + t)^-0.2 goes to zero; QoE is delivered without noise, so a small δ amplifies none.
 
 Source: the name, and that it lowers the complexity of adaptive pricing, are the paper's; this reading is the project's.
 """
@@ -78,6 +79,7 @@ class DualPerturbation:
         step_decay: exponent of the step with which log r moves.
         step_rounds: τ, rounds before steps start to shrink.
         raise_by: growth of log r, a round, while a pair is delivered nothing.
+        lowest: markdown below which no reward is set, whatever elasticity was seen.
     """
 
     rounds: int = 200
@@ -88,6 +90,7 @@ class DualPerturbation:
     step_decay: float = 0.6
     step_rounds: float = 3.0
     raise_by: float = 0.8
+    lowest: float = 0.02
 
     def run(self, market: Market, rng: np.random.Generator) -> Learned:
         """Learn rewards in a market, or in every market of a batch.
@@ -144,9 +147,6 @@ class DualPerturbation:
             rewards, Overhead.of(self.rounds, self.probes_per_round(rewards) * self.rounds, *rewards.shape[-2:])
         )
 
-    #: A markdown is never taken to be stronger than this.
-    lowest = 0.02
-
     def probes_per_round(self, rewards: FloatArray) -> int:
         """Times that the market is served in a round."""
         return 2
@@ -165,7 +165,7 @@ class DualPerturbation:
 
 
 def slope_of_logs(high: FloatArray, low: FloatArray, size: float) -> FloatArray:
-    """Dlog Q/dlog r from QoE at exp(±size) times the reward; 0 where both are 0."""
+    """Elasticity dlog Q/dlog r from QoE at exp(±size) times the reward; 0 where both are 0."""
     total = high + low
     ratio = np.divide(high - low, total, out=np.zeros_like(total), where=total > 0.0)
     slope: FloatArray = np.arctanh(np.clip(ratio, -0.99, 0.99)) / size

@@ -1,9 +1,9 @@
 """Solving the leaders' game: safeguarded Newton steps, and a continuation through entry kinks (docs/equilibrium.md).
 
 Where an MU stands at an ASP's door, the others' elasticities jump as it enters: the second kind of kink. ``sliver``
-turns the jump into a slope, the MU's presence growing from nothing to 1 while its x·k is below the sliver. A wide sliver
-makes the system smooth enough for Newton's method to go straight to the solution; it is then narrowed, the solution
-being followed, until it no longer matters.
+turns the jump into a slope, the MU's presence growing from nothing to 1 while its x·k is below the sliver. A wide
+sliver makes the system smooth enough for Newton's method to go straight to the solution; it is then narrowed, and the
+solution followed, until it no longer matters.
 """
 
 import math
@@ -37,7 +37,7 @@ _LAST_STEPS = 20
 def start_from(
     market: MarketArrays, k: int, rewards: FloatArray, log_worth: FloatArray, state: FloatArray, s: System
 ) -> None:
-    """Fill log V (M,), the ASPs' state (N, 5), ``s.links`` and ``s.x`` from the followers' response to rewards (N, M)."""
+    """Fill log V (M,), the state (N, 5), ``s.links`` and ``s.x`` where followers respond to rewards (N, M)."""
     num_asps, num_mus = s.x.shape
     prices = np.zeros((num_asps, 2))
     s.x[:] = 0.0
@@ -109,7 +109,7 @@ def _descend(
     state: FloatArray,
     s: System,
 ) -> tuple[float, int]:
-    """Newton steps at one ``sliver`` until the largest residual is below ``goal``; returns it and the number of steps."""
+    """Newton steps until the largest residual is below ``goal``; returns it and the number of steps."""
     new_worth, new_state, x = np.empty_like(log_worth), np.empty_like(state), np.empty_like(s.x)
     worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
     recent = np.full(_MEMORY, worst)

@@ -25,8 +25,8 @@ from aigc_market_env.market import FloatArray, MarketArrays
 #: Unknowns of an ASP.
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
 STATE = 5
-#: The largest θ. Where one MU has an ASP to itself and fills both its capacities, θ = 1 for both would take back its whole
-#: response whatever the prices, and leave their level undetermined.
+#: The largest θ. Where one MU has an ASP to itself and fills both its capacities, θ = 1 for both would take back its
+#: whole response whatever the prices, and leave their level undetermined.
 _FULL = 1.0 - 1e-8
 #: Added to the derivative of a binding capacity's residual in its own z: two capacities filled by one MU alone are one
 #: equation for two unknowns.
@@ -122,6 +122,39 @@ def _feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray) -> 
 
 
 @compiled
+def _add_price_effects(
+    block: FloatArray,
+    kinked_u: bool,
+    kinked_w: bool,
+    u: float,
+    w: float,
+    cu: float,
+    cw: float,
+    cross: float,
+    x: float,
+    felt: float,
+) -> None:
+    """Add to ``block`` (5, 5) what prices change in a link's totals at a given x: ρ falls with C, the mix moves."""
+    ratio, cost = math.sqrt(w / u), u * cu + w * cw
+    cu_by_w, cw_by_u = 0.5 * cross * ratio, 0.5 * cross / ratio
+    bend_u, bend_w, bend = 0.5 * cross * ratio / u, 0.5 * cross / (ratio * w), -0.5 * cross / math.sqrt(u * w)
+    if not kinked_u:
+        share = u * cu / cost
+        block[0, Z_U] -= x * cu_by_w
+        block[1, Z_U] += x * cw_by_u
+        block[2, Z_U] += -felt * cu * (share * cu + 2.0 * cu_by_w) - 1.5 * bend_u * x
+        block[3, Z_U] += felt * cw * (2.0 * cw_by_u - share * cw) + 0.5 * bend_w * x
+        block[4, Z_U] += felt * (cu * cw_by_u - cw * cu_by_w - share * cu * cw) - 0.5 * bend * x
+    if not kinked_w:
+        share = w * cw / cost
+        block[0, Z_W] += x * cu_by_w
+        block[1, Z_W] -= x * cw_by_u
+        block[2, Z_W] += felt * cu * (2.0 * cu_by_w - share * cu) + 0.5 * bend_u * x
+        block[3, Z_W] += -felt * cw * (share * cw + 2.0 * cw_by_u) - 1.5 * bend_w * x
+        block[4, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * bend * x
+
+
+@compiled
 def _add_link(
     link: FloatArray,
     m: int,
@@ -206,21 +239,7 @@ def _add_link(
     for i in range(STATE):
         for j in range(STATE):
             block[i, j] += column[i] * row[j]
-    # What prices change at a given x: dlog C/dlog u = u cu/C scales ρ, and the mix moves.
-    if not kinked_u:
-        share = u * cu / cost
-        block[0, Z_U] -= x[m] * cu_by_w
-        block[1, Z_U] += x[m] * cw_by_u
-        block[2, Z_U] += -felt * cu * (share * cu + 2.0 * cu_by_w) - 1.5 * bend_u * x[m]
-        block[3, Z_U] += felt * cw * (2.0 * cw_by_u - share * cw) + 0.5 * bend_w * x[m]
-        block[4, Z_U] += felt * (cu * cw_by_u - cw * cu_by_w - share * cu * cw) - 0.5 * bend * x[m]
-    if not kinked_w:
-        share = w * cw / cost
-        block[0, Z_W] += x[m] * cu_by_w
-        block[1, Z_W] -= x[m] * cw_by_u
-        block[2, Z_W] += felt * cu * (2.0 * cu_by_w - share * cu) + 0.5 * bend_u * x[m]
-        block[3, Z_W] += -felt * cw * (share * cw + 2.0 * cw_by_u) - 1.5 * bend_w * x[m]
-        block[4, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * bend * x[m]
+    _add_price_effects(block, kinked_u, kinked_w, u, w, cu, cw, cross, x[m], felt)
     for j in range(STATE):
         totals[j] += column[j] * ahead
         column[j] *= x_by_v
@@ -291,7 +310,8 @@ def evaluate(
 
     ``s.x`` holds a start on entry. With ``narrowing`` < 1, ``s.x`` must be the answer at this sliver; the evaluation is
     at ``narrowing`` times the sliver, with links inside the sliver shrunk as much, so that their presence is what it
-    was. They then miss W(x) = V, which enters the residuals to first order: a Newton step from there follows the solution.
+    was. They then miss W(x) = V, which enters the residuals to first order: a Newton step from there follows the
+    solution.
 
     Returns:
         The largest residual.
