@@ -70,12 +70,28 @@ def by_best_responses(market: Market, sweeps: int = 40) -> np.ndarray:
     for _ in range(sweeps):
         before = rewards.copy()
         for m in range(market.num_mus):
-            bounds = [(1e-6, market.reward_bound[m])] * market.num_asps
-            found = minimize(loss, rewards[m].copy(), (m,), "L-BFGS-B", jac=True, bounds=bounds)
+            # Below its entry threshold a pair has no gradient, and would never return.
+            lowest = np.minimum(1.0001 * thresholds(market, rewards, m), market.reward_bound[m])
+            bounds = [(low, market.reward_bound[m]) for low in lowest]
+            start = np.maximum(before[m], lowest)
+            found = minimize(loss, start, (m,), "L-BFGS-B", jac=True, bounds=bounds)
             rewards[m] = found.x
         if np.abs(rewards - before).max() <= 1e-6 * rewards.max():
             break
     return rewards
+
+
+def thresholds(market: Market, rewards: np.ndarray, m: int) -> np.ndarray:
+    """Reward above which each ASP serves MU ``m`` at the others' rewards; shape (N,)."""
+    others = rewards.copy()
+    others[m] = 0.0
+    prices = follower_response(market, others)
+    u, w = market.compute_cost + prices.compute_price, market.bandwidth_cost + prices.bandwidth_price
+    cost = (np.sqrt(u * market.flops_per_token) + np.sqrt(w * market.bandwidth_per_rate[m])) ** 2
+    tokens = market.desired_tokens[m]
+    weights, slot = market.qoe_weights[m], market.slot_duration
+    slope = weights[0] * market.accuracy[m] * slot / market.reasoning_tokens + weights[1] * slot / tokens
+    return cost / (slope + weights[2] * market.patience[m] / tokens)
 
 
 def seconds(call: Callable[[], object], repeat: int = 3) -> float:
