@@ -30,7 +30,7 @@ WIDE, _NARROW = 0.3, 1e-6
 _FASTEST, _SLOWEST = 0.5, 0.97
 #: Residual at which the sliver is narrowed, and the number of steps to reach it before trying a smaller factor.
 _NEAR, _PATIENCE = 1e-3, 6
-_LAST_STEPS = 20
+_FIRST_STEPS, _LAST_STEPS = 50, 20
 
 
 @compiled
@@ -141,7 +141,7 @@ def solve(
         The largest residual, or the sliver if that could not be narrowed to its end, and the number of steps.
     """
     sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
-    worst, steps = _descend(market, k, sliver, _NEAR, _MAX_STEPS, log_worth, state, s)
+    worst, steps = _descend(market, k, sliver, _NEAR, _FIRST_STEPS, log_worth, state, s)
     near_worth, near_state, near_x = log_worth.copy(), state.copy(), s.x.copy()
     while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > narrow:
         ratio = max(narrowing, narrow / sliver)
