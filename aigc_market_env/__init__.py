@@ -2,6 +2,7 @@
 
 from aigc_market_env import market_v0
 from aigc_market_env.batch import BatchedMarketEnv
+from aigc_market_env.equilibrium import Certificate, DualPerturbation, Equilibrium, nash_conv, solve_equilibrium
 from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
 from aigc_market_env.leaders import leader_best_response, leader_regret, reward_gradient
 from aigc_market_env.market import Market
@@ -13,7 +14,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchedMarketEnv",
+    "Certificate",
+    "DualPerturbation",
     "Dynamics",
+    "Equilibrium",
     "FollowerResponse",
     "Market",
     "Outcome",
@@ -23,7 +27,9 @@ __all__ = [
     "leader_best_response",
     "leader_regret",
     "market_v0",
+    "nash_conv",
     "reward_gradient",
+    "solve_equilibrium",
 ]
 
 register_environments()

@@ -76,6 +76,20 @@ def slope_and_curvature(x: float, c: Coefficients) -> tuple[float, float]:
 
 
 @compiled
+def derivatives(x: float, c: Coefficients) -> tuple[float, float, float, float]:
+    """Q(x) and its first three derivatives, which are positive, negative and positive."""
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    t0, t1, t2 = c[0] * i0, c[1] * i1, c[2] * i2
+    s0, s1, s2 = t0 * c[3] * i0, t1 * c[4] * i1, t2 * c[5] * i2
+    return (
+        x * (t0 + t1 + t2),
+        s0 + s1 + s2,
+        -2.0 * (s0 * i0 + s1 * i1 + s2 * i2),
+        6.0 * (s0 * i0 * i0 + s1 * i1 * i1 + s2 * i2 * i2),
+    )
+
+
+@compiled
 def inverse_slope(target: float, c: Coefficients, start: float) -> float:
     """The x >= 0 with Q'(x) = target, or 0 when even Q'(0) does not reach the target.
 

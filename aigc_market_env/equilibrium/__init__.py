@@ -1,0 +1,16 @@
+"""Equilibria of the market: the reference oracle, its certificate, and the mechanism that learns rewards."""
+
+from aigc_market_env.equilibrium.analytic import Equilibrium, solve_equilibrium
+from aigc_market_env.equilibrium.certificate import Certificate, certify_rewards, nash_conv
+from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation, Learned, Overhead
+
+__all__ = [
+    "Certificate",
+    "DualPerturbation",
+    "Equilibrium",
+    "Learned",
+    "Overhead",
+    "certify_rewards",
+    "nash_conv",
+    "solve_equilibrium",
+]

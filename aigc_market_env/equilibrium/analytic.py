@@ -1,0 +1,189 @@
+"""The reference oracle: the equilibrium of the leaders' game, with a certificate (docs/equilibrium.md).
+
+All leaders move at once: the first-order conditions of every served pair, the followers' conditions and the selection
+on kinks are one square system (:mod:`~aigc_market_env.equilibrium.system`), solved by Newton steps
+(:mod:`~aigc_market_env.equilibrium.newton`). The certificate comes from another search and trusts none of this.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_market_env._checks import link_arrays, market_index
+from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, certify_rewards
+from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
+from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
+from aigc_market_env.equilibrium.system import STATE, new_system
+from aigc_market_env.followers import LINK_COLUMNS, follower_response
+from aigc_market_env.leader_search import TABLE_SHAPE, best_row
+from aigc_market_env.leaders import settle
+from aigc_market_env.market import FloatArray, Market, MarketArrays
+from aigc_market_env.outcome import Outcome
+
+#: Rewards that the solver starts from by default, as a share of the reward bound.
+_START = 0.3
+#: Further attempts, as (share of the reward bound to start from, initial sliver), when the first one fails.
+_ATTEMPTS = ((0.6, 1.0), (0.1, 0.03), (0.6, 3.0), (0.3, 1e-6), (0.6, 0.3), (0.1, 0.3))
+#: Best-response sweeps, the last resort, and the number of pairs up to which they take seconds rather than hours.
+_MAX_SWEEPS = 20
+_MAX_SWEPT_PAIRS = 400
+_SWEPT = 1e-9  # relative change of a reward at which sweeps end
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """An equilibrium of the market, as far as its certificate says so.
+
+    Attributes:
+        rewards: r, credits per QoE; for a pair that is priced out, the MU's marginal worth of QoE, the most that it
+            could sensibly offer. (..., M, N)
+        outcome: what a slot produces at these rewards, the ASPs responding exactly.
+        certificate: regrets, computed separately from the solver; None when it was not asked for.
+        residual: largest residual of the system solved, by the solver's own account; inf where best responses had the
+            last word. (...)
+        iterations: Newton steps. (...)
+    """
+
+    rewards: FloatArray
+    outcome: Outcome
+    certificate: Certificate | None
+    residual: FloatArray
+    iterations: npt.NDArray[np.int64]
+
+
+def solve_equilibrium(
+    market: Market,
+    *,
+    start: npt.ArrayLike | Literal["dual_perturbation"] | None = None,
+    tolerance: float = TOLERANCE,
+    certify: bool = True,
+) -> Equilibrium:
+    """Equilibrium of the leaders' game, the followers responding exactly.
+
+    Args:
+        market: one market or a batch.
+        start: rewards to start from, (..., M, N), credits per QoE; "dual_perturbation" for those that 20 probes of
+            :class:`DualPerturbation` learn; by default 0.3 of the reward bound. The answer does not depend on it,
+            unless the market has several equilibria.
+        tolerance: leader regret that still counts as none, relative to the mean equilibrium utility of the MUs.
+        certify: compute the certificate, which takes longer than the solution.
+
+    Returns:
+        The :class:`Equilibrium`, with the market's batch axes. When the solver fails, it holds the best point
+        found, and ``certificate.converged`` is False.
+
+    Raises:
+        ValueError: ``start`` has a wrong shape, or an entry that is negative or not finite.
+
+    Source: model, section 7.
+    """
+    if isinstance(start, str):
+        if start != "dual_perturbation":
+            raise ValueError(f"start must be None, an array of rewards or 'dual_perturbation', got {start!r}")
+        start = DualPerturbation(rounds=10).run(market, np.random.default_rng(0)).rewards
+    if start is None:
+        start = np.broadcast_to(_START * market.reward_bound[..., None], market.accuracy.shape)
+    batch, flat = link_arrays(market, start=start)
+    size, m, n = flat["start"].shape
+    index = market_index(market, batch)
+    rewards, residual, steps = np.empty((size, m, n)), np.empty(size), np.empty(size, dtype=np.int64)
+    over_markets(_solve, size, market.flat, index, flat["start"], rewards, residual, steps, min_slice=4)
+    equilibrium = _settled(market, rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch))
+    if not certify:
+        return equilibrium
+    certificate = certify_rewards(market, equilibrium.rewards, tolerance=tolerance)
+    failed = np.flatnonzero(~certificate.converged)
+    if len(failed) and m * n <= _MAX_SWEPT_PAIRS:
+        swept = rewards.copy()
+        swept[failed] = _best_responses(market.flat, index[failed], rewards[failed])
+        after = certify_rewards(market, swept.reshape(*batch, m, n), tolerance=tolerance)
+        better = after.leader_regret.max(axis=-1) < certificate.leader_regret.max(axis=-1)
+        rewards = np.where(better.reshape(-1, 1, 1), swept, rewards)
+        residual = np.where(better.reshape(-1), np.inf, residual)
+        equilibrium = _settled(market, rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch))
+        certificate = certify_rewards(market, equilibrium.rewards, tolerance=tolerance)
+    return replace(equilibrium, certificate=certificate)
+
+
+def _settled(
+    market: Market, rewards: FloatArray, residual: FloatArray, iterations: npt.NDArray[np.int64]
+) -> Equilibrium:
+    """The equilibrium at these rewards, not certified."""
+    response = follower_response(market, rewards)
+    outcome = market.outcome(rewards, response.compute, response.bandwidth)
+    return Equilibrium(rewards, outcome, None, residual, iterations)
+
+
+def _best_responses(market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> FloatArray:
+    """Where best responses, one leader after another, lead from ``rewards`` (B, M, N) within _MAX_SWEEPS rounds."""
+    swept = np.ascontiguousarray(rewards)
+    over_markets(_sweep, len(swept), market, index, swept, min_slice=1)
+    return swept
+
+
+# A batch of markets --------------------------------------------------------------------------------------------------
+
+
+@compiled
+def _solve(
+    start: int,
+    stop: int,
+    market: MarketArrays,
+    index: npt.NDArray[np.int64],
+    initial: FloatArray,
+    rewards: FloatArray,
+    residual: FloatArray,
+    steps: npt.NDArray[np.int64],
+) -> None:
+    num_mus, num_asps = rewards.shape[1], rewards.shape[2]
+    s = new_system(num_mus, num_asps)
+    log_worth, state, posted = np.empty(num_mus), np.empty((num_asps, STATE)), np.empty((num_asps, num_mus))
+    for i in range(start, stop):
+        k = index[i]
+        residual[i], steps[i] = np.inf, 0
+        for attempt in range(len(_ATTEMPTS) + 1):
+            wide = WIDE
+            posted[:] = initial[i].T
+            if attempt > 0:
+                share, wide = _ATTEMPTS[attempt - 1]
+                posted[:] = share * market.satisfaction_scale[k] / market.qoe_requirement[k]
+            start_from(market, k, posted, log_worth, state, s)
+            left, taken = solve(market, k, wide, log_worth, state, s)
+            steps[i] += taken
+            if left < residual[i] or attempt == 0:
+                residual[i] = left
+                for m in range(num_mus):
+                    bound = market.satisfaction_scale[k, m] / market.qoe_requirement[k, m]
+                    for n in range(num_asps):
+                        posted[n, m] = min(s.rewards[n, m], bound)
+                        rewards[i, m, n] = posted[n, m] if np.isfinite(posted[n, m]) else initial[i, m, n]
+            if residual[i] <= SOLVED:
+                break
+
+
+@compiled
+def _sweep(start: int, stop: int, market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> None:
+    """Best responses, one leader after another, until rewards stand still; ``rewards`` (B, M, N) is updated."""
+    num_mus, num_asps = rewards.shape[1], rewards.shape[2]
+    links = np.empty((num_asps, num_mus, LINK_COLUMNS))
+    r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
+    prices, trial = np.empty((num_asps, 2)), np.empty(num_mus)
+    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, *TABLE_SHAPE))
+    row, trial_row = np.empty(num_asps), np.empty(num_asps)
+    for i in range(start, stop):
+        k = index[i]
+        for _ in range(_MAX_SWEEPS):
+            change = 0.0
+            for m in range(num_mus):
+                r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
+                settle(market, k, r, links, prices, x, trial)
+                scratch[:, 0] = x
+                best_row(links, m, market, k, r, prices, scratch, tables, row, trial_row)
+                for n in range(num_asps):
+                    change = max(change, abs(row[n] - rewards[i, m, n]) / row[n])
+                    rewards[i, m, n] = row[n]
+            if change <= _SWEPT:
+                break

@@ -1,0 +1,164 @@
+"""Solving the leaders' game: safeguarded Newton steps, and a continuation through entry kinks (docs/equilibrium.md).
+
+Where an MU stands at an ASP's door, the others' elasticities jump as it enters: the second kind of kink. ``sliver``
+turns the jump into a slope, the MU's presence growing from nothing to 1 while its x·k is below the sliver. A wide
+sliver makes the system smooth enough for Newton's method to go straight to the solution; it is then narrowed, and the
+solution followed, until it no longer matters.
+"""
+
+import math
+
+import numpy as np
+
+from aigc_market_env._compile import compiled
+from aigc_market_env.equilibrium.arrow import newton_step
+from aigc_market_env.equilibrium.system import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W, System, evaluate
+from aigc_market_env.followers import asp_of, demand
+from aigc_market_env.leaders import settle, total_qoe
+from aigc_market_env.market import FloatArray, MarketArrays
+
+#: Largest residual of a solution: log V, log capacity use, relative H.
+SOLVED = 1e-9
+_MAX_STEPS = 200
+_LONGEST = 1.0  # largest change of an unknown in one step
+_SHORTEST = 0.02  # smallest fraction of a Newton step that is tried
+#: A step may leave this much of the largest of the last residuals, so that the path may cross a kink.
+_MEMORY = 3
+#: First sliver, and last one for each MU: the more MUs, the less the others feel of one.
+WIDE, _NARROW = 0.3, 1e-6
+#: Factors by which the sliver is narrowed; slower after a failure, and no slower than the second.
+_FASTEST, _SLOWEST = 0.5, 0.97
+#: Residual at which the sliver is narrowed, and the number of steps to reach it before trying a smaller factor.
+_NEAR, _PATIENCE = 1e-3, 6
+_FIRST_STEPS, _LAST_STEPS = 50, 20
+
+
+@compiled
+def start_from(
+    market: MarketArrays, k: int, rewards: FloatArray, log_worth: FloatArray, state: FloatArray, s: System
+) -> None:
+    """Fill log V (M,), the state (N, 5), ``s.links`` and ``s.x`` where followers respond to rewards (N, M)."""
+    num_asps, num_mus = s.x.shape
+    prices = np.zeros((num_asps, 2))
+    s.x[:] = 0.0
+    settle(market, k, rewards, s.links, prices, s.x, s.step_mu)
+    for m in range(num_mus):
+        bought = market.qoe_requirement[k, m] + total_qoe(s.links, m, s.x)
+        log_worth[m] = math.log(market.satisfaction_scale[k, m] / bought)
+    for n in range(num_asps):
+        asp = asp_of(market, k, n)
+        lam, mu = prices[n, 0], prices[n, 1]
+        u, w = asp.compute_cost + lam, asp.bandwidth_cost + mu
+        _, _, _, huu, huw, hww = demand(s.links[n], asp.flops_per_token, u, w, rewards[n], s.x[n])
+        state[n] = 0.0
+        state[n, Z_U] = 1.0 + math.log(u / asp.compute_cost) if lam > 0.0 else 0.0
+        state[n, Z_W] = 1.0 + math.log(w / asp.bandwidth_cost) if mu > 0.0 else 0.0
+        if lam > 0.0 and mu > 0.0 and _count_served(s.x[n]) == 1:
+            _lower_prices(state[n])
+        if huu > 0.0:
+            state[n, LOG_UU], state[n, LOG_WW] = math.log(huu), math.log(hww)
+            state[n, CORRELATION] = huw / math.sqrt(huu * hww)
+
+
+@compiled
+def _count_served(x: FloatArray) -> int:
+    served = 0
+    for m in range(len(x)):
+        served += x[m] > 0.0
+    return served
+
+
+@compiled
+def _lower_prices(state: FloatArray) -> None:
+    """Where one MU fills both capacities, the level of prices is open; start where it ends, with one price at zero."""
+    excess = min(state[Z_U], state[Z_W]) - 1.0
+    for j in (Z_U, Z_W):
+        state[j] -= excess
+        if state[j] <= 1.0:
+            state[j] = 0.5
+
+
+@compiled
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+@compiled
+def _move(
+    log_worth: FloatArray, state: FloatArray, s: System, scale: float, new_worth: FloatArray, new_state: FloatArray
+) -> None:
+    """Take ``scale`` of the step in ``s``, no unknown further than _LONGEST, within z >= 0 and |κ| < 1."""
+    for m in range(len(log_worth)):
+        new_worth[m] = log_worth[m] + _clip(scale * s.step_mu[m], -_LONGEST, _LONGEST)
+    for n in range(len(state)):
+        for j in range(STATE):
+            new_state[n, j] = state[n, j] + _clip(scale * s.step_asp[n, j], -_LONGEST, _LONGEST)
+        new_state[n, Z_U], new_state[n, Z_W] = max(new_state[n, Z_U], 0.0), max(new_state[n, Z_W], 0.0)
+        old = state[n, CORRELATION]
+        new_state[n, CORRELATION] = _clip(new_state[n, CORRELATION], 0.5 * (old - 1.0), 0.5 * (old + 1.0))
+
+
+@compiled
+def _descend(
+    market: MarketArrays,
+    k: int,
+    sliver: float,
+    goal: float,
+    max_steps: int,
+    log_worth: FloatArray,
+    state: FloatArray,
+    s: System,
+) -> tuple[float, int]:
+    """Newton steps until the largest residual is below ``goal``; returns it and the number of steps."""
+    new_worth, new_state, x = np.empty_like(log_worth), np.empty_like(state), np.empty_like(s.x)
+    worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
+    recent = np.full(_MEMORY, worst)
+    for step in range(max_steps):
+        if worst <= goal or not worst < np.inf or not newton_step(s):
+            return worst, step
+        x[:] = s.x
+        allowed = recent.max()
+        scale = 1.0
+        while True:
+            s.x[:] = x
+            _move(log_worth, state, s, scale, new_worth, new_state)
+            residual = evaluate(market, k, new_worth, new_state, sliver, 1.0, s)
+            if residual <= (1.0 - 0.1 * scale) * allowed or scale <= _SHORTEST:
+                break
+            scale *= 0.5
+        log_worth[:], state[:], worst = new_worth, new_state, residual
+        recent[step % _MEMORY] = worst
+    return worst, max_steps
+
+
+@compiled
+def solve(
+    market: MarketArrays, k: int, wide: float, log_worth: FloatArray, state: FloatArray, s: System
+) -> tuple[float, int]:
+    """Solve the system from the (log V (M,), state (N, 5)) and ``s.x`` given, which hold the answer on return.
+
+    Returns:
+        The largest residual, or the sliver if that could not be narrowed to its end, and the number of steps.
+    """
+    sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
+    worst, steps = _descend(market, k, sliver, _NEAR, _FIRST_STEPS, log_worth, state, s)
+    near_worth, near_state, near_x = log_worth.copy(), state.copy(), s.x.copy()
+    while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > narrow:
+        ratio = max(narrowing, narrow / sliver)
+        evaluate(market, k, near_worth, near_state, sliver, ratio, s)
+        steps += 1
+        if newton_step(s):
+            _move(near_worth, near_state, s, 1.0, log_worth, state)
+        worst, more = _descend(market, k, sliver * ratio, _NEAR, _PATIENCE, log_worth, state, s)
+        steps += more
+        if worst <= _NEAR:
+            sliver, narrowing = sliver * ratio, max(narrowing * narrowing, _FASTEST)
+            near_worth[:], near_state[:], near_x[:] = log_worth, state, s.x
+        else:
+            narrowing, worst = math.sqrt(narrowing), 0.0
+            log_worth[:], state[:], s.x[:] = near_worth, near_state, near_x
+            if narrowing > _SLOWEST:
+                break
+    stuck = s.smallest[0] < sliver and sliver > narrow
+    worst, more = _descend(market, k, sliver if stuck else narrow, SOLVED, _LAST_STEPS, log_worth, state, s)
+    return max(worst, sliver) if stuck else worst, steps + more

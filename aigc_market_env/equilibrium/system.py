@@ -1,0 +1,350 @@
+"""The leaders' game as one square system, and a Newton step on it (docs/equilibrium.md).
+
+Unknowns: log V_m of every MU, and of every ASP
+
+    z_u, z_w     one number per capacity: 0 spare; in (0, 1) on the kink, with θ = z; above 1 binding, with θ = 1 and an
+                 effective price of cost·exp(z - 1)
+    log H_uu, log H_ww, κ = H_uw/√(H_uu H_ww)     the response of its use to its prices, which its links share.
+
+Given these, each link is one scalar equation (:mod:`aigc_market_env.equilibrium.markdown`), so it is eliminated. What
+remains couples an MU to an ASP only through links: the Jacobian is an arrow with a diagonal block for the MUs and one
+5x5 block per ASP, and a step costs O(MN + M(5N)² + (5N)³).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from aigc_market_env import qoe
+from aigc_market_env._compile import compiled
+from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
+from aigc_market_env.followers import CROSS, LINK_COLUMNS, Asp, asp_of, coefficients_of, marginal_use
+from aigc_market_env.market import FloatArray, MarketArrays
+
+#: Unknowns of an ASP.
+Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
+STATE = 5
+#: The largest θ. Where one MU has an ASP to itself and fills both its capacities, θ = 1 for both would take back its
+#: whole response whatever the prices, and leave their level undetermined.
+_FULL = 1.0 - 1e-8
+#: Added to the derivative of a binding capacity's residual in its own z: two capacities filled by one MU alone are one
+#: equation for two unknowns.
+_RIDGE = 1e-7
+
+
+class System(NamedTuple):
+    """Scratch and derivatives of the system at one point; link arrays have the ASP first."""
+
+    links: FloatArray  # (N, M, LINK_COLUMNS)
+    x: FloatArray  # throughputs, tokens/s (N, M)
+    rewards: FloatArray  # r, credits per QoE (N, M)
+    residual_mu: FloatArray  # (M,)
+    residual_asp: FloatArray  # (N, 5)
+    diagonal: FloatArray  # d residual_mu / d log V (M,)
+    mu_by_asp: FloatArray  # d residual_mu / d state (M, N, 5)
+    asp_by_mu: FloatArray  # d residual_asp / d log V (M, N, 5)
+    blocks: FloatArray  # d residual_asp / d state, at given V (N, 5, 5)
+    matrix: FloatArray  # Schur complement of the ASPs (5N, 5N)
+    step_asp: FloatArray  # (N, 5)
+    step_mu: FloatArray  # (M,)
+    smallest: FloatArray  # x·k of the smallest link that is served (1,)
+
+
+@compiled
+def new_system(num_mus: int, num_asps: int) -> System:
+    """Arrays for markets of M MUs and N ASPs."""
+    m, n = num_mus, num_asps
+    links, x, rewards = np.empty((n, m, LINK_COLUMNS)), np.zeros((n, m)), np.empty((n, m))
+    diagonals = np.empty((3, m))
+    return System(
+        links,
+        x,
+        rewards,
+        diagonals[0],
+        np.empty((n, STATE)),
+        diagonals[1],
+        np.empty((m, n, STATE)),
+        np.empty((m, n, STATE)),
+        np.empty((n, STATE, STATE)),
+        np.empty((STATE * n, STATE * n)),
+        np.empty((n, STATE)),
+        diagonals[2],
+        np.empty(1),
+    )
+
+
+@compiled
+def effective_price(cost: float, z: float) -> float:
+    """Cost plus shadow price of a capacity in state ``z``."""
+    return cost * math.exp(max(z - 1.0, 0.0))
+
+
+@compiled
+def at_throughput(
+    log_worth: float,
+    c: qoe.Coefficients,
+    cost: float,
+    feedback: float,
+    sliver: float,
+    narrowing: float,
+    x: FloatArray,
+    m: int,
+) -> tuple[Markdown, float]:
+    """Choose ``x[m]``; or shrink it with the sliver that it lies in, and say how far it then is from W(x) = V."""
+    if narrowing < 1.0 and x[m] > 0.0:
+        at = markdown(x[m], c, cost, feedback, sliver)
+        if at.presence < 1.0:
+            x[m] *= narrowing
+            at = markdown(x[m], c, cost, feedback, sliver * narrowing)
+            return at, (log_worth - at.log_worth) / at.by_x
+    x[m], at = chosen_throughput(log_worth, c, cost, feedback, sliver * narrowing, x[m])
+    return at, 0.0
+
+
+@compiled
+def _feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray) -> float:
+    """S = ∇Cᵀ (H + diag(H_ii (1 - θ_i)/θ_i))⁻¹ ∇C at ∇C = (cu, cw).
+
+    ``gradient`` (5,) receives its derivatives in θ_u, θ_w, log H_uu, log H_ww and κ.
+    """
+    theta_u, theta_w = _FULL * min(state[Z_U], 1.0), _FULL * min(state[Z_W], 1.0)
+    kappa, both = state[CORRELATION], theta_u * theta_w
+    a, b = cu * math.exp(-0.5 * state[LOG_UU]), cw * math.exp(-0.5 * state[LOG_WW])
+    cross, regular = kappa * a * b, 1.0 - both * kappa * kappa
+    s = (theta_u * a * a - 2.0 * both * cross + theta_w * b * b) / regular
+    gradient[Z_U] = _FULL * (a * a + theta_w * (s * kappa * kappa - 2.0 * cross)) / regular
+    gradient[Z_W] = _FULL * (b * b + theta_u * (s * kappa * kappa - 2.0 * cross)) / regular
+    gradient[LOG_UU] = (both * cross - theta_u * a * a) / regular
+    gradient[LOG_WW] = (both * cross - theta_w * b * b) / regular
+    gradient[CORRELATION] = 2.0 * both * (s * kappa - a * b) / regular
+    return s
+
+
+@compiled
+def _add_price_effects(
+    block: FloatArray,
+    kinked_u: bool,
+    kinked_w: bool,
+    u: float,
+    w: float,
+    cu: float,
+    cw: float,
+    cross: float,
+    x: float,
+    felt: float,
+) -> None:
+    """Add to ``block`` (5, 5) what prices change in a link's totals at a given x: ρ falls with C, the mix moves."""
+    ratio, cost = math.sqrt(w / u), u * cu + w * cw
+    cu_by_w, cw_by_u = 0.5 * cross * ratio, 0.5 * cross / ratio
+    bend_u, bend_w, bend = 0.5 * cross * ratio / u, 0.5 * cross / (ratio * w), -0.5 * cross / math.sqrt(u * w)
+    if not kinked_u:
+        share = u * cu / cost
+        block[0, Z_U] -= x * cu_by_w
+        block[1, Z_U] += x * cw_by_u
+        block[2, Z_U] += -felt * cu * (share * cu + 2.0 * cu_by_w) - 1.5 * bend_u * x
+        block[3, Z_U] += felt * cw * (2.0 * cw_by_u - share * cw) + 0.5 * bend_w * x
+        block[4, Z_U] += felt * (cu * cw_by_u - cw * cu_by_w - share * cu * cw) - 0.5 * bend * x
+    if not kinked_w:
+        share = w * cw / cost
+        block[0, Z_W] += x * cu_by_w
+        block[1, Z_W] -= x * cw_by_u
+        block[2, Z_W] += felt * cu * (2.0 * cu_by_w - share * cu) + 0.5 * bend_u * x
+        block[3, Z_W] += -felt * cw * (share * cw + 2.0 * cw_by_u) - 1.5 * bend_w * x
+        block[4, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * bend * x
+
+
+@compiled
+def _add_link(
+    link: FloatArray,
+    m: int,
+    kappa: float,
+    u: float,
+    w: float,
+    state: FloatArray,
+    log_worth: float,
+    sliver: float,
+    narrowing: float,
+    x: FloatArray,
+    rewards: FloatArray,
+    totals: FloatArray,
+    block: FloatArray,
+    column: FloatArray,
+    row: FloatArray,
+) -> tuple[float, float, float]:
+    """Choose ``x[m]`` and its reward, and add the link's use and response to the ASP's totals and their derivatives.
+
+    Args:
+        link: the ASP's link table. (M, LINK_COLUMNS)
+        m: the MU.
+        kappa: κ.
+        u: effective price of compute.
+        w: effective price of bandwidth.
+        state: the ASP's unknowns. (5,)
+        log_worth: log V of the MU.
+        sliver: see :func:`~aigc_market_env.equilibrium.markdown.markdown`.
+        narrowing: see :func:`evaluate`.
+        x: throughputs; a start on entry. (M,)
+        rewards: receives r; V when the MU is priced out. (M,)
+        totals: compute used, bandwidth used, H_uu, H_ww, H_uw; added to. (5,)
+        block: d totals / d state; added to. (5, 5)
+        column: receives d totals / d log V. (5,)
+        row: receives dQ / d state. (5,)
+
+    Returns:
+        Q, dQ / d log V, and x·k (inf when the MU is priced out).
+    """
+    c = coefficients_of(link, m)
+    cross, ratio = link[m, CROSS], math.sqrt(w / u)
+    cu, cw = marginal_use(link, m, kappa, u, w)
+    cost = u * cu + w * cw
+    if math.log(cost / qoe.slope(0.0, c)) >= log_worth:
+        rewards[m] = math.exp(log_worth)
+        x[m] = 0.0
+        column[:] = 0.0
+        row[:] = 0.0
+        return 0.0, 0.0, np.inf
+
+    feedback = _feedback(state, cu, cw, row)
+    at, ahead = at_throughput(log_worth, c, cost, feedback, sliver, narrowing, x, m)
+    slope = qoe.slope(x[m], c)
+    rewards[m] = cost / slope
+
+    # d(cu, cw)/d(log u, log w): ∂cu/∂log w = -∂cu/∂log u, and so for cw.
+    cu_by_w, cw_by_u = 0.5 * cross * ratio, 0.5 * cross / ratio
+    moved = 2.0 * (row[LOG_UU] * cu_by_w / cu - row[LOG_WW] * cw_by_u / cw)  # ds/dlog u = -ds/dlog w
+    kinked_u, kinked_w = state[Z_U] < 1.0, state[Z_W] < 1.0
+    for j in range(STATE):
+        row[j] *= at.by_feedback
+    if not kinked_u:
+        row[Z_U] = at.by_cost * cu * u + at.by_feedback * moved
+    if not kinked_w:
+        row[Z_W] = at.by_cost * cw * w - at.by_feedback * moved
+    x_by_v = 1.0 / at.by_x
+    for j in range(STATE):
+        row[j] *= -x_by_v  # dx / d state
+
+    felt = at.presence * at.response
+    felt_by_x = at.presence_by_x * at.response + at.presence * at.response_by_x
+    bend_u, bend_w, bend = 0.5 * cross * ratio / u, 0.5 * cross / (ratio * w), -0.5 * cross / math.sqrt(u * w)
+    totals[0] += x[m] * cu
+    totals[1] += x[m] * cw
+    totals[2] += felt * cu * cu + bend_u * x[m]
+    totals[3] += felt * cw * cw + bend_w * x[m]
+    totals[4] += felt * cu * cw + bend * x[m]
+    column[0], column[1] = cu, cw  # d totals / dx
+    column[2] = felt_by_x * cu * cu + bend_u
+    column[3] = felt_by_x * cw * cw + bend_w
+    column[4] = felt_by_x * cu * cw + bend
+    for i in range(STATE):
+        for j in range(STATE):
+            block[i, j] += column[i] * row[j]
+    _add_price_effects(block, kinked_u, kinked_w, u, w, cu, cw, cross, x[m], felt)
+    for j in range(STATE):
+        totals[j] += column[j] * ahead
+        column[j] *= x_by_v
+        row[j] *= slope
+    return qoe.value(x[m], c) + slope * ahead, slope * x_by_v, x[m] / (cost * at.response)
+
+
+@compiled
+def _close_asp(
+    asp: Asp, state: FloatArray, totals: FloatArray, block: FloatArray, columns: FloatArray, residual: FloatArray
+) -> None:
+    """Turn totals and their derivatives into the ASP's residual (5,), and its derivatives in ``block`` and ``columns``.
+
+    Capacities: min(z, log(capacity/use)). Feedback: the state's H less the one that the links add up to.
+    """
+    f, b, huu, hww, huw = totals[0], totals[1], totals[2], totals[3], totals[4]
+    slack_u = math.log(asp.compute_capacity / f) if f > 0.0 else np.inf
+    slack_w = math.log(asp.bandwidth_capacity / b) if b > 0.0 else np.inf
+    spare_u, spare_w = state[Z_U] <= slack_u, state[Z_W] <= slack_w
+    residual[Z_U], residual[Z_W] = min(state[Z_U], slack_u), min(state[Z_W], slack_w)
+    root = math.sqrt(huu * hww) if f > 0.0 else 1.0
+    correlation = huw / root
+    residual[LOG_UU] = state[LOG_UU] - math.log(huu) if f > 0.0 else 0.0
+    residual[LOG_WW] = state[LOG_WW] - math.log(hww) if f > 0.0 else 0.0
+    residual[CORRELATION] = state[CORRELATION] - correlation if f > 0.0 else 0.0
+    _close(block.T, spare_u, spare_w, f, b, huu, hww, root, correlation)
+    for j in range(STATE):
+        block[j, j] += 1.0 if j > Z_W or (spare_u if j == Z_U else spare_w) else _RIDGE
+    _close(columns, spare_u, spare_w, f, b, huu, hww, root, correlation)
+
+
+@compiled
+def _close(
+    rows: FloatArray,
+    spare_u: bool,
+    spare_w: bool,
+    f: float,
+    b: float,
+    huu: float,
+    hww: float,
+    root: float,
+    correlation: float,
+) -> None:
+    """Derivatives of totals, in rows of five, become derivatives of -residual's part that depends on totals."""
+    for i in range(rows.shape[0]):
+        t = rows[i]
+        if f <= 0.0:
+            t[:] = 0.0
+            continue
+        df, db, du, dw, dx = t[0], t[1], t[2], t[3], t[4]
+        t[Z_U] = 0.0 if spare_u else -df / f
+        t[Z_W] = 0.0 if spare_w else -db / b
+        t[LOG_UU], t[LOG_WW] = -du / huu, -dw / hww
+        t[CORRELATION] = -dx / root + 0.5 * correlation * (du / huu + dw / hww)
+
+
+@compiled
+def evaluate(
+    market: MarketArrays,
+    k: int,
+    log_worth: FloatArray,
+    state: FloatArray,
+    sliver: float,
+    narrowing: float,
+    s: System,
+) -> float:
+    """Fill ``s`` with throughputs, rewards, residuals and derivatives at (log V (M,), state (N, 5)).
+
+    ``s.x`` holds a start on entry. With ``narrowing`` < 1, ``s.x`` must be the answer at this sliver; the evaluation is
+    at ``narrowing`` times the sliver, with links inside the sliver shrunk as much, so that their presence is what it
+    was. They then miss W(x) = V, which enters the residuals to first order: a Newton step from there follows the
+    solution.
+
+    Returns:
+        The largest residual.
+    """
+    num_asps, num_mus = s.x.shape
+    totals = np.empty(STATE)
+    s.residual_mu[:] = 0.0
+    s.diagonal[:] = 0.0
+    s.smallest[0] = np.inf
+    worst = 0.0
+    for n in range(num_asps):
+        asp = asp_of(market, k, n)
+        u = effective_price(asp.compute_cost, state[n, Z_U])
+        w = effective_price(asp.bandwidth_cost, state[n, Z_W])
+        totals[:] = 0.0
+        s.blocks[n] = 0.0
+        for m in range(num_mus):
+            value, by_v, smallness = _add_link(
+                s.links[n], m, asp.flops_per_token, u, w, state[n], log_worth[m], sliver, narrowing,
+                s.x[n], s.rewards[n], totals, s.blocks[n], s.asp_by_mu[m, n], s.mu_by_asp[m, n],
+            )  # fmt: skip
+            s.residual_mu[m] += value
+            s.diagonal[m] += by_v
+            s.smallest[0] = min(s.smallest[0], smallness)
+        _close_asp(asp, state[n], totals, s.blocks[n], s.asp_by_mu[:, n], s.residual_asp[n])
+        for j in range(STATE):
+            worst = max(worst, abs(s.residual_asp[n, j]))
+    for m in range(num_mus):
+        bought = market.qoe_requirement[k, m] + s.residual_mu[m]
+        s.residual_mu[m] = log_worth[m] + math.log(bought / market.satisfaction_scale[k, m])
+        s.diagonal[m] = 1.0 + s.diagonal[m] / bought
+        for n in range(num_asps):
+            for j in range(STATE):
+                s.mu_by_asp[m, n, j] /= bought
+        worst = max(worst, abs(s.residual_mu[m]))
+    return worst

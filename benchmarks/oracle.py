@@ -1,0 +1,205 @@
+"""The equilibrium oracle: robustness on random markets, time against best responses, growth, and the learned mechanism.
+
+Run from the repository's root: ``python -m benchmarks.oracle [study|starts|time|growth|mechanism ...]``. Set
+``NUMBA_NUM_THREADS=1`` for times on one core. Compilation is not counted.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from aigc_market_env import Market, follower_response, leader_regret, reward_gradient
+from aigc_market_env.equilibrium import DualPerturbation, certify_rewards, solve_equilibrium
+from aigc_market_env.equilibrium.dual_perturbation import Probe, slope_of_logs
+from benchmarks.random_markets import market_of_any_size, random_market
+
+STUDIED = 500
+LOADS = (0.3, 1.0, 3.0)
+
+
+def study() -> None:
+    """Certificates of STUDIED random markets; every failure is named."""
+    rng = np.random.default_rng(1)
+    held, certified_at_once = 0, 0
+    print(f"\nCertificates on {STUDIED} random markets, 1-20 x 1-8, loads 0.05-8")
+    for i in range(STUDIED):
+        market = market_of_any_size(rng)
+        found = solve_equilibrium(market)
+        regret = found.certificate.leader_regret.max() / max(found.outcome.mu_utility.mean(), 1e-300)
+        held += bool(found.certificate.converged)
+        certified_at_once += bool(found.certificate.converged and np.isfinite(found.residual))
+        if not found.certificate.converged:
+            size = f"{market.num_mus}x{market.num_asps}"
+            print(
+                f"  market {i:3d} {size:>5s}  relative regret {regret:.1e}  residual {found.residual:.1e}", flush=True
+            )
+    print(f"  certificate holds on {held / STUDIED:.1%}; without best responses on {certified_at_once / STUDIED:.1%}")
+
+
+def starts() -> None:
+    """Agreement of allocations from five random starts, relative to the market's largest throughput."""
+    rng = np.random.default_rng(1)
+    spread, unsolved = np.zeros(STUDIED), 0
+    for i in range(STUDIED):
+        market = market_of_any_size(rng)
+        draw = np.random.default_rng(i)
+        shares = draw.uniform(0.0, 1.0, (5, market.num_mus, market.num_asps))
+        found = solve_equilibrium(market, start=shares * market.reward_bound[:, None], certify=False)
+        x = found.outcome.throughput
+        unsolved += int((found.residual > 1e-6).any())
+        spread[i] = np.ptp(x, axis=0).max() / max(x.max(), 1e-300)
+    print(f"\nFive random starts on {STUDIED} markets: some start unsolved on {unsolved}")
+    agree = (spread <= 1e-5).mean()
+    print(f"  allocations agree to 1e-5 on {agree:.1%}; median {np.median(spread):.1e}, worst {spread.max():.1e}")
+
+
+def by_best_responses(market: Market, sweeps: int = 40) -> np.ndarray:
+    """Gauss-Seidel over leaders, each by L-BFGS-B on the exact gradient from its current rewards."""
+    rewards = 0.3 * np.repeat(market.reward_bound[:, None], market.num_asps, axis=1)
+
+    def loss(row: np.ndarray, m: int) -> tuple[float, np.ndarray]:
+        rewards[m] = row
+        response = follower_response(market, rewards)
+        utility = market.outcome(rewards, response.compute, response.bandwidth).mu_utility[m]
+        return -utility, -reward_gradient(market, rewards)[m]
+
+    for _ in range(sweeps):
+        before = rewards.copy()
+        for m in range(market.num_mus):
+            # Below its entry threshold a pair has no gradient, and would never return.
+            lowest = np.minimum(1.0001 * thresholds(market, rewards, m), market.reward_bound[m])
+            bounds = [(low, market.reward_bound[m]) for low in lowest]
+            start = np.maximum(before[m], lowest)
+            found = minimize(loss, start, (m,), "L-BFGS-B", jac=True, bounds=bounds)
+            rewards[m] = found.x
+        if np.abs(rewards - before).max() <= 1e-6 * rewards.max():
+            break
+    return rewards
+
+
+def thresholds(market: Market, rewards: np.ndarray, m: int) -> np.ndarray:
+    """Reward above which each ASP serves MU ``m`` at the others' rewards; shape (N,)."""
+    others = rewards.copy()
+    others[m] = 0.0
+    prices = follower_response(market, others)
+    u, w = market.compute_cost + prices.compute_price, market.bandwidth_cost + prices.bandwidth_price
+    cost = (np.sqrt(u * market.flops_per_token) + np.sqrt(w * market.bandwidth_per_rate[m])) ** 2
+    tokens = market.desired_tokens[m]
+    weights, slot = market.qoe_weights[m], market.slot_duration
+    slope = weights[0] * market.accuracy[m] * slot / market.reasoning_tokens + weights[1] * slot / tokens
+    return cost / (slope + weights[2] * market.patience[m] / tokens)
+
+
+def seconds(call: Callable[[], object], repeat: int = 3) -> float:
+    """Best wall time of a call."""
+    times = []
+    for _ in range(repeat):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def times() -> None:
+    """Ours against Gauss-Seidel with L-BFGS-B, and the certificate apart."""
+    markets = [random_market(np.random.default_rng(i), 8, 4, LOADS[i % 3]) for i in range(30)]
+    batch = Market.stack([random_market(np.random.default_rng(i), 8, 4, LOADS[i % 3]) for i in range(600)])
+    solve_equilibrium(batch, certify=False)
+    alone = [seconds(lambda market=market: solve_equilibrium(market, certify=False)) for market in markets]
+    together = seconds(lambda: solve_equilibrium(batch, certify=False)) / 600
+    rewards = [solve_equilibrium(market, certify=False).rewards for market in markets]
+    certifying = [seconds(lambda m=m, r=r: certify_rewards(m, r), 1) for m, r in zip(markets, rewards, strict=True)]
+    print("\n8x4, loads 0.3, 1, 3                 ms a market (median)   relative leader regret (median, worst)")
+    print(f"  ours, one at a time              {1e3 * np.median(alone):10.2f}            {_regrets(markets, rewards)}")
+    print(f"  ours, a batch of 600             {1e3 * together:10.2f}            {1 / together:.0f} markets a second")
+    print(f"  certificate                      {1e3 * np.median(certifying):10.2f}")
+    few, slow, found = markets[:6], [], []
+    for market in few:
+        began = time.perf_counter()
+        found.append(by_best_responses(market))
+        slow.append(time.perf_counter() - began)
+    print(f"  Gauss-Seidel, L-BFGS-B           {1e3 * np.median(slow):10.2f}            {_regrets(few, found)}")
+
+
+def _regrets(markets: list[Market], rewards: list[np.ndarray]) -> str:
+    relative = []
+    for market, posted in zip(markets, rewards, strict=True):
+        response = follower_response(market, posted)
+        utility = market.outcome(posted, response.compute, response.bandwidth).mu_utility.mean()
+        relative.append(leader_regret(market, posted).max() / utility)
+    return f"{np.median(relative):.1e}, {np.max(relative):.1e}"
+
+
+def growth() -> None:
+    """Solution time from 8x4 to 1,000x50, without the certificate, one market each at the loads."""
+    print("\nGrowth, load 1      ms a market    steps   residual   exponent in M·N since 8x4")
+    first = 0.0
+    solve_equilibrium(random_market(np.random.default_rng(0), 8, 4, 1.0), certify=False)
+    for m, n in ((8, 4), (20, 5), (50, 10), (200, 20), (1000, 50)):
+        markets = [random_market(np.random.default_rng(i), m, n, 1.0) for i in range(20 if m <= 50 else 2)]
+        spent = float(
+            np.median(
+                [seconds(lambda market=market: solve_equilibrium(market, certify=False), 1) for market in markets]
+            )
+        )
+        found = [solve_equilibrium(market, certify=False) for market in markets]
+        steps, residual = np.median([f.iterations for f in found]), max(float(f.residual) for f in found)
+        first = first or spent
+        exponent = f"{np.log(spent / first) / np.log(m * n / 32):.2f}" if m > 8 else ""
+        print(f"  {m:5d} x {n:2d}      {1e3 * spent:10.2f}     {steps:5.0f}    {residual:.1e}   {exponent}", flush=True)
+
+
+@dataclass(frozen=True)
+class CoordinatePerturbation(DualPerturbation):
+    """The conventional adaptive pricing: one reward is perturbed at a time, 2·M·N probes a round."""
+
+    def probes_per_round(self, rewards: np.ndarray) -> int:
+        """Two for every pair."""
+        return 2 * rewards.shape[-2] * rewards.shape[-1]
+
+    def sample(
+        self, probe: Probe, rewards: np.ndarray, size: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """QoE and elasticity of every pair, perturbed alone, both (..., M, N)."""
+        qoe, slope = np.empty_like(rewards), np.empty_like(rewards)
+        for m in range(rewards.shape[-2]):
+            for n in range(rewards.shape[-1]):
+                factor = np.ones(rewards.shape[-2:])
+                factor[m, n] = np.exp(size)
+                high, low = probe(rewards * factor)[..., m, n], probe(rewards / factor)[..., m, n]
+                qoe[..., m, n], slope[..., m, n] = 0.5 * (high + low), slope_of_logs(high, low, size)
+        return qoe, slope
+
+
+def mechanism() -> None:
+    """Dual perturbation on 100 random 8x4 markets a load, and one-at-a-time perturbation with the same updates."""
+    print("\nMean leader regret over mean equilibrium utility, 100 random 8x4 markets a load")
+    for load in LOADS:
+        markets = Market.stack([random_market(np.random.default_rng(1000 + i), 8, 4, load) for i in range(100)])
+        utility = solve_equilibrium(markets, certify=False).outcome.mu_utility.mean(axis=-1)
+        dual, one_by_one = DualPerturbation(), CoordinatePerturbation()
+        for learner in (
+            *(replace(dual, rounds=r) for r in (10, 50, 200)),
+            *(replace(one_by_one, rounds=r) for r in (5, 10)),
+        ):
+            learned = learner.run(markets, np.random.default_rng(0))
+            relative = 100 * leader_regret(markets, learned.rewards).mean(axis=-1) / utility
+            cost = learned.overhead
+            middle, worst = np.quantile(relative, [0.5, 0.95])
+            print(
+                f"  load {load:3.1f}  {type(learner).__name__:22s} {cost.probes:4d} probes"
+                f"  median {middle:6.3f} %  95th {worst:6.3f} %  {cost.messages:6d} messages"
+                f"  {(cost.bytes_down + cost.bytes_up) / 1024:6.0f} KiB",
+                flush=True,
+            )
+
+
+PARTS = {"study": study, "starts": starts, "time": times, "growth": growth, "mechanism": mechanism}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
