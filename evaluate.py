@@ -80,7 +80,7 @@ def main(arguments: Arguments, console: Console) -> int:
     policy, curve = load_policy(arguments.run), learning_curve(arguments.run)
     scenario, slots = evaluation_scenario(arguments)
     with console.status(f"pricing {slots} slots and searching every MU's best response"):
-        result = evaluate_leaders(policy.act_batch, scenario, slots)
+        result = evaluate_leaders(policy.act_batch, scenario, slots, certify=True)
     out = arguments.out or arguments.run
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / EVALUATION_FILE, result.summary())

@@ -75,11 +75,13 @@ class Evaluations(BaseCallback):
             "transitions": self.num_timesteps,
             "wall_seconds": self._clock(),
             "leader_regret_relative": result.leader_regret_relative,
-            "mu_utility": float(result.outcome.mu_utility.mean()),
-            "mu_best_response_utility": float(result.best_utility.mean()),
+            "nash_conv": float(result.nash_conv.mean()),
+            "utility_ratio": result.utility_ratio,
+            "mu_utility_learned": float(result.outcome.mu_utility.mean()),
+            "mu_utility_at_equilibrium": float(result.equilibrium.outcome.mu_utility.mean()),
         }
         self._curve.append(point)
-        for name in ("leader_regret_relative", "mu_utility", "mu_best_response_utility"):
+        for name in list(point)[2:]:
             self.logger.record(f"equilibrium/{name}", point[name])
         self.logger.dump(self.num_timesteps)
 

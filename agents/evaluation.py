@@ -9,8 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import DegenerateDataWarning, bootstrap
 
-from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_response, leader_best_response
+from aigc_market_env import (
+    BatchedMarketEnv,
+    Equilibrium,
+    Market,
+    Outcome,
+    Scenario,
+    follower_response,
+    leader_best_response,
+    solve_equilibrium,
+)
 from aigc_market_env.market import FloatArray
+from aigc_market_env.qoe import QOE_DIMENSIONS
 
 #: Seeds of evaluation markets start here, beyond those that training takes for any seed of 32 bits.
 EVALUATION_SEED = 10**15
@@ -22,7 +32,7 @@ Policy = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class LeaderEvaluation:
-    """Learned rewards on S evaluation slots, one from each of S independent episodes, and the best-response check.
+    """Learned rewards on S evaluation slots, one from each of S independent episodes, beside the oracle.
 
     Attributes:
         market: the slots' markets. batch (S,)
@@ -31,6 +41,7 @@ class LeaderEvaluation:
         best_rewards: each MU's best response to the others' posted rewards, credits per QoE. (S, M, N)
         best_utility: what that deviation would earn it, credits per slot. (S, M)
         follower_gap: bound on each ASP's regret from the duality gap, credits per slot. (S, N)
+        equilibrium: of the slots' markets, with a certificate if that was asked for. batch (S,)
     """
 
     market: Market
@@ -39,6 +50,7 @@ class LeaderEvaluation:
     best_rewards: FloatArray
     best_utility: FloatArray
     follower_gap: FloatArray
+    equilibrium: Equilibrium
 
     @property
     def regret(self) -> FloatArray:
@@ -48,13 +60,25 @@ class LeaderEvaluation:
 
     @property
     def leader_regret_relative(self) -> float:
-        """Mean regret over the mean utility of the best responses, over all MUs and slots."""
-        return relative(self.regret, self.best_utility)
+        """Mean regret over the mean utility at equilibrium, over all MUs and slots."""
+        return relative(self.regret, self.equilibrium.outcome.mu_utility)
 
     @property
     def follower_regret_relative(self) -> float:
         """Mean bound on the ASPs' regret over their mean profit."""
         return relative(self.follower_gap, self.outcome.asp_profit)
+
+    @property
+    def nash_conv(self) -> FloatArray:
+        """Sum of all regrets in each slot, credits per slot. (S,)."""
+        total: FloatArray = self.regret.sum(axis=-1) + self.follower_gap.sum(axis=-1)
+        return total
+
+    @property
+    def utility_ratio(self) -> float:
+        """Mean utility of the MUs over that at equilibrium; 1 when there is nothing to gain or lose."""
+        reference = float(self.equilibrium.outcome.mu_utility.mean())
+        return float(self.outcome.mu_utility.mean()) / reference if reference > 0.0 else 1.0
 
     def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
         """Bootstrap interval (BCa, over slots) of the relative leader regret; None for a single slot, which has none.
@@ -63,7 +87,7 @@ class LeaderEvaluation:
         """
         if len(self.regret) < 2:
             return None
-        per_slot = (self.regret.mean(axis=1), np.abs(self.best_utility).mean(axis=1))
+        per_slot = (self.regret.mean(axis=1), self.equilibrium.outcome.mu_utility.mean(axis=1))
         for method in ("BCa", "percentile"):
             with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
                 warnings.simplefilter("ignore", DegenerateDataWarning)
@@ -84,39 +108,33 @@ class LeaderEvaluation:
 
     def summary(self) -> dict[str, Any]:
         """The figures, as they go into ``evaluation.json``."""
-        interval = self.interval()
-        outcome = self.outcome
+        interval, certificate = self.interval(), self.equilibrium.certificate
         return {
             "slots": len(self.rewards),
             "leader_regret_relative": self.leader_regret_relative,
             "leader_regret_relative_interval_95": None if interval is None else list(interval),
             "follower_regret_relative": self.follower_regret_relative,
-            "mu_utility": float(outcome.mu_utility.mean()),
+            "nash_conv": float(self.nash_conv.mean()),
+            "utility_ratio": self.utility_ratio,
             "mu_best_response_utility": float(self.best_utility.mean()),
-            "mu_service_cost": float(outcome.service_cost.mean()),
-            "mu_qoe": float(outcome.qoe.sum(axis=-1).mean()),
-            "qoe_accuracy": float(outcome.qoe_terms[..., 0].sum(axis=-1).mean()),
-            "qoe_token_count": float(outcome.qoe_terms[..., 1].sum(axis=-1).mean()),
-            "qoe_timeliness": float(outcome.qoe_terms[..., 2].sum(axis=-1).mean()),
-            "asp_profit": float(outcome.asp_profit.mean()),
-            "asp_cost": float(outcome.asp_cost.mean()),
-            "utilisation_compute": float(outcome.utilisation[..., 0].mean()),
-            "utilisation_bandwidth": float(outcome.utilisation[..., 1].mean()),
-            "welfare": float(outcome.welfare.mean()),
+            "equilibrium_certified": None if certificate is None else float(certificate.converged.mean()),
+            "learned": averages(self.outcome),
+            "equilibrium": averages(self.equilibrium.outcome),
             "regret_by_mu": self.regret.mean(axis=0).tolist(),
         }
 
 
 def evaluate_leaders(
-    policy: Policy, scenario: Scenario, num_slots: int, seed: int = EVALUATION_SEED
+    policy: Policy, scenario: Scenario, num_slots: int, seed: int = EVALUATION_SEED, *, certify: bool = False
 ) -> LeaderEvaluation:
-    """Play a policy of the MUs against exact ASPs, and check it against best responses.
+    """Play a policy of the MUs against exact ASPs, and compare it with best responses and the equilibrium.
 
     Args:
         policy: from observations (S, M, D) to rewards as shares of ω/q (S, M, N).
         scenario: where markets come from.
         num_slots: S, slots measured, each in an episode of its own.
         seed: of the first episode; the others follow.
+        certify: whether to certify the equilibria, which takes longer than to find them.
     """
     env = BatchedMarketEnv(scenario, num_slots, asps="best_response", max_cycles=None, seed=seed)
     observations, _ = env.reset()
@@ -133,7 +151,25 @@ def evaluate_leaders(
         best_rewards=best_rewards,
         best_utility=best_utility,
         follower_gap=response.duality_gap,
+        equilibrium=solve_equilibrium(market, certify=certify),
     )
+
+
+def averages(outcome: Outcome) -> dict[str, float]:
+    """What an outcome comes to, as means over slots and MUs or ASPs; welfare is that of the whole market."""
+    terms = outcome.qoe_terms.sum(axis=-2)  # (S, M, 3)
+    figures = {
+        "mu_utility": outcome.mu_utility,
+        "mu_service_cost": outcome.service_cost,
+        "mu_qoe": outcome.qoe.sum(axis=-1),
+        **{f"qoe_{name}": terms[..., j] for j, name in enumerate(QOE_DIMENSIONS)},
+        "asp_profit": outcome.asp_profit,
+        "asp_cost": outcome.asp_cost,
+        "utilisation_compute": outcome.utilisation[..., 0],
+        "utilisation_bandwidth": outcome.utilisation[..., 1],
+        "welfare": outcome.welfare,
+    }
+    return {name: float(values.mean()) for name, values in figures.items()}
 
 
 def relative(regret: FloatArray, scale: FloatArray) -> float:

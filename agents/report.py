@@ -16,28 +16,41 @@ _LOWEST_SHOWN = 1e-5
 _LEARNED, _BEST = "#0072b2", "#d55e00"
 
 
+_ROWS = {
+    "mu_utility": "MU utility",
+    "mu_service_cost": "MU service cost",
+    "mu_qoe": "MU QoE",
+    "qoe_accuracy": "  from accuracy",
+    "qoe_token_count": "  from token count",
+    "qoe_timeliness": "  from timeliness",
+    "asp_profit": "ASP profit",
+    "asp_cost": "ASP cost",
+    "utilisation_compute": "compute in use",
+    "utilisation_bandwidth": "bandwidth in use",
+    "welfare": "welfare",
+}
+
+
 def evaluation_table(result: LeaderEvaluation, title: str) -> Table:
-    """Learned policy, best-response check and regret."""
+    """Regret of the learned policy, and what it comes to beside the equilibrium."""
     summary = result.summary()
     interval = summary["leader_regret_relative_interval_95"]
     shown = "needs two slots or more" if interval is None else f"{interval[0]:.3%} to {interval[1]:.3%}"
+    learned, reference = summary["learned"], summary["equilibrium"]
+    certified = summary["equilibrium_certified"]
     table = Table(title=title, caption="credits per slot, means over MUs or ASPs and slots; ASPs respond exactly")
-    table.add_column("", overflow="fold")
-    table.add_column("learned policy", justify="right", overflow="fold")
-    table.add_column("best response to it", justify="right", overflow="fold")
-    table.add_row("MU utility", f"{summary['mu_utility']:.4f}", f"{summary['mu_best_response_utility']:.4f}")
+    for heading in ("", "learned policy", "equilibrium"):
+        table.add_column(heading, justify="right" if heading else "left", overflow="fold")
     table.add_row("leader regret, relative", f"{summary['leader_regret_relative']:.3%}", "0 by definition")
     table.add_row("  95 % interval (bootstrap)", shown, "")
     table.add_row("follower regret, relative", f"{summary['follower_regret_relative']:.1e}", "")
+    table.add_row("NashConv", f"{summary['nash_conv']:.4f}", "0 by definition")
+    if certified is not None:
+        table.add_row("slots certified", "", f"{certified:.1%}")
     table.add_section()
-    table.add_row("MU service cost", f"{summary['mu_service_cost']:.4f}", "")
-    table.add_row("MU QoE", f"{summary['mu_qoe']:.4f}", "")
-    for term in ("accuracy", "token_count", "timeliness"):
-        table.add_row(f"  from {term.replace('_', ' ')}", f"{summary[f'qoe_{term}']:.4f}", "")
-    table.add_row("ASP profit", f"{summary['asp_profit']:.4f}", "")
-    table.add_row("compute in use", f"{summary['utilisation_compute']:.1%}", "")
-    table.add_row("bandwidth in use", f"{summary['utilisation_bandwidth']:.1%}", "")
-    table.add_row("welfare", f"{summary['welfare']:.4f}", "")
+    for name, label in _ROWS.items():
+        form = ".1%" if name.startswith("utilisation") else ".4f"
+        table.add_row(label, format(learned[name], form), format(reference[name], form))
     return table
 
 
@@ -59,29 +72,34 @@ def save_figures(result: LeaderEvaluation, curve: list[dict[str, float]], folder
 
 
 def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
-    """Learned rewards against best responses, link by link; on the diagonal nobody regrets anything."""
+    """Learned rewards against those at equilibrium, link by link."""
     bound = result.market.reward_bound[..., None]
-    learned, best = (np.maximum(rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.best_rewards))
-    served = result.outcome.throughput > 0
-    for mask, colour, label in ((served, _LEARNED, "served"), (~served, "0.75", "not served")):
+    learned, reference = (
+        np.maximum(rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.equilibrium.rewards)
+    )
+    served = result.equilibrium.outcome.throughput > 0
+    for mask, colour, label in (
+        (served, _LEARNED, "served at equilibrium"),
+        (~served, "0.75", "not served at equilibrium (any low reward will do)"),
+    ):
         if mask.any():
-            axes.scatter(best[mask], learned[mask], s=4, color=colour, alpha=0.35, linewidths=0, label=label)
-    low = float(min(best.min(), learned.min()))
+            axes.scatter(reference[mask], learned[mask], s=4, color=colour, alpha=0.35, linewidths=0, label=label)
+    low = float(min(reference.min(), learned.min()))
     axes.plot([low, 1], [low, 1], color="0.3", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlabel="best response, share of ω/q", ylabel="learned reward, share of ω/q")
-    axes.set_title("Learned rewards against best responses to them")
+    axes.set(xscale="log", yscale="log", xlabel="at equilibrium, share of ω/q", ylabel="learned reward, share of ω/q")
+    axes.set_title("Learned rewards against those at equilibrium")
     axes.legend(loc="upper left", markerscale=3)
 
 
 def _draw_regret(axes: Axes, result: LeaderEvaluation) -> None:
     """How regret is spread over slots, for each MU."""
-    scale = float(np.abs(result.best_utility).mean())
+    scale = float(result.equilibrium.outcome.mu_utility.mean())
     shares = 100.0 * result.regret / (scale if scale > 0.0 else 1.0)
     axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST})
     axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
     axes.set_xticks(range(1, shares.shape[1] + 1), [f"mu_{m}" for m in range(shares.shape[1])])
     axes.tick_params(axis="x", rotation=45 if shares.shape[1] > 10 else 0)
-    axes.set(ylabel="regret, % of mean best-response utility")
+    axes.set(ylabel="regret, % of mean equilibrium utility")
     axes.set_title(f"Regret of each MU over {len(shares)} slots: box 25-75 %, whiskers 5-95 %")
     axes.legend()
 

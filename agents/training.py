@@ -183,7 +183,7 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
         save_checkpoint(out / CHECKPOINT_FILE, model, env, state())
     policy = extract_policy(model, scenario, config.hidden)
     save_policy(policy, out)
-    result = evaluate_leaders(policy.act_batch, scenario, config.final_evaluation_slots)
+    result = evaluate_leaders(policy.act_batch, scenario, config.final_evaluation_slots, certify=True)
     metrics = {
         "leader_regret_relative": result.leader_regret_relative,
         "follower_regret_relative": result.follower_regret_relative,

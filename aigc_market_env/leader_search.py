@@ -31,8 +31,9 @@ _REWARD, _QOE, _RESPONSE, _REGIME = 0, 1, 2, 3
 TABLE_SHAPE = (_ROWS, 4)
 #: A kink is located to this relative width, before all else: _FIRST exceeds the log of any ratio of rewards.
 _KINK_WIDTH, _FIRST = 1e-3, 1e4
-#: Relative width at which a bracket on a reward, or on the marginal worth v, is closed.
-_CLOSED = 1e-9
+#: Relative width at which a bracket on a reward is closed, and one on the marginal worth v. What a best response is
+#: worth is off by the square of these or, on a kink, by the product of the first with the jump in slope there.
+_CLOSED, _SETTLED = 1e-9, 1e-8
 #: Mismatch of QoE, relative to q + Q, above which the search for v has met a jump.
 _JUMP = 1e-6
 
@@ -237,6 +238,16 @@ def _ascend(
 
 
 @compiled
+def _narrowed(
+    low: float, at_low: float, high: float, at_high: float, worth: float, excess: float, beyond: float
+) -> tuple[float, float, float, float]:
+    """The bracket (low, excess there, high, excess there) after a step to ``worth``; 0 stands for an unknown excess."""
+    if excess < 0.0:
+        return (worth, excess, beyond, 0.0) if beyond < high else (worth, excess, high, 0.5 * at_high)
+    return (beyond, 0.0, worth, excess) if beyond > low else (low, 0.5 * at_low, worth, excess)
+
+
+@compiled
 def best_row(
     links: FloatArray,
     m: int,
@@ -246,14 +257,17 @@ def best_row(
     prices: FloatArray,
     scratch: FloatArray,
     tables: FloatArray,
+    worth: float,
     row: FloatArray,
     trial_row: FloatArray,
 ) -> float:
-    """Fill ``row`` (N,) with leader ``m``'s best response and return its utility.
+    """Fill ``row`` (N,) with leader ``m``'s best response and return its utility; ``worth`` is a guess of v.
 
-    Brackets the crossing of the QoE bought, increasing in its worth v, with the QoE ω/v - q that makes v its worth.
-    Every row met on the way is a feasible deviation, so the best of them is kept. When one ASP has several peaks, the
-    QoE bought may jump across the crossing; then the best row lies on neither side, and both sides climb to it.
+    Brackets the crossing of the QoE bought, increasing in its worth v, with the QoE ω/v - q that makes v its worth. The
+    worth that the QoE bought at v would have, ω/(q + bought), lies beyond the crossing, seen from v, so that every step
+    gives both ends of a bracket; a good guess closes it at once. Every row met on the way is a feasible deviation, so
+    the best of them is kept. When one ASP has several peaks, the QoE bought may jump across the crossing; then the best
+    row lies on neither side, and both sides climb to it.
     """
     omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
     num_asps = row.shape[0]
@@ -264,7 +278,8 @@ def best_row(
     at_low, at_high = 0.0, 0.0
     best = 0.0
     for step in range(100):
-        worth = math.sqrt(low * high)
+        if step > 0:
+            worth = math.sqrt(low * high)
         if at_low < 0.0 and at_high > 0.0 and step % 3:
             worth = low + (high - low) * (at_low / (at_low - at_high))
         bought, paid = _respond_to_worth(worth, links, m, market, k, rewards, prices, scratch, tables, trial_row)
@@ -273,11 +288,8 @@ def best_row(
             best = utility
             row[:] = trial_row
         excess = bought - (omega / worth - q)
-        if excess < 0.0:
-            low, at_low, at_high = worth, excess, 0.5 * at_high
-        else:
-            high, at_high, at_low = worth, excess, 0.5 * at_low
-        if high - low <= _CLOSED * high or abs(excess) <= _CLOSED * (q + bought):
+        low, at_low, high, at_high = _narrowed(low, at_low, high, at_high, worth, excess, omega / (q + bought))
+        if high - low <= _SETTLED * high:
             break
     if abs(excess) > _JUMP * (q + bought):
         for worth in (low, high):

@@ -189,8 +189,10 @@ def _best_responses(
             paid = 0.0
             for n in range(num_asps):
                 paid += r[n, m] * qoe.value(x[n, m], coefficients_of(links[n], m))
-            satisfied = math.log1p(total_qoe(links, m, x) / market.qoe_requirement[k, m])
-            current[i, m] = market.satisfaction_scale[k, m] * satisfied - paid
+            omega, q, total = market.satisfaction_scale[k, m], market.qoe_requirement[k, m], total_qoe(links, m, x)
+            current[i, m] = omega * math.log1p(total / q) - paid
             warm_prices[:] = prices
             scratch[:, 0] = x
-            utility[i, m] = best_row(links, m, market, k, r, warm_prices, scratch, tables, best[i, m], trial_row)
+            utility[i, m] = best_row(
+                links, m, market, k, r, warm_prices, scratch, tables, omega / (q + total), best[i, m], trial_row
+            )

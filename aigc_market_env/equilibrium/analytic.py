@@ -19,7 +19,7 @@ from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.system import STATE, new_system
 from aigc_market_env.followers import LINK_COLUMNS, follower_response
 from aigc_market_env.leader_search import TABLE_SHAPE, best_row
-from aigc_market_env.leaders import settle
+from aigc_market_env.leaders import settle, total_qoe
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 from aigc_market_env.outcome import Outcome
 
@@ -181,7 +181,8 @@ def _sweep(start: int, stop: int, market: MarketArrays, index: npt.NDArray[np.in
                 r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
                 settle(market, k, r, links, prices, x, trial)
                 scratch[:, 0] = x
-                best_row(links, m, market, k, r, prices, scratch, tables, row, trial_row)
+                worth = market.satisfaction_scale[k, m] / (market.qoe_requirement[k, m] + total_qoe(links, m, x))
+                best_row(links, m, market, k, r, prices, scratch, tables, worth, row, trial_row)
                 for n in range(num_asps):
                     change = max(change, abs(row[n] - rewards[i, m, n]) / row[n])
                     rewards[i, m, n] = row[n]

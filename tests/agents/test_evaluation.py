@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, evaluate_leaders, relative
-from aigc_market_env import Dynamics, Market, Scenario, follower_regret, leader_best_response, leader_regret
+from aigc_market_env import (
+    Dynamics,
+    Market,
+    Scenario,
+    follower_regret,
+    leader_best_response,
+    leader_regret,
+    solve_equilibrium,
+)
 
 DUO = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 
@@ -27,8 +35,11 @@ def with_regret(evaluation, regret, utility=1.0):
     shape = slots, market.num_mus
     earned = np.full(shape, utility) - np.asarray(regret, float)[:, None]
     outcome = market.outcome(np.zeros((*shape, 1)), np.zeros((*shape, 1)), np.zeros((*shape, 1)))
+    reference = market.outcome(np.zeros((*shape, 1)), np.zeros((*shape, 1)), np.zeros((*shape, 1)))
+    object.__setattr__(reference, "mu_utility", np.full(shape, utility))
     made = replace(
         evaluation,
+        equilibrium=replace(evaluation.equilibrium, outcome=reference),
         market=market,
         rewards=np.zeros((*shape, 1)),
         outcome=outcome,
@@ -44,7 +55,8 @@ def test_regret_is_that_of_the_oracle(evaluation):
     expected = leader_regret(evaluation.market, evaluation.rewards)
     assert np.allclose(evaluation.regret, expected, rtol=1e-9, atol=1e-12)
     assert (evaluation.regret >= 0).all()
-    assert np.isclose(evaluation.leader_regret_relative, expected.mean() / evaluation.best_utility.mean())
+    reference = solve_equilibrium(evaluation.market).outcome.mu_utility.mean()
+    assert np.isclose(evaluation.leader_regret_relative, expected.mean() / reference)
     assert evaluation.leader_regret_relative == evaluation.summary()["leader_regret_relative"]
 
 
