@@ -1,7 +1,7 @@
-"""The equilibrium oracle: robustness on random markets, time against best responses, growth, and the learned mechanism.
+"""The equilibrium oracle: robustness on random markets, time against its peers, growth, and the learned mechanism.
 
-Run from the repository's root: ``python -m benchmarks.oracle [study|starts|time|growth|mechanism ...]``. Set
-``NUMBA_NUM_THREADS=1`` for times on one core. Compilation is not counted.
+Run from the repository's root: ``python -m benchmarks.oracle [study|starts|time|mpec|growth|mechanism ...]``. Set
+``NUMBA_NUM_THREADS=1`` for times on one core. Compilation is not counted. ``mpec`` needs CasADi (the extra ``bench``).
 """
 
 import sys
@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import minimize
 
-from aigc_market_env import Market, follower_response, leader_regret, reward_gradient
+from aigc_market_env import Market, Scenario, follower_response, leader_regret, reward_gradient
 from aigc_market_env.equilibrium import DualPerturbation, certify_rewards, solve_equilibrium
 from aigc_market_env.equilibrium.dual_perturbation import Probe, slope_of_logs
 from benchmarks.random_markets import market_of_any_size, random_market
 
 STUDIED = 500
 LOADS = (0.3, 1.0, 3.0)
+PRESETS = 5
 
 
 def study() -> None:
@@ -125,13 +126,43 @@ def times() -> None:
     print(f"  Gauss-Seidel, L-BFGS-B           {1e3 * np.median(slow):10.2f}            {_regrets(few, found)}")
 
 
+def mpec() -> None:
+    """Ours against an independent formulation, market by market (benchmarks/mpec_peer.py)."""
+    try:
+        from benchmarks import mpec_peer
+    except ModuleNotFoundError as error:
+        print(f"\nLeaders' MPECs: skipped, {error.name} is not installed (pip install 'aigc-market-env[bench]')")
+        return
+    scenario = Scenario.preset("random")
+    markets = {f"load {LOADS[i % 3]}": random_market(np.random.default_rng(i), 8, 4, LOADS[i % 3]) for i in range(3)}
+    markets |= {f"preset random, {seed}": scenario.sample(seed) for seed in range(PRESETS)}
+    mpec_peer.prepare(8, 4)
+    solve_equilibrium(scenario.sample(0), certify=False)
+    print("\n8x4                     seconds a market        relative leader regret    allocations apart,")
+    print("                          ours      MPECs           ours      MPECs       of the largest")
+    for name, market in markets.items():
+        ours, posted = solve_equilibrium(market, certify=False), []
+        spent = seconds(lambda market=market: solve_equilibrium(market, certify=False))
+        slow = seconds(lambda market=market, posted=posted: posted.append(mpec_peer.solve(market)), 1)
+        x, response = ours.outcome.throughput, follower_response(market, posted[0])
+        apart = np.abs(market.outcome(posted[0], response.compute, response.bandwidth).throughput - x).max() / x.max()
+        regrets = [_relative_regret(market, rewards) for rewards in (ours.rewards, posted[0])]
+        print(
+            f"  {name:20s} {spent:8.5f}   {slow:8.2f}        {regrets[0]:.1e}   {regrets[1]:.1e}          {apart:.1e}",
+            flush=True,
+        )
+
+
 def _regrets(markets: list[Market], rewards: list[np.ndarray]) -> str:
-    relative = []
-    for market, posted in zip(markets, rewards, strict=True):
-        response = follower_response(market, posted)
-        utility = market.outcome(posted, response.compute, response.bandwidth).mu_utility.mean()
-        relative.append(leader_regret(market, posted).max() / utility)
+    relative = [_relative_regret(market, posted) for market, posted in zip(markets, rewards, strict=True)]
     return f"{np.median(relative):.1e}, {np.max(relative):.1e}"
+
+
+def _relative_regret(market: Market, rewards: np.ndarray) -> float:
+    """Largest leader regret, relative to the mean utility of the MUs."""
+    response = follower_response(market, rewards)
+    utility = market.outcome(rewards, response.compute, response.bandwidth).mu_utility.mean()
+    return float(leader_regret(market, rewards).max() / utility)
 
 
 def growth() -> None:
@@ -198,7 +229,7 @@ def mechanism() -> None:
             )
 
 
-PARTS = {"study": study, "starts": starts, "time": times, "growth": growth, "mechanism": mechanism}
+PARTS = {"study": study, "starts": starts, "time": times, "mpec": mpec, "growth": growth, "mechanism": mechanism}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:
