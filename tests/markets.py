@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from aigc_market_env import Market
+from aigc_market_env import Market, Scenario
 
 #: Loads from capacity that nobody needs to next to none.
 LOADS = (1e-4, 1e-2, 0.3, 1.0, 3.0, 1e2, 1e4)
@@ -52,6 +52,11 @@ def random_market(rng, num_mus, num_asps, load, batch=()):
         spectral_efficiency=efficiency,
         base_latency=np.where(rng.random(links) < 0.1, 0, log_uniform(rng, 1e-3, 10, links)),
     )
+
+
+def preset_market(seed, num_mus, num_asps, load):
+    """A market of the preset ``random``: wide, but not as wild as :func:`random_market`."""
+    return Scenario.preset("random", load=load, num_mus=num_mus, num_asps=num_asps).sample(seed)
 
 
 def random_rewards(rng, market, batch=()):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from markets import preset_market
 from scipy.optimize import brentq, minimize
 
 from aigc_market_env import Market, follower_response
 from aigc_market_env.equilibrium import solve_equilibrium
-from benchmarks.random_markets import market_of_any_size, random_market
 
 LOADS = (0.05, 0.3, 1.0, 3.0, 8.0)
 
@@ -68,7 +68,7 @@ def test_leaders_decouple_without_a_binding_capacity():
 
 
 def test_prohibitive_costs_leave_nothing():
-    market = random_market(np.random.default_rng(0), 5, 3, 1.0)
+    market = preset_market(0, 5, 3, 1.0)
     found = solve_equilibrium(market.replace(compute_cost=np.full(3, 1e9)))
     assert not found.outcome.throughput.any()
     assert not found.outcome.mu_utility.any()
@@ -77,7 +77,7 @@ def test_prohibitive_costs_leave_nothing():
 
 
 def test_a_scarce_market_fills_its_capacity():
-    market = random_market(np.random.default_rng(2), 8, 4, 8.0)
+    market = preset_market(2, 8, 4, 8.0)
     found = solve_equilibrium(market)
     assert found.certificate.converged
     assert found.outcome.utilisation.max() == pytest.approx(1.0, abs=1e-9)
@@ -98,8 +98,9 @@ def test_most_random_markets_are_certified_and_none_breaks():
     # certificate refuses. See docs/equilibrium.md.
     rng = np.random.default_rng(5)
     converged, relative = [], []
-    for _ in range(40):
-        found = solve_equilibrium(market_of_any_size(rng))
+    for seed in range(40):
+        size = rng.integers(1, 21), rng.integers(1, 9)
+        found = solve_equilibrium(preset_market(seed, *size, float(np.exp(rng.uniform(np.log(0.05), np.log(8.0))))))
         assert np.isfinite(found.rewards).all()
         converged.append(found.certificate.converged)
         relative.append(found.certificate.leader_regret.max() / found.outcome.mu_utility.mean())
@@ -109,21 +110,21 @@ def test_most_random_markets_are_certified_and_none_breaks():
 
 @pytest.mark.parametrize("load", LOADS)
 def test_five_starts_agree(load):
-    market = random_market(np.random.default_rng(11), 6, 3, load)
+    market = preset_market(11, 6, 3, load)
     shares = np.random.default_rng(0).uniform(0.0, 1.0, (5, 6, 3))
     x = solve_equilibrium(market, start=shares * market.reward_bound[:, None], certify=False).outcome.throughput
     assert np.ptp(x, axis=0).max() <= 1e-5 * x.max()
 
 
 def test_starting_from_the_mechanism_gives_the_same():
-    market = random_market(np.random.default_rng(3), 6, 3, 1.0)
+    market = preset_market(3, 6, 3, 1.0)
     x = solve_equilibrium(market, certify=False).outcome.throughput
     again = solve_equilibrium(market, start="dual_perturbation", certify=False).outcome.throughput
     assert np.abs(again - x).max() <= 1e-5 * x.max()
 
 
 def test_order_of_players_does_not_matter():
-    market = random_market(np.random.default_rng(4), 6, 3, 1.0)
+    market = preset_market(4, 6, 3, 1.0)
     mus, asps = np.array([3, 1, 5, 0, 2, 4]), np.array([2, 0, 1])
     shuffled = {}
     for name in (
@@ -148,7 +149,7 @@ def test_order_of_players_does_not_matter():
 
 
 def test_money_has_no_unit():
-    market = random_market(np.random.default_rng(6), 6, 3, 1.0)
+    market = preset_market(6, 6, 3, 1.0)
     money = {name: 7.0 * getattr(market, name) for name in ("satisfaction_scale", "compute_cost", "bandwidth_cost")}
     found, scaled = solve_equilibrium(market), solve_equilibrium(market.replace(**money))
     assert scaled.rewards == pytest.approx(7.0 * found.rewards, rel=1e-7)
@@ -156,7 +157,7 @@ def test_money_has_no_unit():
 
 
 def test_a_batch_gives_the_bits_of_its_markets():
-    markets = [random_market(np.random.default_rng(i), 5, 3, LOADS[i % 5]) for i in range(12)]
+    markets = [preset_market(i, 5, 3, LOADS[i % 5]) for i in range(12)]
     batch = solve_equilibrium(Market.stack(markets))
     assert batch.rewards.shape == (12, 5, 3)
     assert batch.certificate.converged.shape == batch.iterations.shape == (12,)
@@ -167,7 +168,7 @@ def test_a_batch_gives_the_bits_of_its_markets():
 
 
 def test_rewards_in_a_file_survive_somebody_elses_search(tmp_path):
-    market = random_market(np.random.default_rng(8), 4, 3, 1.0)
+    market = preset_market(8, 4, 3, 1.0)
     found = solve_equilibrium(market)
     market.to_json(tmp_path / "market.json")
     again = Market.from_json(tmp_path / "market.json")

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
+from markets import preset_market
 
 from aigc_market_env import Market, leader_regret
 from aigc_market_env.equilibrium import DualPerturbation, solve_equilibrium
 from aigc_market_env.equilibrium.dual_perturbation import probe_of
-from benchmarks.random_markets import random_market
 
 
 def test_it_needs_nothing_but_a_probe():
-    market = random_market(np.random.default_rng(0), 4, 3, 1.0)
+    market = preset_market(0, 4, 3, 1.0)
     calls = []
 
     def probe(rewards):
@@ -37,7 +37,7 @@ def test_the_same_qoe_teaches_the_same_whatever_the_asps_are():
 
 
 def test_overhead_is_counted():
-    market = random_market(np.random.default_rng(0), 4, 3, 1.0)
+    market = preset_market(0, 4, 3, 1.0)
     overhead = DualPerturbation(rounds=5).run(market, np.random.default_rng(0)).overhead
     assert (overhead.rounds, overhead.probes, overhead.follower_solves) == (5, 10, 30)
     assert overhead.messages == 2 * 12 * 10
@@ -46,7 +46,7 @@ def test_overhead_is_counted():
 
 @pytest.mark.parametrize("load", [0.3, 1.0, 3.0])
 def test_regret_after_two_hundred_probes(load):
-    markets = Market.stack([random_market(np.random.default_rng(i), 8, 4, load) for i in range(12)])
+    markets = Market.stack([preset_market(i, 8, 4, load) for i in range(12)])
     utility = solve_equilibrium(markets, certify=False).outcome.mu_utility.mean(axis=-1)
     rewards = DualPerturbation(rounds=100).run(markets, np.random.default_rng(0)).rewards
     relative = leader_regret(markets, rewards).mean(axis=-1) / utility
@@ -54,6 +54,6 @@ def test_regret_after_two_hundred_probes(load):
 
 
 def test_the_same_seed_gives_the_same_bytes():
-    market = random_market(np.random.default_rng(0), 4, 3, 1.0)
+    market = preset_market(0, 4, 3, 1.0)
     first, second = (DualPerturbation(rounds=5).run(market, np.random.default_rng(3)).rewards for _ in range(2))
     assert np.array_equal(first, second)
