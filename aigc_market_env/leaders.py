@@ -126,12 +126,18 @@ def settle(
 
 
 @compiled
-def total_qoe(links: FloatArray, m: int, x: FloatArray) -> float:
-    """Q_m = Σ_n Q[m, n]."""
-    total = 0.0
+def standing(
+    market: MarketArrays, k: int, links: FloatArray, m: int, rewards: FloatArray, x: FloatArray
+) -> tuple[float, float]:
+    """Utility of MU ``m`` at rewards and throughputs (N, M), and what a further unit of QoE is worth to it, ω/(q +
+    Q)."""
+    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+    total = paid = 0.0
     for n in range(x.shape[0]):
-        total += qoe.value(x[n, m], coefficients_of(links[n], m))
-    return total
+        bought = qoe.value(x[n, m], coefficients_of(links[n], m))
+        total += bought
+        paid += rewards[n, m] * bought
+    return omega * math.log1p(total / q) - paid, omega / (q + total)
 
 
 @compiled
@@ -152,7 +158,7 @@ def _gradients(
         r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
         settle(market, k, r, links, prices, x, trial)
         for m in range(num_mus):
-            worth[m] = market.satisfaction_scale[k, m] / (market.qoe_requirement[k, m] + total_qoe(links, m, x))
+            _, worth[m] = standing(market, k, links, m, r, x)
         for n in range(num_asps):
             asp = asp_of(market, k, n)
             u, w = asp.compute_cost + prices[n, 0], asp.bandwidth_cost + prices[n, 1]
@@ -186,13 +192,7 @@ def _best_responses(
         r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
         settle(market, k, r, links, prices, x, trial)
         for m in range(num_mus):
-            paid = 0.0
-            for n in range(num_asps):
-                paid += r[n, m] * qoe.value(x[n, m], coefficients_of(links[n], m))
-            omega, q, total = market.satisfaction_scale[k, m], market.qoe_requirement[k, m], total_qoe(links, m, x)
-            current[i, m] = omega * math.log1p(total / q) - paid
+            current[i, m], worth = standing(market, k, links, m, r, x)
             warm_prices[:] = prices
             scratch[:, 0] = x
-            utility[i, m] = best_row(
-                links, m, market, k, r, warm_prices, scratch, tables, omega / (q + total), best[i, m], trial_row
-            )
+            utility[i, m] = best_row(links, m, market, k, r, warm_prices, scratch, tables, worth, best[i, m], trial_row)

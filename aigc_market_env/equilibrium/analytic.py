@@ -19,7 +19,7 @@ from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.system import STATE, new_system
 from aigc_market_env.followers import LINK_COLUMNS, follower_response
 from aigc_market_env.leader_search import TABLE_SHAPE, best_row
-from aigc_market_env.leaders import settle, total_qoe
+from aigc_market_env.leaders import settle, standing
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 from aigc_market_env.outcome import Outcome
 
@@ -30,7 +30,7 @@ _ATTEMPTS = ((0.6, 1.0), (0.1, 0.03), (0.6, 3.0), (0.3, 1e-6), (0.6, 0.3), (0.1,
 #: Best-response sweeps, the last resort, and the number of pairs up to which they take seconds rather than hours.
 _MAX_SWEEPS = 20
 _MAX_SWEPT_PAIRS = 400
-_SWEPT = 1e-9  # relative change of a reward at which sweeps end
+_SWEPT = 1e-8  # gain from a sweep, over the MUs' utilities, at which sweeps end
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +91,24 @@ def solve_equilibrium(
     index = market_index(market, batch)
     rewards, residual, steps = np.empty((size, m, n)), np.empty(size), np.empty(size, dtype=np.int64)
     over_markets(_solve, size, market.flat, index, flat["start"], rewards, residual, steps, min_slice=4)
-    equilibrium = _settled(market, rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch))
+    rewards, residual, steps = rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch)
     if not certify:
-        return equilibrium
-    certificate = certify_rewards(market, equilibrium.rewards, tolerance=tolerance)
-    failed = np.flatnonzero(~certificate.converged)
-    if len(failed) and m * n <= _MAX_SWEPT_PAIRS:
-        swept = rewards.copy()
-        swept[failed] = _best_responses(market.flat, index[failed], rewards[failed])
-        after = certify_rewards(market, swept.reshape(*batch, m, n), tolerance=tolerance)
+        return _settled(market, rewards, residual, steps)
+    certificate = certify_rewards(market, rewards, tolerance=tolerance)
+    afresh = np.broadcast_to(_START * market.reward_bound[..., None], rewards.shape)
+    for sweep_from in (rewards, afresh) if m * n <= _MAX_SWEPT_PAIRS else ():
+        failed = np.flatnonzero(~certificate.converged)
+        if not len(failed):
+            break
+        swept = rewards.reshape(size, m, n).copy()
+        swept[failed] = _best_responses(market.flat, index[failed], sweep_from.reshape(size, m, n)[failed])
+        swept = swept.reshape(*batch, m, n)
+        after = certify_rewards(market, swept, tolerance=tolerance)
         better = after.leader_regret.max(axis=-1) < certificate.leader_regret.max(axis=-1)
-        rewards = np.where(better.reshape(-1, 1, 1), swept, rewards)
-        residual = np.where(better.reshape(-1), np.inf, residual)
-        equilibrium = _settled(market, rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch))
-        certificate = certify_rewards(market, equilibrium.rewards, tolerance=tolerance)
-    return replace(equilibrium, certificate=certificate)
+        rewards = np.where(better[..., None, None], swept, rewards)
+        residual = np.where(better, np.inf, residual)
+        certificate = certify_rewards(market, rewards, tolerance=tolerance)
+    return replace(_settled(market, rewards, residual, steps), certificate=certificate)
 
 
 def _settled(
@@ -166,7 +169,7 @@ def _solve(
 
 @compiled
 def _sweep(start: int, stop: int, market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> None:
-    """Best responses, one leader after another, until rewards stand still; ``rewards`` (B, M, N) is updated."""
+    """Best responses, one leader after another, until nobody gains; ``rewards`` (B, M, N) is updated."""
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
     links = np.empty((num_asps, num_mus, LINK_COLUMNS))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
@@ -176,15 +179,15 @@ def _sweep(start: int, stop: int, market: MarketArrays, index: npt.NDArray[np.in
     for i in range(start, stop):
         k = index[i]
         for _ in range(_MAX_SWEEPS):
-            change = 0.0
+            gained = earned = 0.0
             for m in range(num_mus):
                 r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
                 settle(market, k, r, links, prices, x, trial)
                 scratch[:, 0] = x
-                worth = market.satisfaction_scale[k, m] / (market.qoe_requirement[k, m] + total_qoe(links, m, x))
-                best_row(links, m, market, k, r, prices, scratch, tables, worth, row, trial_row)
-                for n in range(num_asps):
-                    change = max(change, abs(row[n] - rewards[i, m, n]) / row[n])
-                    rewards[i, m, n] = row[n]
-            if change <= _SWEPT:
+                utility, worth = standing(market, k, links, m, r, x)
+                best = best_row(links, m, market, k, r, prices, scratch, tables, worth, row, trial_row)
+                gained += max(best - utility, 0.0)
+                earned += best
+                rewards[i, m] = row
+            if gained <= _SWEPT * earned:
                 break

@@ -14,7 +14,7 @@ from aigc_market_env._compile import compiled
 from aigc_market_env.equilibrium.arrow import newton_step
 from aigc_market_env.equilibrium.system import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W, System, evaluate
 from aigc_market_env.followers import asp_of, demand
-from aigc_market_env.leaders import settle, total_qoe
+from aigc_market_env.leaders import settle, standing
 from aigc_market_env.market import FloatArray, MarketArrays
 
 #: Largest residual of a solution: log V, log capacity use, relative H.
@@ -43,8 +43,8 @@ def start_from(
     s.x[:] = 0.0
     settle(market, k, rewards, s.links, prices, s.x, s.step_mu)
     for m in range(num_mus):
-        bought = market.qoe_requirement[k, m] + total_qoe(s.links, m, s.x)
-        log_worth[m] = math.log(market.satisfaction_scale[k, m] / bought)
+        _, worth = standing(market, k, s.links, m, rewards, s.x)
+        log_worth[m] = math.log(worth)
     for n in range(num_asps):
         asp = asp_of(market, k, n)
         lam, mu = prices[n, 0], prices[n, 1]
