@@ -129,8 +129,7 @@ def settle(
 def standing(
     market: MarketArrays, k: int, links: FloatArray, m: int, rewards: FloatArray, x: FloatArray
 ) -> tuple[float, float]:
-    """Utility of MU ``m`` at rewards and throughputs (N, M), and what a further unit of QoE is worth to it, ω/(q +
-    Q)."""
+    """Utility of MU ``m`` at rewards and throughputs (N, M), and what further QoE is worth to it, ω/(q + Q)."""
     omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
     total = paid = 0.0
     for n in range(x.shape[0]):
