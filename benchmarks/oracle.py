@@ -1,7 +1,9 @@
 """The equilibrium oracle: robustness on random markets, time against its peers, growth, and the learned mechanism.
 
 Run from the repository's root: ``python -m benchmarks.oracle [study|starts|time|mpec|growth|mechanism ...]``. Set
-``NUMBA_NUM_THREADS=1`` for times on one core. Compilation is not counted. ``mpec`` needs CasADi (the extra ``bench``).
+``NUMBA_NUM_THREADS=1`` and ``OMP_NUM_THREADS=1`` for times on one core: without the latter, BLAS threads get in the way
+of SciPy's L-BFGS-B, which then took six times as long. Compilation is not counted. ``mpec`` needs CasADi (the extra
+``bench``).
 
 NashOpt (1.3.9, the followers as a differentiable layer of our own) is not among the peers: it looks for a point where
 all leaders' KKT conditions hold, as they also do where pairs are wrongly priced out, so from 0.3 of the reward bound it
