@@ -18,6 +18,9 @@ of its three scores as the model states them.
 of units: throughput in units of L̂/Δ, shadow prices of the cost of the resource, slacks of C and of the capacity.
 For each ε, from coarse to fine, leaders move in turn until rewards settle; each starts from its own last point,
 multipliers included.
+
+The answer is stationary for every leader where rewards settle. On kinks they may go in circles: then the last ones
+stand, and their regret, which the caller measures, says how far they are from an equilibrium.
 """
 
 from functools import lru_cache
@@ -66,7 +69,7 @@ IPOPT = {
 
 
 def solve(market: Market) -> np.ndarray:
-    """Rewards at which no leader's MPEC asks for a change.
+    """Rewards at which no leader's MPEC asks for a change, or those after the last sweep allowed.
 
     Args:
         market: one market, not a batch.
@@ -184,7 +187,7 @@ def _first_point(program: ca.Function, m: int, n: int) -> dict[str, np.ndarray]:
 
 
 def _move(program: ca.Function, point: dict[str, np.ndarray], data: np.ndarray, n: int) -> dict[str, np.ndarray]:
-    """A leader's next point: the solution of its program from the last one."""
+    """A leader's next point: where IPOPT ends from the last one, also when it gives up, which later sweeps repair."""
     pairs = program.size1_out("g") // 2
     upper = np.full(len(point["x0"]), np.inf)
     upper[:n] = 1.0

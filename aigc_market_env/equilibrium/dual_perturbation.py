@@ -8,10 +8,10 @@ condition of its best response (model, section 7). A pair that was delivered not
 up to V: it is either served again or rightly priced out.
 
 **Convergence.** This is stochastic approximation of the markdown map on logarithms. Elasticities are averaged with
-gains (1 + t)^-0.6 and rewards move by steps (1 + t/τ)^-0.6. Both sum to infinity, so the start is forgotten, and their
+gains (1 + t)^-0.55 and rewards move by steps (1 + t/τ)^-0.6. Both sum to infinity, so the start is forgotten, and their
 squares do not, so the noise of the signs dies out, as Robbins and Monro require. What they also require, that the
 averaged map contracts, is observed (model, section 7), not proved. The bias of a two-sided difference is of order δ²,
-and δ (1 + t)^-0.2 goes to zero; QoE is delivered without noise, so a small δ amplifies none.
+and δ (1 + t)^-0.5 goes to zero; QoE is delivered without noise, so a small δ amplifies none.
 
 Source: the name, and that it lowers the complexity of adaptive pricing, are the paper's; this reading is the project's.
 """
@@ -83,12 +83,12 @@ class DualPerturbation:
     """
 
     rounds: int = 200
-    start: float = 0.15
-    perturbation: float = 0.1
-    perturbation_decay: float = 0.2
-    averaging_decay: float = 0.6
+    start: float = 0.2
+    perturbation: float = 0.3
+    perturbation_decay: float = 0.5
+    averaging_decay: float = 0.55
     step_decay: float = 0.6
-    step_rounds: float = 3.0
+    step_rounds: float = 0.8
     raise_by: float = 0.8
     lowest: float = 0.02
 
