@@ -87,17 +87,7 @@ def begin(start: int, stop: int, lanes: Lanes, views: Views, process: Process) -
         for n in range(num_asps):
             lanes.board[i, n, 0] = lanes.base.compute_cost[i, n]
             lanes.board[i, n, 1] = lanes.base.bandwidth_cost[i, n]
-        advance_lane(
-            i,
-            lanes.base,
-            lanes.now,
-            lanes.shadow,
-            lanes.request,
-            lanes.streams,
-            process.shadowing_db,
-            0.0,
-            0.0,
-        )
+        _advance(i, lanes, process.shadowing_db, 0.0, 0.0)
         _observe(i, lanes, views, 1.0)
 
 
@@ -172,18 +162,14 @@ def _split(i: int, n: int, lanes: Lanes, shares: FloatArray) -> None:
 def _close(i: int, lanes: Lanes, views: Views, process: Process) -> None:
     """Pay out the slot, move on to the next one, and observe it."""
     _account(i, lanes)
-    advance_lane(
-        i,
-        lanes.base,
-        lanes.now,
-        lanes.shadow,
-        lanes.request,
-        lanes.streams,
-        process.shadowing_db,
-        process.correlation,
-        process.request_probability,
-    )
+    _advance(i, lanes, process.shadowing_db, process.correlation, process.request_probability)
     _observe(i, lanes, views, 1.0)
+
+
+@compiled
+def _advance(i: int, lanes: Lanes, shadowing_db: float, correlation: float, request_probability: float) -> None:
+    base, now, shadow, request, streams = lanes.base, lanes.now, lanes.shadow, lanes.request, lanes.streams
+    advance_lane(i, base, now, shadow, request, streams, shadowing_db, correlation, request_probability)
 
 
 @compiled

@@ -154,7 +154,7 @@ def draw(figure: "Figure", snapshot: Snapshot) -> None:
             axes.plot([_MU_X, _ASP_X], [mu_y[m], asp_y[n]], color=colour, linewidth=width, alpha=0.85, zorder=1)
     _draw_mus(axes, snapshot, mu_y)
     _draw_asps(axes, snapshot, asp_y)
-    figure.suptitle(f"{snapshot.title}: rewards posted and tokens served in a slot", fontsize=12)
+    figure.suptitle(f"{snapshot.title}: rewards, tokens served, utility and profit (credits) in a slot", fontsize=12)
     bar = figure.colorbar(colours, cax=figure.add_axes((0.16, 0.075, 0.42, 0.022)), orientation="horizontal")
     bar.set_label("reward, share of the MU's bound ω/q", fontsize=9)
     bar.ax.tick_params(labelsize=8)
@@ -163,7 +163,7 @@ def draw(figure: "Figure", snapshot: Snapshot) -> None:
 
 def _draw_mus(axes: "Axes", snapshot: Snapshot, heights: FloatArray) -> None:
     size = 9 if len(heights) <= 12 else 7
-    axes.text(_MU_X - 0.02, 1.035, "MU    utility, credits", ha="right", fontsize=size, color="0.35")
+    axes.text(_MU_X - 0.02, 1.035, "MU    utility", ha="right", fontsize=size, color="0.35")
     axes.scatter(np.full(len(heights), _MU_X), heights, s=110 if size == 9 else 50, color="#d55e00", zorder=3)
     for m, y in enumerate(heights):
         text = f"mu_{m}   {snapshot.utility[m]:.3f}"
@@ -171,7 +171,7 @@ def _draw_mus(axes: "Axes", snapshot: Snapshot, heights: FloatArray) -> None:
 
 
 def _draw_asps(axes: "Axes", snapshot: Snapshot, heights: FloatArray) -> None:
-    axes.text(_ASP_X + 0.02, 1.035, "ASP    profit, credits", fontsize=9, color="0.35")
+    axes.text(_ASP_X + 0.02, 1.035, "ASP    profit", fontsize=9, color="0.35")
     axes.scatter(np.full(len(heights), _ASP_X), heights, s=170, marker="s", color="#0072b2", zorder=3)
     for n, y in enumerate(heights):
         axes.text(_ASP_X + 0.025, y + 0.035, f"asp_{n}   {snapshot.profit[n]:.3f}", va="center", fontsize=9)
