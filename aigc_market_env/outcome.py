@@ -8,6 +8,7 @@ import numpy.typing as npt
 from aigc_market_env import qoe
 from aigc_market_env._checks import check_capacity, link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env.followers import LINK_COLUMNS, SIGMA, coefficients_of, fill_links
 from aigc_market_env.followers import throughput as link_throughput
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 
@@ -118,23 +119,14 @@ def _deliver(
     rates: FloatArray,
     scores: FloatArray,
 ) -> None:
+    num_mus, num_asps = compute.shape[1], compute.shape[2]
+    link = np.empty((num_mus, LINK_COLUMNS))
     for i in range(start, stop):
-        k = index[i]
-        for m in range(compute.shape[1]):
-            weights = market.qoe_weights[k, m]
-            for n in range(compute.shape[2]):
-                sigma = market.bits_per_token[k, m] / (market.spectral_efficiency[k, m, n] * 1e6)
-                c = qoe.coefficients(
-                    weights[0],
-                    weights[1],
-                    weights[2],
-                    market.accuracy[k, m, n],
-                    market.reasoning_tokens[k, n],
-                    market.desired_tokens[k, m],
-                    market.patience[k, m],
-                    market.base_latency[k, m, n],
-                    market.slot_duration[k],
-                )
-                x = link_throughput(compute[i, m, n], bandwidth[i, m, n], market.flops_per_token[k, n], sigma)
+        for n in range(num_asps):
+            fill_links(market, index[i], n, link)
+            kappa = market.flops_per_token[index[i], n]
+            for m in range(num_mus):
+                x = link_throughput(compute[i, m, n], bandwidth[i, m, n], kappa, link[m, SIGMA])
+                terms = qoe.terms(x, coefficients_of(link, m))
                 rates[i, m, n] = x
-                scores[i, m, n, 0], scores[i, m, n, 1], scores[i, m, n, 2] = qoe.terms(x, c)
+                scores[i, m, n, 0], scores[i, m, n, 1], scores[i, m, n, 2] = terms

@@ -84,8 +84,9 @@ def solve_equilibrium(
         if start != "dual_perturbation":
             raise ValueError(f"start must be None, an array of rewards or 'dual_perturbation', got {start!r}")
         start = DualPerturbation(rounds=10).run(market, np.random.default_rng(0)).rewards
+    default = np.broadcast_to(_START * market.reward_bound[..., None], market.accuracy.shape)
     if start is None:
-        start = np.broadcast_to(_START * market.reward_bound[..., None], market.accuracy.shape)
+        start = default
     batch, flat = link_arrays(market, start=start)
     size, m, n = flat["start"].shape
     index = market_index(market, batch)
@@ -95,8 +96,7 @@ def solve_equilibrium(
     if not certify:
         return _settled(market, rewards, residual, steps)
     certificate = certify_rewards(market, rewards, tolerance=tolerance)
-    afresh = np.broadcast_to(_START * market.reward_bound[..., None], rewards.shape)
-    for sweep_from in (rewards, afresh) if m * n <= _MAX_SWEPT_PAIRS else ():
+    for sweep_from in (rewards, np.broadcast_to(default, rewards.shape)) if m * n <= _MAX_SWEPT_PAIRS else ():
         failed = np.flatnonzero(~certificate.converged)
         if not len(failed):
             break
@@ -107,7 +107,11 @@ def solve_equilibrium(
         better = after.leader_regret.max(axis=-1) < certificate.leader_regret.max(axis=-1)
         rewards = np.where(better[..., None, None], swept, rewards)
         residual = np.where(better, np.inf, residual)
-        certificate = certify_rewards(market, rewards, tolerance=tolerance)
+        certificate = Certificate(
+            np.where(better[..., None], after.leader_regret, certificate.leader_regret),
+            np.where(better[..., None], after.follower_regret, certificate.follower_regret),
+            np.where(better, after.converged, certificate.converged),
+        )
     return replace(_settled(market, rewards, residual, steps), certificate=certificate)
 
 
