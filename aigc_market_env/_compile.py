@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -23,21 +23,17 @@ R = TypeVar("R")
 # Numba defines its settings at run time, out of sight of type checkers.
 _SETTINGS: Any = numba_config
 _PACKAGE = Path(__file__).parent
-#: Slices handed to each thread: more than one, because markets differ in how many Newton steps they need.
-_SLICES_PER_THREAD = 4
 
 
 def _source_fingerprint() -> str:
-    """Hash of every source file that compiles something.
+    """Hash of the package's sources.
 
-    Numba notices a change in a function's own file but not in the functions it calls, so all of them share one cache
-    folder named after all of their sources.
+    Numba notices a change in a function's own file, but not in the functions that it calls or the constants that it
+    imports, so all of them share one cache folder named after all sources.
     """
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(_PACKAGE.rglob("*.py")):
-        source = path.read_bytes()
-        if b"@compiled" in source:
-            digest.update(source)
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -80,24 +76,46 @@ def num_threads() -> int:
     return int(_SETTINGS.NUMBA_NUM_THREADS)
 
 
-def over_markets(kernel: Callable[..., None], size: int, *arrays: Any, min_slice: int = 16) -> None:
+def over_markets(
+    kernel: Callable[..., None], size: int, *arrays: Any, min_slice: int = 16, slices_per_thread: int = 4
+) -> None:
     """Run ``kernel(start, stop, *arrays)`` over ``range(size)``, in slices on all cores when that is worth it.
 
-    Slices of fewer than ``min_slice`` markets are not worth a thread's time.
+    Args:
+        kernel: what to run; without the GIL, or threads are of no use.
+        size: how many markets there are.
+        arrays: what else it takes.
+        min_slice: slices of fewer markets are not worth a thread's time.
+        slices_per_thread: several where markets take unequal time, one where the time to share them out would tell.
     """
-    global _pool
-    threads = num_threads()
-    slices = min(size // min_slice, threads * _SLICES_PER_THREAD)
-    if threads == 1 or slices < 2:
+    if size < 2 * min_slice:
         kernel(0, size, *arrays)
         return
+    threads = num_threads()
+    count = min(size // min_slice, threads * slices_per_thread)
+    if threads == 1 or count < 2:
+        kernel(0, size, *arrays)
+        return
+    edges = [size * i // count for i in range(count + 1)]
+    slices = itertools.pairwise(edges)
+    if not getattr(kernel, "signatures", True):  # compile it before the threads would all wait to do so
+        kernel(*next(slices), *arrays)
+
+    def work() -> None:
+        for start, stop in slices:  # taken by whichever thread is free; the GIL keeps them apart
+            kernel(start, stop, *arrays)
+
+    helpers = [_thread_pool(threads).submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:
+        for helper in helpers:
+            helper.result()
+
+
+def _thread_pool(threads: int) -> ThreadPoolExecutor:
+    """Threads besides the caller's."""
+    global _pool
     if _pool is None:
-        _pool = ThreadPoolExecutor(threads, thread_name_prefix="aigc-market")
-    edges = [size * i // slices for i in range(slices + 1)]
-    # One slice here first: it compiles the kernel for these types before the threads would all wait to do so.
-    kernel(edges[0], edges[1], *arrays)
-    pending: list[Future[None]] = [
-        _pool.submit(kernel, start, stop, *arrays) for start, stop in itertools.pairwise(edges[1:])
-    ]
-    for future in pending:
-        future.result()
+        _pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="aigc-market")
+    return _pool

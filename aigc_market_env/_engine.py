@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env import _kernels, spaces
+from aigc_market_env import _kernels, _lanes, spaces
 from aigc_market_env._compile import over_markets
-from aigc_market_env._kernels import Lanes, Process, Views
-from aigc_market_env.followers import TOLERANCE
-from aigc_market_env.market import FIELDS, Market, MarketArrays
+from aigc_market_env._lanes import Views
+from aigc_market_env._sheets import Sheet, Sheets
+from aigc_market_env.market import FIELDS, FloatArray, Market
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.scenarios.streams import seed_streams, uniforms
 
-#: The fields that the dynamics write, slot by slot.
-_CHANGING = ("accuracy", "bits_per_token", "desired_tokens", "spectral_efficiency")
+#: Default accuracy of best responses in the environments: the profit that an ASP forgoes is of second order in it, less
+#: than 1e-9 of what it earns.
+TOLERANCE = 1e-6
 
 
 class Engine:
@@ -24,64 +25,80 @@ class Engine:
     Args:
         scenario: where markets come from and what changes in them.
         num_lanes: B.
-        tolerance: accuracy of best responses, see :func:`~aigc_market_env.follower_response`.
+        groups: whose observations are handed out.
+        tolerance: accuracy to which best responses use up a binding capacity, relative to it.
+        copy: whether observations handed out are the user's to keep, or views that the next step overwrites.
+        by_agent: whether the first lane's observations are also wanted agent by agent.
     """
 
-    def __init__(self, scenario: Scenario, num_lanes: int, *, tolerance: float = TOLERANCE) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        num_lanes: int,
+        *,
+        groups: Sequence[str] = ("mu", "asp"),
+        tolerance: float = TOLERANCE,
+        copy: bool = True,
+        by_agent: bool = False,
+    ) -> None:
         self.scenario = scenario
         self.num_lanes = num_lanes
+        self.copy = copy
         dynamics = scenario.dynamics
-        self._process = Process(
+        self._tolerance = tolerance
+        self._process = (
             float(dynamics.shadowing_db),
             float(dynamics.shadowing_correlation),
             float(dynamics.request_probability),
-            tolerance,
         )
         b, m, n = num_lanes, scenario.num_mus, scenario.num_asps
-        self.views = Views(
-            np.zeros((b, m, *spaces.mu_observation_space(n).shape), np.float32),
-            np.zeros((b, n, *spaces.asp_observation_space(m).shape), np.float32),
-        )
-        self._mu_shares = np.zeros((b, m, n))
-        self._asp_shares = np.zeros((b, n, 2, m))
-        self._streams: npt.NDArray[np.uint64] | None = None
-        self.lanes: Lanes
+        self.lanes = _lanes.new_lanes(b, m, n)
+        mu_size, asp_size = spaces.mu_observation_space(n).shape[0], spaces.asp_observation_space(m).shape[0]
+        self.views = Views(np.zeros((b, m, mu_size), np.float32), np.zeros((b, n, asp_size), np.float32))
+        self._shapes = ((b, m if "mu" in groups else 0, mu_size), (b, n if "asp" in groups else 0, asp_size))
+        self._by_agent = by_agent
+        self._prepare()
+        self._seeded = self._loaded = False
 
-    def reset(self, seeds: Sequence[int | None] | None) -> None:
+    def reset(self, seeds: Sequence[int | None] | None) -> Sheet:
         """Begin an episode in every lane.
 
         Args:
             seeds: one per lane, None for an unpredictable one; None altogether continues the lanes' streams.
+
+        Returns:
+            What agents see, like :meth:`post`, :meth:`serve` and :meth:`trade`.
         """
-        if seeds is not None or self._streams is None:
+        streams = self.lanes.streams
+        if seeds is not None or not self._seeded:
             seeds = [None] * self.num_lanes if seeds is None else seeds
-            self._streams = seed_streams([np.random.default_rng(seed) for seed in seeds])
-        base = self.scenario.build(uniforms(self._streams, self.scenario.num_draws)).flat
-        self.lanes = self._new_lanes(base, self._streams)
-        over_markets(_kernels.begin, self.num_lanes, self.lanes, self.views, self._process)
+            streams[:] = seed_streams([np.random.default_rng(seed) for seed in seeds])
+            self._seeded = True
+        if self.scenario.num_draws or not self._loaded:
+            drawn = uniforms(streams, self.scenario.num_draws)
+            over_markets(self._load, self.num_lanes, drawn, min_slice=256, slices_per_thread=1)
+            self._loaded = True
+        return self._run(_kernels.begin, self._process[0])
 
-    def post(self, shares: npt.ArrayLike) -> None:
+    def post(self, shares: FloatArray) -> Sheet:
         """MUs post rewards as shares (B, M, N) of ω/q; shares outside [0, 1] are clipped."""
-        self._mu_shares[...] = shares
-        over_markets(_kernels.post, self.num_lanes, self.lanes, self.views, self._mu_shares)
+        return self._run(_kernels.post, shares)
 
-    def serve(self, shares: npt.ArrayLike) -> None:
+    def serve(self, shares: FloatArray) -> Sheet:
         """ASPs allocate shares (B, N, 2, M) of their capacities, and the slot closes."""
-        self._asp_shares[...] = shares
-        over_markets(_kernels.serve, self.num_lanes, self.lanes, self.views, self._process, self._asp_shares)
+        return self._run(_kernels.serve, *self._process, shares)
 
-    def trade(self, shares: npt.ArrayLike) -> None:
+    def trade(self, shares: FloatArray) -> Sheet:
         """MUs post rewards as shares (B, M, N) of ω/q, ASPs respond at their best, and the slot closes."""
-        self._mu_shares[...] = shares
-        over_markets(_kernels.trade, self.num_lanes, self.lanes, self.views, self._process, self._mu_shares)
+        return self._run(_kernels.trade, *self._process, self._tolerance, shares)
+
+    def quantity(self, name: str) -> npt.NDArray[Any]:
+        """A view of one of the lanes' quantities; it changes with the next step."""
+        return _lanes.quantity(self.lanes, name)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of all that the lanes consist of, by name; :meth:`restore` takes them back."""
-        lanes = self.lanes
-        parts = {name: getattr(lanes, name) for name in lanes._fields if name not in ("base", "now")}
-        parts |= {f"base.{name}": getattr(lanes.base, name) for name in FIELDS}
-        parts |= {f"now.{name}": getattr(lanes.now, name) for name in _CHANGING}
-        return {name: array.copy() for name, array in parts.items()}
+        return {name: self.quantity(_lanes.place_of(name)).copy("C") for name in _lanes.state_names()}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]], *, mus_turn: bool) -> None:
         """Go on from a state that an engine of the same scenario and size was in.
@@ -94,53 +111,41 @@ class Engine:
             ValueError: an array is missing, does not have the shape and type of this engine's, or is not of a valid
                 market. Nothing changes.
         """
-        twin = Engine(self.scenario, self.num_lanes)
-        twin.reset([0] * self.num_lanes)
-        for name, own in twin.state().items():
+        for name, own in self.state().items():
             if name not in state or (state[name].shape, state[name].dtype) != (own.shape, own.dtype):
                 raise ValueError(f"state {name!r} is missing or not an array of {own.dtype} and shape {own.shape}")
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
-        base.replace(**{name: state[f"now.{name}"] for name in _CHANGING})
-        lanes = twin._new_lanes(base.flat, state["streams"].copy())
-        for name in lanes._fields:
-            if name not in ("base", "now"):
-                getattr(lanes, name)[...] = state[name]
-        for name in _CHANGING:
-            getattr(lanes.now, name)[...] = state[f"now.{name}"]
-        self.lanes, self._streams = lanes, lanes.streams
-        over_markets(_kernels.observe, self.num_lanes, self.lanes, self.views, float(mus_turn))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if "lanes" in state:  # Copies and pickles are writable, and Numba would compile anew for them.
-            for array in self.lanes.base:
-                array.flags.writeable = False
+        base.replace(**{name: state[f"now.{name}"] for name in _lanes.CHANGING})
+        _lanes.load_market(self.lanes, base)
+        for name in _lanes.state_names():
+            self.quantity(_lanes.place_of(name))[...] = state[name]
+        self._seeded, self._loaded = True, False
+        over_markets(_kernels.resume, self.num_lanes, *self.lanes, *self.views, mus_turn)
 
     def market(self, lane: int | None = None) -> Market:
         """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
-        now = self.lanes.now
-        return Market(**{name: getattr(now, name) if lane is None else getattr(now, name)[lane] for name in FIELDS})
+        return _lanes.market_of(self.lanes, lane)
 
-    def _new_lanes(self, base: MarketArrays, streams: npt.NDArray[np.uint64]) -> Lanes:
-        b, m, n = self.num_lanes, self.scenario.num_mus, self.scenario.num_asps
-        now = base._replace(**{name: getattr(base, name).copy() for name in _CHANGING})
-        if hasattr(self, "lanes"):
-            return self.lanes._replace(base=base, now=now, streams=streams)
-        return Lanes(
-            base=base,
-            now=now,
-            shadow=np.zeros((b, m, n)),
-            request=np.zeros((b, m), np.int64),
-            streams=streams,
-            posted=np.zeros((b, m, n)),
-            rewards=np.zeros((b, m, n)),
-            compute=np.zeros((b, m, n)),
-            bandwidth=np.zeros((b, m, n)),
-            rates=np.zeros((b, m, n)),
-            qoe=np.zeros((b, m, n)),
-            qoe_terms=np.zeros((b, m, 3)),
-            shadow_prices=np.zeros((b, n, 2)),
-            board=np.zeros((b, n, 2)),
-            utility=np.zeros((b, m)),
-            profit=np.zeros((b, n)),
-        )
+    def _load(self, start: int, stop: int, drawn: FloatArray) -> None:
+        """Build markets from uniform numbers (B, K) and put them into their lanes."""
+        market = self.scenario.build(drawn[start:stop])
+        _lanes.load_market(_lanes.some_of(self.lanes, start, stop), market)
+
+    def _run(self, kernel: Any, *inputs: Any) -> Sheet:
+        sheet = self._sheets.take() if self.copy else self._own
+        over_markets(kernel, self.num_lanes, *self._arrays, *sheet.views, *inputs, slices_per_thread=1)
+        return sheet
+
+    def _prepare(self) -> None:
+        self._arrays = (*self.lanes, *self.views)
+        self._own = Sheet(self._shapes, by_agent=False)
+        self._own.views = Views(*(view[:, : shape[1]] for view, shape in zip(self.views, self._shapes, strict=True)))
+        self._sheets = Sheets(self._shapes, by_agent=self._by_agent)
+
+    # Copies and pickles of sheets would be arrays that do not look into one another.
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_arrays", "_own", "_sheets")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()

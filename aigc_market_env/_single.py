@@ -14,6 +14,29 @@ from aigc_market_env._options import check_asps, positive_integer
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
 
+#: Attributes that are views of buffers.
+_VIEWS = ("_groups", "_rows", "_payoffs", "_views")
+
+
+class Group:
+    """Agents that act together, and where their actions are kept: an array with a row for each."""
+
+    def __init__(self, agents: list[str], rows: FloatArray) -> None:
+        self.agents = agents
+        self.shapes = [row.shape for row in rows]
+        self.flat = rows.reshape(-1)
+        self.joined = rows.reshape(-1, *rows.shape[2:])
+
+    def store(self, actions: list[Any]) -> bool:
+        """Keep the actions of all agents if they are plain arrays with nothing to object to; whether they are."""
+        try:
+            if [action.shape for action in actions] != self.shapes:
+                return False
+            np.concatenate(actions, out=self.joined)
+        except (AttributeError, TypeError, ValueError):
+            return False
+        return not spaces.any_outside(self.flat)
+
 
 class SingleMarket:
     """One lane of the engine, and the names, spaces and buffers of its agents."""
@@ -49,11 +72,11 @@ class SingleMarket:
         self.action_spaces = {agent: spaces.mu_action_space(self.num_asps) for agent in mus}
         self.action_spaces |= {agent: spaces.asp_action_space(self.num_mus) for agent in providers}
         self.state_space = spaces.state_space(self.num_mus, self.num_asps)
-        # One buffer, so that all actions are checked at once.
-        links = self.num_mus * self.num_asps
-        self._shares = np.zeros(links * (3 if providers else 1))
+        self._mu_shares = np.zeros((1, self.num_mus, self.num_asps))
+        self._asp_shares = np.zeros((1, self.num_asps if providers else 0, 2, self.num_mus))
+        groups = ("mu", "asp") if providers else ("mu",)
+        self._engine = Engine(self.scenario, 1, groups=groups, by_agent=True)
         self._share_out()
-        self._engine = Engine(self.scenario, 1)
         self._window: rendering.Window | None = None
         self._has_reset = False
 
@@ -71,7 +94,7 @@ class SingleMarket:
         """Rewards posted in the slot last served, credits per QoE; zero before the first. (M, N)."""
         if not self._has_reset:
             return np.zeros((self.num_mus, self.num_asps))
-        return self._engine.lanes.rewards[0].copy()
+        return self._engine.quantity("rewards")[0].copy()
 
     def observation_space(self, agent: str) -> Box:
         """The agent's observation space, always the same object."""
@@ -95,7 +118,7 @@ class SingleMarket:
         if self.render_mode is None:
             EnvLogger._generic_warning("[WARNING]: render() without a render_mode shows nothing.")
             return None
-        snapshot = rendering.Snapshot.of(self._engine.lanes, self.scenario.name)
+        snapshot = rendering.Snapshot.of(self._engine, self.scenario.name)
         if self.render_mode == "ansi":
             return rendering.table(snapshot)
         if self.render_mode == "rgb_array":
@@ -114,74 +137,73 @@ class SingleMarket:
     # What the two environments are made of ---------------------------------------------------------------------------
 
     def _share_out(self) -> None:
-        """Give every agent a row of the buffer of actions."""
-        links = self.num_mus * self.num_asps
-        self._mu_shares = self._shares[:links].reshape(self.num_mus, self.num_asps)
-        self._asp_shares = self._shares[links:].reshape(-1, 2, self.num_mus)
-        self._rows = dict(zip(self.possible_agents, [*self._mu_shares, *self._asp_shares], strict=True))
+        """Give every agent its row of the buffers of actions, and look up where its payoff and observation will lie."""
+        names = self.possible_agents
+        self._groups = [Group(names[: self.num_mus], self._mu_shares[0])]
+        if self.asps == "agents":
+            self._groups.append(Group(names[self.num_mus :], self._asp_shares[0]))
+        self._rows = dict(zip(names, [*self._mu_shares[0], *self._asp_shares[0]], strict=True))
+        self._payoffs = [self._engine.quantity(name)[0] for name in ("utility", "profit")]
+        views = self._engine.views
+        self._views = dict(zip(self.possible_agents, [*views.mus[0], *views.asps[0]], strict=False))
 
-    # Copies and pickles of the rows would be arrays of their own; a window belongs to one environment.
+    # Copies and pickles of views would be arrays of their own; a window belongs to one environment.
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("_mu_shares", "_asp_shares", "_rows", "_window")}
+        views = (*_VIEWS, "_window")
+        return {name: value for name, value in vars(self).items() if name not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _window=None)
         self._share_out()
 
     def _begin(self, seed: int | None) -> None:
-        self._engine.reset(None if seed is None else [seed])
+        self._seen = self._engine.reset(None if seed is None else [seed]).rows
         self._has_reset = True
 
     def _store(self, agent: str, action: Any) -> int:
         """Check an action and keep it for the step; how many of its entries are out of range."""
         row = self._rows[agent]
+        if type(action) is np.ndarray and action.shape == row.shape and action.dtype.char in "fd":
+            row[...] = action
+            if not spaces.any_outside(row.reshape(-1)):
+                return 0
         array = spaces.as_action(action, row.shape, repr(agent), strict=self.strict)
         np.clip(array, 0.0, 1.0, out=row)
         return int(np.count_nonzero(row != array))
 
-    def _store_all(self, actions: Mapping[str, Any]) -> list[int]:
-        """Check all actions and keep them for the step; how many entries of each are out of range.
+    def _store_all(self, actions: Mapping[str, Any]) -> list[int] | None:
+        """Check all actions and keep them for the step.
 
-        What a refused call leaves in the buffer does no harm: every step fills all of it before it is used.
+        What a refused call leaves in the buffers does no harm: every step fills all of them before they are used.
+
+        Returns:
+            How many entries of each agent's are out of range, None when none is.
         """
         if not isinstance(actions, Mapping):
             raise ValueError(f"actions must be a dictionary by agent, got {actions!r}")
-        if actions.keys() != self._rows.keys():
+        if len(actions) != len(self._rows) or actions.keys() != self._rows.keys():
             missing, unknown = self._rows.keys() - actions.keys(), actions.keys() - self._rows.keys()
             wrong = f"missing for {min(missing)!r}" if missing else f"for unknown agent {min(unknown, key=str)!r}"
             raise ValueError(f"action {wrong}; the agents are {', '.join(self.possible_agents)}")
-        for agent, row in self._rows.items():
-            action = actions[agent]
-            if type(action) is not np.ndarray or action.shape != row.shape or action.dtype.kind != "f":
-                action = spaces.as_action(action, row.shape, repr(agent), strict=self.strict)
-            row[...] = action
-        if self._shares.min() >= 0.0 and self._shares.max() <= 1.0:  # also false when there is a NaN
-            return [0] * len(self._rows)
+        if all(group.store([actions[agent] for agent in group.agents]) for group in self._groups):
+            return None
         return [self._store(agent, actions[agent]) for agent in self.possible_agents]
 
     def _post(self) -> None:
-        self._engine.post(self._mu_shares)
+        self._seen = self._engine.post(self._mu_shares).rows
 
     def _serve(self) -> dict[str, float]:
         """Close the slot; every agent's payoff."""
         if self.asps == "best_response":
-            self._engine.trade(self._mu_shares)
+            self._seen = self._engine.trade(self._mu_shares).rows
         else:
-            self._engine.serve(self._asp_shares)
-        lanes = self._engine.lanes
-        payoffs = [*lanes.utility[0].tolist(), *lanes.profit[0].tolist()]
-        return dict(zip(self.possible_agents, payoffs, strict=False))
+            self._seen = self._engine.serve(self._asp_shares).rows
+        utility, profit = self._payoffs
+        return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
 
     def _observe(self, agent: str) -> npt.NDArray[np.float32]:
-        position = self._positions[agent]
-        views = self._engine.views
-        return (
-            views.mus[0, position].copy() if position < self.num_mus else views.asps[0, position - self.num_mus].copy()
-        )
+        return self._views[agent].copy()
 
     def _observations(self) -> dict[str, npt.NDArray[np.float32]]:
-        views = self._engine.views
-        rows = list(views.mus[0].copy())
-        if self.asps == "agents":
-            rows += list(views.asps[0].copy())
-        return dict(zip(self.possible_agents, rows, strict=True))
+        """What all agents see, in arrays that are theirs."""
+        return dict(zip(self.possible_agents, self._seen, strict=True))

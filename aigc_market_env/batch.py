@@ -1,5 +1,6 @@
 """Thousands of markets a step, as arrays: what training loops run on."""
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from aigc_market_env import spaces
-from aigc_market_env._engine import Engine
+from aigc_market_env._engine import TOLERANCE, Engine
 from aigc_market_env._options import check_asps, positive_integer, positive_number
-from aigc_market_env.followers import TOLERANCE
+from aigc_market_env._sheets import Sheet
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
 
@@ -32,6 +33,7 @@ class ServedSlot:
         qoe: QoE delivered. (B, M, N)
         qoe_terms: accuracy, token count and timeliness, summed over ASPs. (B, M, 3)
         prices: effective prices of compute and bandwidth, cost plus shadow price at a best response. (B, N, 2)
+        newton_steps: that each ASP's best response took from the last slot's prices; 0 for ASPs as agents. (B, N)
         mu_utility: credits per slot. (B, M)
         asp_profit: credits per slot. (B, N)
     """
@@ -43,8 +45,24 @@ class ServedSlot:
     qoe: FloatArray
     qoe_terms: FloatArray
     prices: FloatArray
+    newton_steps: FloatArray
     mu_utility: FloatArray
     asp_profit: FloatArray
+
+
+#: What the engine calls the fields of a ServedSlot, in their order.
+_SERVED = (
+    "rewards",
+    "compute",
+    "bandwidth",
+    "rates",
+    "qoe",
+    "qoe_terms",
+    "board",
+    "newton_steps",
+    "utility",
+    "profit",
+)
 
 
 class BatchedMarketEnv:
@@ -76,7 +94,10 @@ class BatchedMarketEnv:
         asps: ``"agents"``, or ``"best_response"`` for ASPs that respond exactly.
         max_cycles: steps in an episode; None for one that never ends.
         seed: seed of the first reset; lane i gets ``seed + i``.
-        tolerance: accuracy of best responses, relative to the capacities.
+        tolerance: accuracy to which best responses use up a binding capacity, relative to it. The default leaves a
+            duality gap far below 1e-6 of what an ASP earns.
+        copy: whether observations are the caller's to keep. Otherwise they are views of one buffer, which saves a
+            copy, and which the next step overwrites.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -102,6 +123,7 @@ class BatchedMarketEnv:
         max_cycles: int | None = 64,
         seed: int | None = None,
         tolerance: float = TOLERANCE,
+        copy: bool = True,
     ) -> None:
         self.scenario = Scenario.of(scenario)
         self.num_envs = positive_integer("num_envs", num_envs)
@@ -113,7 +135,13 @@ class BatchedMarketEnv:
         if asps == "agents":
             self.single_observation_space["asp"] = spaces.asp_observation_space(self.num_mus)
             self.single_action_space["asp"] = spaces.asp_action_space(self.num_mus)
-        self._engine = Engine(self.scenario, self.num_envs, tolerance=positive_number("tolerance", tolerance))
+        tolerance = positive_number("tolerance", tolerance)
+        groups = list(self.single_observation_space)
+        self._engine = Engine(self.scenario, self.num_envs, groups=groups, tolerance=tolerance, copy=bool(copy))
+        self._shares = {
+            group: np.zeros((self.num_envs, agents, *self.single_action_space[group].shape))
+            for group, agents in zip(groups, (self.num_mus, self.num_asps), strict=False)
+        }
         self._first_seed = seed
         self._started = False
         self._cycle = 0
@@ -132,9 +160,7 @@ class BatchedMarketEnv:
         The step that ends an episode resets, so that what its slot came to is told by its rewards alone.
         """
         self._check_started("served")
-        lanes = self._engine.lanes
-        shown = ("rewards", "compute", "bandwidth", "rates", "qoe", "qoe_terms", "board", "utility", "profit")
-        return ServedSlot(*(getattr(lanes, name).copy() for name in shown))
+        return ServedSlot(*(self._engine.quantity(name).copy("C") for name in _SERVED))
 
     @property
     def acting(self) -> str:
@@ -181,10 +207,10 @@ class BatchedMarketEnv:
         """
         if seed is None and not self._started:
             seed = self._first_seed
-        self._engine.reset(self._lane_seeds(seed))
+        sheet = self._engine.reset(self._lane_seeds(seed))
         self._started = True
         self._cycle, self._mus_turn = 0, True
-        return self._observations(), {}
+        return self._by_group(sheet), {}
 
     def step(
         self, actions: Mapping[str, npt.ArrayLike]
@@ -203,21 +229,22 @@ class BatchedMarketEnv:
         self._check_started("step()")
         action = self._checked(actions)
         if self.asps == "best_response":
-            self._engine.trade(action)
-            rewards = {"mu": self._engine.lanes.utility.copy()}
+            sheet = self._engine.trade(action)
+            rewards = {"mu": self._engine.quantity("utility").copy()}
         elif self._mus_turn:
-            self._engine.post(action)
+            sheet = self._engine.post(action)
             rewards = {"mu": np.zeros((self.num_envs, self.num_mus)), "asp": np.zeros((self.num_envs, self.num_asps))}
             self._mus_turn = False
         else:
-            self._engine.serve(action)
-            rewards = {"mu": self._engine.lanes.utility.copy(), "asp": self._engine.lanes.profit.copy()}
+            sheet = self._engine.serve(action)
+            names = {"mu": "utility", "asp": "profit"}
+            rewards = {group: self._engine.quantity(name).copy() for group, name in names.items()}
             self._mus_turn = True
         self._cycle += 1
         over = self.max_cycles is not None and self._cycle >= self.max_cycles
-        observations, infos = self._observations(), {}
+        observations, infos = self._by_group(sheet), {}
         if over:
-            infos["final_obs"] = observations
+            infos["final_obs"] = observations if self._engine.copy else {k: v.copy() for k, v in observations.items()}
             observations, _ = self.reset()
         return observations, rewards, np.zeros(self.num_envs, bool), np.full(self.num_envs, over), infos
 
@@ -225,9 +252,8 @@ class BatchedMarketEnv:
         if not self._started:
             raise ValueError(f"reset() must be called before {what}")
 
-    def _observations(self) -> Arrays:
-        views = self._engine.views
-        return {group: view.copy() for group, view in zip(self.single_observation_space, views, strict=False)}
+    def _by_group(self, sheet: Sheet) -> Arrays:
+        return dict(zip(self.single_observation_space, sheet.views, strict=False))
 
     def _lane_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None] | None:
         if seed is None:
@@ -248,6 +274,10 @@ class BatchedMarketEnv:
             raise ValueError(f"unknown group {unknown[0]!r}; the groups are {', '.join(self.single_action_space)}")
         if group not in actions:
             raise ValueError(f"actions of group {group!r}, whose turn it is, are missing")
-        agents = self.num_mus if group == "mu" else self.num_asps
-        shape = (self.num_envs, agents, *self.single_action_space[group].shape)
-        return spaces.as_action(actions[group], shape, f"group {group!r}", strict=False)
+        shares, action = self._shares[group], actions[group]
+        if type(action) is not np.ndarray or action.shape != shares.shape or action.dtype.kind != "f":
+            action = spaces.as_action(action, shares.shape, f"group {group!r}", strict=False)
+        np.copyto(shares, action)
+        if not math.isfinite(shares.sum()):  # an entry may be bad, or the sum of very large ones may
+            spaces.as_action(action, shares.shape, f"group {group!r}", strict=False)
+        return shares

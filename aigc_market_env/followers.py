@@ -24,9 +24,9 @@ from aigc_market_env._checks import link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 
-#: Columns of a link table: the six QoE coefficients, σ, and √(κσ).
-LINK_COLUMNS = 8
-SIGMA, CROSS = 6, 7
+#: Rows of a link table, one column per MU: the six QoE coefficients, the entry slope Q'(0), σ, and √(κσ).
+LINK_ROWS = 9
+ENTRY, SIGMA, CROSS = 6, 7, 8
 
 #: Default accuracy of capacity use, relative to the capacity.
 TOLERANCE = 1e-12
@@ -157,19 +157,18 @@ def asp_of(market: MarketArrays, k: int, n: int) -> Asp:
 
 @compiled
 def throughput(compute: float, bandwidth: float, flops_per_token: float, bandwidth_per_rate: float) -> float:
-    """Tokens/s x = 1/(κ/f + σ/b): a token is computed, then sent. Zero without compute or without bandwidth."""
-    if compute <= 0.0 or bandwidth <= 0.0:
-        return 0.0
+    """Tokens/s x = 1/(κ/f + σ/b): a token is computed, then sent. 1/∞ = 0 without compute or without bandwidth."""
     return 1.0 / (flops_per_token / compute + bandwidth_per_rate / bandwidth)
 
 
 @compiled
 def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
-    """Write the link table (M, LINK_COLUMNS) of ASP ``n`` in market ``k`` of a flat batch."""
-    kappa = market.flops_per_token[k, n]
-    for m in range(link.shape[0]):
+    """Write the link table (LINK_ROWS, M) of ASP ``n`` in market ``k`` of a flat batch."""
+    for m in range(link.shape[1]):
         weights = market.qoe_weights[k, m]
-        c = qoe.coefficients(
+        describe(
+            link,
+            m,
             weights[0],
             weights[1],
             weights[2],
@@ -180,24 +179,59 @@ def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
             market.base_latency[k, m, n],
             market.slot_duration[k],
         )
-        for j in range(6):
-            link[m, j] = c[j]
-        sigma = market.bits_per_token[k, m] / (market.spectral_efficiency[k, m, n] * 1e6)
-        link[m, SIGMA] = sigma
-        link[m, CROSS] = math.sqrt(kappa * sigma)
+        connect(link, m, market.flops_per_token[k, n], market.bits_per_token[k, m], market.spectral_efficiency[k, m, n])
+
+
+@compiled
+def describe(
+    link: FloatArray,
+    m: int,
+    accuracy_weight: float,
+    token_weight: float,
+    timeliness_weight: float,
+    accuracy: float,
+    reasoning_tokens: float,
+    desired_tokens: float,
+    patience: float,
+    base_latency: float,
+    slot_duration: float,
+) -> None:
+    """Write what MU ``m`` asks for into a link table."""
+    c = qoe.coefficients(
+        accuracy_weight,
+        token_weight,
+        timeliness_weight,
+        accuracy,
+        reasoning_tokens,
+        desired_tokens,
+        patience,
+        base_latency,
+        slot_duration,
+    )
+    for j in range(6):
+        link[j, m] = c[j]
+    link[ENTRY, m] = qoe.slope(0.0, c)
+
+
+@compiled
+def connect(link: FloatArray, m: int, kappa: float, bits_per_token: float, spectral_efficiency: float) -> None:
+    """Write the channel of MU ``m`` into a link table."""
+    sigma = bits_per_token / (spectral_efficiency * 1e6)
+    link[SIGMA, m] = sigma
+    link[CROSS, m] = math.sqrt(kappa * sigma)
 
 
 @compiled
 def coefficients_of(link: FloatArray, m: int) -> qoe.Coefficients:
-    """The QoE coefficients in row ``m`` of a link table."""
-    return link[m, 0], link[m, 1], link[m, 2], link[m, 3], link[m, 4], link[m, 5]
+    """The QoE coefficients in column ``m`` of a link table."""
+    return link[0, m], link[1, m], link[2, m], link[3, m], link[4, m], link[5, m]
 
 
 @compiled
 def marginal_use(link: FloatArray, m: int, kappa: float, u: float, w: float) -> tuple[float, float]:
     """(∂C/∂u, ∂C/∂w): compute and bandwidth that the cheapest mix spends per token/s; C = u ∂C/∂u + w ∂C/∂w."""
     ratio = math.sqrt(w / u)
-    return kappa + link[m, CROSS] * ratio, link[m, SIGMA] + link[m, CROSS] / ratio
+    return kappa + link[CROSS, m] * ratio, link[SIGMA, m] + link[CROSS, m] / ratio
 
 
 @compiled
@@ -212,26 +246,28 @@ def demand(
         Profit at those prices Σ_m max_x [rQ - Cx], compute used, bandwidth used, and the dual's Hessian
         -∂(Σf, Σb)/∂(u, w) as (uu, uw, ww).
     """
-    ratio = math.sqrt(w / u)
+    ratio, inverse = math.sqrt(w / u), math.sqrt(u / w)
+    half = 0.5 / math.sqrt(u * w)
     profit = compute = bandwidth = huu = huw = hww = 0.0
     for m in range(x.shape[0]):
-        c = coefficients_of(link, m)
-        cross = link[m, CROSS]
-        cu, cw = kappa + cross * ratio, link[m, SIGMA] + cross / ratio
+        cross, reward = link[CROSS, m], rewards[m]
+        cu, cw = kappa + cross * ratio, link[SIGMA, m] + cross * inverse
         cost = u * cu + w * cw
-        if rewards[m] * qoe.slope(0.0, c) <= cost:
+        if reward * link[ENTRY, m] <= cost:
             x[m] = 0.0
             continue
-        x[m] = qoe.inverse_slope(cost / rewards[m], c, x[m])
-        _, curvature = qoe.slope_and_curvature(x[m], c)
-        response = -1.0 / (rewards[m] * curvature)  # -dx/dC > 0
-        bend = 0.5 * cross * x[m] / math.sqrt(u * w)  # x ∂²C/∂u∂w
-        profit += rewards[m] * qoe.value(x[m], c) - cost * x[m]
-        compute += x[m] * cu
-        bandwidth += x[m] * cw
+        c = coefficients_of(link, m)
+        rate = qoe.served(cost / reward, c, x[m])
+        x[m] = rate
+        value, _, curvature, _ = qoe.derivatives(rate, c)
+        response = -1.0 / (reward * curvature)  # -dx/dC > 0
+        bend = half * cross * rate  # x ∂²C/∂u∂w
+        profit += reward * value - cost * rate
+        compute += rate * cu
+        bandwidth += rate * cw
         huu += response * cu * cu + bend * ratio * ratio
         huw += response * cu * cw - bend
-        hww += response * cw * cw + bend / (ratio * ratio)
+        hww += response * cw * cw + bend * inverse * inverse
     return profit, compute, bandwidth, huu, huw, hww
 
 
@@ -271,7 +307,7 @@ def shadow_prices(
     prices: FloatArray,
     x: FloatArray,
     trial: FloatArray,
-) -> float:
+) -> tuple[float, int]:
     """Minimise the dual of one ASP; ``prices`` (2,) and ``x`` (M,) hold a start on entry and the answer on return.
 
     Projected Newton on log(use/capacity) against log(effective price): demand is close to a power law, so this is
@@ -279,18 +315,20 @@ def shadow_prices(
     is scratch.
 
     Returns:
-        The dual's value at the prices returned, credits per slot: an upper bound on the profit.
+        The dual's value at the prices returned, credits per slot: an upper bound on the profit; and the Newton steps.
     """
     kappa, cost_u, cost_w, capacity_u, capacity_w = asp
     lam, mu = prices[0], prices[1]
     profit, f, b, huu, huw, hww = demand(link, kappa, cost_u + lam, cost_w + mu, rewards, x)
     dual = profit + lam * capacity_u + mu * capacity_w
-    for _ in range(_MAX_STEPS):
+    steps = 0
+    while steps < _MAX_STEPS:
         free_u, free_w = lam > 0.0 or f > capacity_u, mu > 0.0 or b > capacity_w
         done_u = not free_u or abs(f - capacity_u) <= tolerance * capacity_u
         done_w = not free_w or abs(b - capacity_w) <= tolerance * capacity_w
         if done_u and done_w:
             break
+        steps += 1
         step_u, step_w = solve_prices(
             free_u, free_w, _log_excess(f, capacity_u), _log_excess(b, capacity_w), huu, huw, hww
         )
@@ -321,7 +359,7 @@ def shadow_prices(
         if stuck:
             break
     prices[0], prices[1] = lam, mu
-    return dual
+    return dual, steps
 
 
 @compiled
@@ -345,7 +383,7 @@ def allocate(
     for m in range(x.shape[0]):
         compute[m] *= scale_u
         bandwidth[m] *= scale_w
-        x[m] = throughput(compute[m], bandwidth[m], asp.flops_per_token, link[m, SIGMA])
+        x[m] = throughput(compute[m], bandwidth[m], asp.flops_per_token, link[SIGMA, m])
 
 
 @compiled
@@ -372,7 +410,7 @@ def _respond(
     gap: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    link = np.empty((num_mus, LINK_COLUMNS))
+    link = np.empty((LINK_ROWS, num_mus))
     r, x, trial, f, b = np.empty((5, num_mus))
     for i in range(start, stop):
         k = index[i]
@@ -381,7 +419,7 @@ def _respond(
             r[:] = rewards[i, :, n]
             x[:] = 0.0
             asp = asp_of(market, k, n)
-            dual = shadow_prices(link, asp, r, tolerance, prices[i, n], x, trial)
+            dual, _ = shadow_prices(link, asp, r, tolerance, prices[i, n], x, trial)
             allocate(link, asp, prices[i, n], x, f, b)
             profit = 0.0
             for m in range(num_mus):

@@ -9,7 +9,7 @@ from aigc_market_env import qoe
 from aigc_market_env._checks import link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
 from aigc_market_env.followers import (
-    LINK_COLUMNS,
+    LINK_ROWS,
     TOLERANCE,
     asp_of,
     coefficients_of,
@@ -119,7 +119,7 @@ def settle(
     x: FloatArray,
     trial: FloatArray,
 ) -> None:
-    """Fill the link tables (N, M, ...) and solve every ASP at ``rewards`` (N, M) from the prices and x given."""
+    """Fill the link tables (N, LINK_ROWS, M) and solve every ASP at ``rewards`` (N, M) from the prices and x given."""
     for n in range(links.shape[0]):
         fill_links(market, k, n, links[n])
         shadow_prices(links[n], asp_of(market, k, n), rewards[n], TOLERANCE, prices[n], x[n], trial)
@@ -149,7 +149,7 @@ def _gradients(
     gradient: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    links = np.empty((num_asps, num_mus, LINK_COLUMNS))
+    links = np.empty((num_asps, LINK_ROWS, num_mus))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
     prices, trial, worth = np.empty((num_asps, 2)), np.empty(num_mus), np.empty(num_mus)
     for i in range(start, stop):
@@ -181,7 +181,7 @@ def _best_responses(
     current: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    links = np.empty((num_asps, num_mus, LINK_COLUMNS))
+    links = np.empty((num_asps, LINK_ROWS, num_mus))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
     prices, warm_prices, trial = np.empty((num_asps, 2)), np.empty((num_asps, 2)), np.empty(num_mus)
     scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, *TABLE_SHAPE))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from aigc_market_env._compile import compiled
+
 if TYPE_CHECKING:
     from aigc_market_env.outcome import Outcome
 
@@ -18,6 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 
 SCHEMA = "aigc-market/1"
 _WEIGHT_SUM_TOLERANCE = 1e-9
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 class Field(NamedTuple):
@@ -134,8 +137,12 @@ class Market:
         _check_weight_sums(arrays["qoe_weights"])
         batch = _batch_shape(arrays)
         for name, array in arrays.items():
-            full = np.broadcast_to(array, batch + tuple(sizes[dim] for dim in FIELDS[name].dims))
-            frozen = np.array(full, dtype=np.float64, order="C")
+            shape = batch + tuple(sizes[dim] for dim in FIELDS[name].dims)
+            # _as_floats has made a copy already, which may lie in another order or lack axes.
+            frozen = array
+            if array.shape != shape or not array.flags.c_contiguous:
+                frozen = np.empty(shape)
+                frozen[...] = array
             frozen.flags.writeable = False
             object.__setattr__(self, name, frozen)
 
@@ -324,12 +331,23 @@ def _sizes(arrays: Mapping[str, FloatArray]) -> dict[str, int]:
 
 def _check_values(name: str, array: FloatArray) -> None:
     field = FIELDS[name]
+    if _all_within(array.reshape(-1), float(field.lower), field.lower_allowed, min(field.upper, _LARGEST)):
+        return
     above = array >= field.lower if field.lower_allowed else array > field.lower
     valid = above & (array <= field.upper) & np.isfinite(array)
     if not valid.all():
         index = tuple(int(i) for i in np.argwhere(~valid)[0])
         where = f"{name}{list(index)}" if index else name
         raise ValueError(f"field {name!r}: {where} = {array[index]:g} must be {field.constraint} ({field.unit})")
+
+
+@compiled
+def _all_within(values: FloatArray, lower: float, lower_allowed: bool, upper: float) -> bool:
+    """Whether all entries are numbers within the bounds; environments build markets all the time."""
+    within = True
+    for value in values:
+        within &= lower < value <= upper or (lower_allowed and value == lower)
+    return within
 
 
 def _check_weight_sums(weights: FloatArray) -> None:
@@ -343,6 +361,6 @@ def _check_weight_sums(weights: FloatArray) -> None:
 def _batch_shape(arrays: Mapping[str, FloatArray]) -> tuple[int, ...]:
     shapes = {name: array.shape[: array.ndim - len(FIELDS[name].dims)] for name, array in arrays.items()}
     try:
-        return np.broadcast_shapes(*shapes.values())
+        return np.broadcast_shapes(*set(shapes.values()))
     except ValueError:
         raise ValueError(f"the batch axes of the fields do not broadcast: {shapes}") from None

@@ -177,6 +177,14 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
     ) -> None:
         SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict)
         self.agents: list[str] = []
+        # The infos of an ordinary step, when it is the ASPs' turn and when it is the MUs'.
+        self._plain_infos = [
+            [
+                (agent, {"acting": (position < self.num_mus) is turn, "clipped": 0})
+                for agent, position in self._positions.items()
+            ]
+            for turn in (False, True)
+        ]
 
     @property
     def rewards(self) -> FloatArray:
@@ -224,11 +232,11 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         return observations, rewards, dict.fromkeys(agents, False), dict.fromkeys(agents, over), infos
 
     def _infos(self, clipped: list[int] | None) -> dict[str, dict[str, Any]]:
-        counts = clipped or [0] * len(self.possible_agents)
-        return {
-            agent: {"acting": (position < self.num_mus) == self._mus_turn, "clipped": counts[position]}
-            for agent, position in self._positions.items()
-        }
+        infos = {agent: info.copy() for agent, info in self._plain_infos[self._mus_turn]}
+        if clipped is not None:
+            for info, count in zip(infos.values(), clipped, strict=True):
+                info["clipped"] = count
+        return infos
 
 
 def env(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from aigc_market_env import qoe
 from aigc_market_env._checks import check_capacity, link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
-from aigc_market_env.followers import LINK_COLUMNS, SIGMA, coefficients_of, fill_links
+from aigc_market_env.followers import LINK_ROWS, SIGMA, coefficients_of, fill_links
 from aigc_market_env.followers import throughput as link_throughput
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 
@@ -120,13 +120,13 @@ def _deliver(
     scores: FloatArray,
 ) -> None:
     num_mus, num_asps = compute.shape[1], compute.shape[2]
-    link = np.empty((num_mus, LINK_COLUMNS))
+    link = np.empty((LINK_ROWS, num_mus))
     for i in range(start, stop):
         for n in range(num_asps):
             fill_links(market, index[i], n, link)
             kappa = market.flops_per_token[index[i], n]
             for m in range(num_mus):
-                x = link_throughput(compute[i, m, n], bandwidth[i, m, n], kappa, link[m, SIGMA])
+                x = link_throughput(compute[i, m, n], bandwidth[i, m, n], kappa, link[SIGMA, m])
                 terms = qoe.terms(x, coefficients_of(link, m))
                 rates[i, m, n] = x
                 scores[i, m, n, 0], scores[i, m, n, 1], scores[i, m, n, 2] = terms

@@ -55,6 +55,14 @@ def terms(x: float, c: Coefficients) -> tuple[float, float, float]:
 
 
 @compiled
+def terms_and_slope(x: float, c: Coefficients) -> tuple[float, float, float, float]:
+    """The three weighted scores, and Q'(x)."""
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    t0, t1, t2 = c[0] * i0, c[1] * i1, c[2] * i2
+    return t0 * x, t1 * x, t2 * x, t0 * (c[3] * i0) + t1 * (c[4] * i1) + t2 * (c[5] * i2)
+
+
+@compiled
 def value(x: float, c: Coefficients) -> float:
     """Q(x)."""
     return c[0] * x / (x + c[3]) + c[1] * x / (x + c[4]) + c[2] * x / (x + c[5])
@@ -63,16 +71,17 @@ def value(x: float, c: Coefficients) -> float:
 @compiled
 def slope(x: float, c: Coefficients) -> float:
     """Q'(x), QoE per token/s; at x = 0 the finite entry slope Σ_j v_j / k_j."""
-    d0, d1, d2 = x + c[3], x + c[4], x + c[5]
-    return c[0] * c[3] / (d0 * d0) + c[1] * c[4] / (d1 * d1) + c[2] * c[5] / (d2 * d2)
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    # In this order nothing overflows where the result does not.
+    return c[0] * i0 * (c[3] * i0) + c[1] * i1 * (c[4] * i1) + c[2] * i2 * (c[5] * i2)
 
 
 @compiled
 def slope_and_curvature(x: float, c: Coefficients) -> tuple[float, float]:
     """Q'(x) > 0 and Q''(x) < 0."""
-    d0, d1, d2 = x + c[3], x + c[4], x + c[5]
-    s0, s1, s2 = c[0] * c[3] / (d0 * d0), c[1] * c[4] / (d1 * d1), c[2] * c[5] / (d2 * d2)
-    return s0 + s1 + s2, -2.0 * (s0 / d0 + s1 / d1 + s2 / d2)
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    s0, s1, s2 = c[0] * i0 * (c[3] * i0), c[1] * i1 * (c[4] * i1), c[2] * i2 * (c[5] * i2)
+    return s0 + s1 + s2, -2.0 * (s0 * i0 + s1 * i1 + s2 * i2)
 
 
 @compiled
@@ -80,7 +89,7 @@ def derivatives(x: float, c: Coefficients) -> tuple[float, float, float, float]:
     """Q(x) and its first three derivatives, which are positive, negative and positive."""
     i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
     t0, t1, t2 = c[0] * i0, c[1] * i1, c[2] * i2
-    s0, s1, s2 = t0 * c[3] * i0, t1 * c[4] * i1, t2 * c[5] * i2
+    s0, s1, s2 = t0 * (c[3] * i0), t1 * (c[4] * i1), t2 * (c[5] * i2)
     return (
         x * (t0 + t1 + t2),
         s0 + s1 + s2,
@@ -97,12 +106,18 @@ def inverse_slope(target: float, c: Coefficients, start: float) -> float:
     a straight line, and exactly one for a single term. Newton's method on it never overshoots from the left, and from
     the right it lands on the left in one step, so any ``start`` >= 0 converges without a bracket, in 2-4 steps.
     """
-    if slope(0.0, c) <= target:
-        return 0.0
+    return 0.0 if slope(0.0, c) <= target else served(target, c, start)
+
+
+@compiled
+def served(target: float, c: Coefficients, start: float) -> float:
+    """:func:`inverse_slope` where it is known that Q'(0) exceeds the target."""
     root_target = 1.0 / math.sqrt(target)
     x = start
     for _ in range(64):
         s, d = slope_and_curvature(x, c)
+        if not d < 0.0:  # beyond what floating point can tell from zero
+            break
         step = -2.0 * s * (root_target * math.sqrt(s) - 1.0) / d
         x = max(x + step, 0.0)
         if abs(step) <= 1e-8 * x:  # quadratic convergence: the next step would be below rounding

@@ -7,6 +7,7 @@ all others' rewards fixed.
 from aigc_market_env import qoe
 from aigc_market_env._compile import compiled
 from aigc_market_env.followers import (
+    ENTRY,
     TOLERANCE,
     Asp,
     coefficients_of,
@@ -47,7 +48,7 @@ def entry_threshold(link: FloatArray, m: int, asp: Asp, prices: FloatArray) -> f
     """r̲ = C/Q'(0), the reward above which the ASP serves MU ``m`` at these shadow prices, credits per QoE."""
     u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
     cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
-    return (u * cu + w * cw) / qoe.slope(0.0, coefficients_of(link, m))
+    return (u * cu + w * cw) / link[ENTRY, m]
 
 
 @compiled

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._kernels import Lanes
+from aigc_market_env._engine import Engine
 from aigc_market_env.market import FloatArray
 
 if TYPE_CHECKING:
@@ -49,25 +49,27 @@ class Snapshot:
     profit: FloatArray
 
     @classmethod
-    def of(cls, lanes: Lanes, title: str, lane: int = 0) -> "Snapshot":
+    def of(cls, engine: Engine, title: str, lane: int = 0) -> "Snapshot":
         """The slot served last in one lane of an engine."""
-        now = lanes.now
-        bound = now.satisfaction_scale[lane] / now.qoe_requirement[lane]
-        compute, bandwidth = lanes.compute[lane], lanes.bandwidth[lane]
+        market = engine.market(lane)
+        rewards, compute, bandwidth, rates, qoe, board, utility, profit = (
+            engine.quantity(name)[lane].copy()
+            for name in ("rewards", "compute", "bandwidth", "rates", "qoe", "board", "utility", "profit")
+        )
         return cls(
-            title,
-            lanes.rewards[lane].copy(),
-            lanes.rewards[lane] / bound[:, None],
-            compute.copy(),
-            bandwidth.copy(),
-            lanes.rates[lane].copy(),
-            lanes.qoe[lane].copy(),
-            np.stack(
-                [compute.sum(0) / now.compute_capacity[lane], bandwidth.sum(0) / now.bandwidth_capacity[lane]], axis=-1
+            title=title,
+            rewards=rewards,
+            reward_shares=rewards / market.reward_bound[:, None],
+            compute=compute,
+            bandwidth=bandwidth,
+            throughput=rates,
+            qoe=qoe,
+            utilisation=np.stack(
+                [compute.sum(0) / market.compute_capacity, bandwidth.sum(0) / market.bandwidth_capacity], axis=-1
             ),
-            lanes.board[lane].copy(),
-            lanes.utility[lane].copy(),
-            lanes.profit[lane].copy(),
+            prices=board,
+            utility=utility,
+            profit=profit,
         )
 
 

@@ -160,6 +160,15 @@ def as_action(action: Any, shape: tuple[int, ...], whose: str, *, strict: bool) 
 
 
 @compiled
+def any_outside(shares: npt.NDArray[np.float64]) -> bool:
+    """Whether an entry of a flat array is not a number in [0, 1]."""
+    inside = True
+    for i in range(shares.shape[0]):
+        inside &= 0.0 <= shares[i] <= 1.0
+    return not inside
+
+
+@compiled
 def clipped(value: float) -> float:
     """An observation entry kept within its space."""
     return min(max(value, -OBSERVATION_BOUND), OBSERVATION_BOUND)

@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from playing import MODES, VARIANTS, busy, parallel, random_actions, same, steps_per_slot
+from playing import MODES, PRESETS, VARIANTS, busy, parallel, random_actions, same, steps_per_slot
 
-from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, _compile, market_v0
+from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, _compile, follower_regret, market_v0
 
 variants = pytest.mark.parametrize(("name", "asps"), VARIANTS)
 both_modes = pytest.mark.parametrize("asps", MODES)
@@ -326,6 +326,44 @@ def test_nothing_is_served_after_a_reset():
     roll(env, np.random.default_rng(0), 2)  # the last step resets
     for name, array in vars(env.served).items():
         assert array.any() == (name == "prices")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("load", [0.3, 1.0, 4.0])
+def test_best_responses_are_accurate_by_default_and_as_accurate_as_asked_for(name, load):
+    """Nobody could earn a millionth more; the dual bounds what an ASP could earn, whatever the solver does."""
+    scenario = Scenario.preset(name, load=load)
+    loose, tight = (
+        BatchedMarketEnv(scenario, 16, asps="best_response", seed=0, **a) for a in ({}, {"tolerance": 1e-12})
+    )
+    loose.reset()
+    tight.reset()
+    rng = np.random.default_rng(0)
+    steps = np.zeros(2)
+    for _ in range(6):
+        market, actions = loose.market, {"mu": rng.random((16, loose.num_mus, loose.num_asps)) ** 2}
+        loose.step(actions)
+        tight.step(actions)
+        served = loose.served
+        regret = follower_regret(market, served.rewards, served.compute, served.bandwidth)
+        earned = (served.rewards * served.qoe).sum(axis=-2)
+        assert (regret <= 1e-6 * earned).all()
+        missed = np.abs(served.mu_utility - tight.served.mu_utility)
+        assert (missed <= 1e-6 * market.satisfaction_scale).all()
+        steps += served.newton_steps.mean(), tight.served.newton_steps.mean()
+    assert steps[0] <= steps[1]
+    assert steps[1] > 0 or load < 1
+
+
+def test_observations_may_be_views_of_one_buffer():
+    env, twin = (BatchedMarketEnv(busy("campus"), 3, max_cycles=4, seed=0, copy=copies) for copies in (False, True))
+    first, expected = env.reset()[0], twin.reset()[0]
+    assert same(first, expected)
+    rng, other = np.random.default_rng(0), np.random.default_rng(0)
+    for _ in range(9):
+        step, copied = env.step(random_batch(rng, env)), twin.step(random_batch(other, twin))
+        assert same(step, copied)
+        assert all(step[0][group] is first[group] for group in first)
 
 
 # State

@@ -88,14 +88,16 @@ def test_payoffs_are_the_outcome_of_the_decoded_actions(name, asps):
         outcome = market.outcome(rewards, compute, bandwidth)
         expected = [*outcome.mu_utility, *outcome.asp_profit][: len(env.possible_agents)]
         scale = np.maximum(np.abs(expected), market.satisfaction_scale.max())
-        np.testing.assert_array_less(np.abs(np.array([*payoffs.values()]) - expected) / scale, 1e-9)
+        accuracy = 1e-6 if asps == "best_response" else 1e-12  # best responses use up capacities to 1e-6
+        np.testing.assert_array_less(np.abs(np.array([*payoffs.values()]) - expected) / scale, accuracy)
         np.testing.assert_allclose(env.posted_rewards, rewards, rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_best_responses_do_not_depend_on_what_came_before(name):
     """Between nothing and everything posted, a warm start is as far off as it can be."""
-    env = BatchedMarketEnv(Scenario.preset(name, load=4.0), 4, asps="best_response", max_cycles=None, seed=0)
+    scenario = Scenario.preset(name, load=4.0)
+    env = BatchedMarketEnv(scenario, 4, asps="best_response", max_cycles=None, seed=0, tolerance=1e-12)
     env.reset()
     rng = np.random.default_rng(1)
     shape = (4, env.num_mus, env.num_asps)
@@ -139,12 +141,12 @@ def test_rows_above_one_are_scaled_down_and_others_left(total):
     market = env.market
     env.step(actions)
     env.step(actions)
-    served = env._engine.lanes
-    used = served.compute[0, :, 1].sum() / market.compute_capacity[1]
+    compute, bandwidth = (env._engine.quantity(name)[0, :, 1] for name in ("compute", "bandwidth"))
+    used = compute.sum() / market.compute_capacity[1]
     assert used == pytest.approx(min(total, 1.0), rel=1e-14)
     assert used <= 1 + 1e-14
-    np.testing.assert_allclose(served.compute[0, :, 1] / market.compute_capacity[1], rows[0] / max(total, 1.0))
-    assert served.bandwidth[0, :, 1].sum() / market.bandwidth_capacity[1] == pytest.approx(0.5)
+    np.testing.assert_allclose(compute / market.compute_capacity[1], rows[0] / max(total, 1.0))
+    assert bandwidth.sum() / market.bandwidth_capacity[1] == pytest.approx(0.5)
 
 
 @both_modes

@@ -129,7 +129,7 @@ def test_drawing_changes_neither_the_snapshot_nor_the_game():
     for _ in range(2):
         serve(env, rng)
         serve(twin, other)
-        snapshot = rendering.Snapshot.of(env._engine.lanes, "campus")
+        snapshot = rendering.Snapshot.of(env._engine, "campus")
         before = copy.deepcopy(vars(snapshot))
         rendering.table(snapshot)
         rendering.picture(snapshot)
@@ -142,7 +142,7 @@ def test_a_snapshot_does_not_change_with_the_game():
     env, rng = parallel("campus", "agents"), np.random.default_rng(0)
     env.reset(seed=0)
     serve(env, rng)
-    snapshot = rendering.Snapshot.of(env._engine.lanes, "campus")
+    snapshot = rendering.Snapshot.of(env._engine, "campus")
     before = copy.deepcopy(vars(snapshot))
     serve(env, rng)
     assert same(vars(snapshot), before)

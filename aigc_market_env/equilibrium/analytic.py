@@ -17,7 +17,7 @@ from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, cert
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.system import STATE, new_system
-from aigc_market_env.followers import LINK_COLUMNS, follower_response
+from aigc_market_env.followers import LINK_ROWS, follower_response
 from aigc_market_env.leader_search import TABLE_SHAPE, best_row
 from aigc_market_env.leaders import settle, standing
 from aigc_market_env.market import FloatArray, Market, MarketArrays
@@ -175,7 +175,7 @@ def _solve(
 def _sweep(start: int, stop: int, market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> None:
     """Best responses, one leader after another, until nobody gains; ``rewards`` (B, M, N) is updated."""
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    links = np.empty((num_asps, num_mus, LINK_COLUMNS))
+    links = np.empty((num_asps, LINK_ROWS, num_mus))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
     prices, trial = np.empty((num_asps, 2)), np.empty(num_mus)
     scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, *TABLE_SHAPE))

@@ -19,7 +19,7 @@ import numpy as np
 from aigc_market_env import qoe
 from aigc_market_env._compile import compiled
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
-from aigc_market_env.followers import CROSS, LINK_COLUMNS, Asp, asp_of, coefficients_of, marginal_use
+from aigc_market_env.followers import CROSS, LINK_ROWS, Asp, asp_of, coefficients_of, marginal_use
 from aigc_market_env.market import FloatArray, MarketArrays
 
 #: Unknowns of an ASP.
@@ -36,7 +36,7 @@ _RIDGE = 1e-7
 class System(NamedTuple):
     """Scratch and derivatives of the system at one point; link arrays have the ASP first."""
 
-    links: FloatArray  # (N, M, LINK_COLUMNS)
+    links: FloatArray  # (N, LINK_ROWS, M)
     x: FloatArray  # throughputs, tokens/s (N, M)
     rewards: FloatArray  # r, credits per QoE (N, M)
     residual_mu: FloatArray  # (M,)
@@ -55,7 +55,7 @@ class System(NamedTuple):
 def new_system(num_mus: int, num_asps: int) -> System:
     """Arrays for markets of M MUs and N ASPs."""
     m, n = num_mus, num_asps
-    links, x, rewards = np.empty((n, m, LINK_COLUMNS)), np.zeros((n, m)), np.empty((n, m))
+    links, x, rewards = np.empty((n, LINK_ROWS, m)), np.zeros((n, m)), np.empty((n, m))
     diagonals = np.empty((3, m))
     return System(
         links,
@@ -175,7 +175,7 @@ def _add_link(
     """Choose ``x[m]`` and its reward, and add the link's use and response to the ASP's totals and their derivatives.
 
     Args:
-        link: the ASP's link table. (M, LINK_COLUMNS)
+        link: the ASP's link table. (LINK_ROWS, M)
         m: the MU.
         kappa: κ.
         u: effective price of compute.
@@ -195,7 +195,7 @@ def _add_link(
         Q, dQ / d log V, and x·k (inf when the MU is priced out).
     """
     c = coefficients_of(link, m)
-    cross, ratio = link[m, CROSS], math.sqrt(w / u)
+    cross, ratio = link[CROSS, m], math.sqrt(w / u)
     cu, cw = marginal_use(link, m, kappa, u, w)
     cost = u * cu + w * cw
     if math.log(cost / qoe.slope(0.0, c)) >= log_worth:

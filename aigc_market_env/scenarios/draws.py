@@ -1,5 +1,7 @@
 """Random draws as a pure function of uniform numbers: a batch of markets is built at once, each lane as if alone."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
@@ -27,7 +29,7 @@ class Draws:
 
     def log_uniform(self, low: float, high: float, *shape: int) -> FloatArray:
         """Uniform in the logarithm between low and high. (..., *shape)."""
-        draw: FloatArray = np.exp(self.uniform(np.log(low), np.log(high), *shape))
+        draw: FloatArray = np.exp(self.uniform(math.log(low), math.log(high), *shape))
         return draw
 
     def log_normal(self, log_mean: float, log_deviation: float, *shape: int, cut: float = 2.0) -> FloatArray:
@@ -48,7 +50,7 @@ class Draws:
         return mixed
 
     def _take(self, shape: tuple[int, ...]) -> FloatArray:
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         taken = self._uniforms[..., self.used : self.used + count]
         self.used += count
         return np.ascontiguousarray(taken).reshape((*self._uniforms.shape[:-1], *shape))

@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._compile import compiled
-from aigc_market_env.market import FloatArray, MarketArrays
+from aigc_market_env._elementary import exp, log
 from aigc_market_env.scenarios import radio
-from aigc_market_env.scenarios.streams import next_normals, next_uniform
+from aigc_market_env.scenarios.streams import next_uniform
 
 _IMPLEMENTATION, _LOWEST, _HIGHEST = radio.IMPLEMENTATION, radio.LOWEST_EFFICIENCY, radio.HIGHEST_EFFICIENCY
+_PER_LOG, _LOG_PER_DB = _IMPLEMENTATION / math.log(2.0), math.log(10.0) / 10.0
 
 
 @dataclass(frozen=True)
@@ -54,49 +55,24 @@ STATIC = Dynamics(shadowing_db=0.0)
 
 
 @compiled
-def faded(efficiency: float, shadow: float) -> float:
-    """Spectral efficiency, bit/s/Hz, after a shift of the signal-to-noise ratio by ``shadow`` dB.
+def signal_of(efficiency: float) -> float:
+    """The signal-to-noise ratio at which a link has this spectral efficiency, bit/s/Hz."""
+    return 2.0 ** (efficiency / _IMPLEMENTATION) - 1.0
 
-    Kept within the range of real modulation schemes, unless the base market is itself outside of it.
+
+@compiled
+def faded(efficiency: float, signal: float, shadow: float) -> float:
+    """Spectral efficiency, bit/s/Hz, after a shift of the signal-to-noise ratio ``signal`` by ``shadow`` dB.
+
+    Kept within the range of real modulation schemes, unless the base market's ``efficiency`` is itself outside of it.
     """
-    snr = 2.0 ** (efficiency / _IMPLEMENTATION) - 1.0
-    shifted = _IMPLEMENTATION * math.log2(1.0 + snr * 10.0 ** (0.1 * shadow))
+    shifted = _PER_LOG * log(1.0 + signal * exp(_LOG_PER_DB * shadow))
     return min(max(shifted, min(_LOWEST, efficiency)), max(_HIGHEST, efficiency))
 
 
 @compiled
-def advance_lane(
-    i: int,
-    base: MarketArrays,
-    now: MarketArrays,
-    shadow: FloatArray,
-    request: npt.NDArray[np.int64],
-    streams: npt.NDArray[np.uint64],
-    shadowing_db: float,
-    correlation: float,
-    request_probability: float,
-) -> None:
-    """Move lane ``i`` to its next slot: draw shadows (B, M, N) and requests (B, M), and write what follows in ``now``.
-
-    With ``correlation`` = 0 the shadow is drawn from its stationary distribution, which is how an episode begins.
-    """
-    num_mus, num_asps = shadow.shape[1], shadow.shape[2]
-    if request_probability > 0.0:
-        for m in range(num_mus):
-            if next_uniform(streams, i) < request_probability:
-                request[i, m] = min(int(next_uniform(streams, i) * num_mus), num_mus - 1)
-    innovation = shadowing_db * math.sqrt(1.0 - correlation * correlation)
-    for m in range(num_mus):
-        source = request[i, m]
-        now.desired_tokens[i, m] = base.desired_tokens[i, source]
-        now.bits_per_token[i, m] = base.bits_per_token[i, source]
-        spare = 0.0
-        for n in range(num_asps):
-            now.accuracy[i, m, n] = base.accuracy[i, source, n]
-            if shadowing_db > 0.0:
-                if n % 2 == 0:
-                    normal, spare = next_normals(streams, i)
-                else:
-                    normal = spare
-                shadow[i, m, n] = correlation * shadow[i, m, n] + innovation * normal
-                now.spectral_efficiency[i, m, n] = faded(base.spectral_efficiency[i, m, n], shadow[i, m, n])
+def draw_request(i: int, streams: npt.NDArray[np.uint64], probability: float, num_mus: int) -> int:
+    """Whose content of the base market an MU of lane ``i`` turns to, drawn uniformly; -1 when it stays with its own."""
+    if next_uniform(streams, i) >= probability:
+        return -1
+    return min(int(next_uniform(streams, i) * num_mus), num_mus - 1)

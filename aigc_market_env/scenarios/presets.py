@@ -6,6 +6,7 @@ source for, are choices; the figures with sources stand in :mod:`~aigc_market_en
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -66,21 +67,29 @@ TOWN_PROVIDERS = (
 )
 
 
-def _urban(providers: tuple[Provider, ...], draw: Draws, num_mus: int, num_asps: int) -> Fields:
-    """Users around small cells, each cell with the server of one provider.
-
-    The providers' slices are per MU, and shared out when there are more or fewer ASPs than providers, so that demand
-    against capacity does not depend on the market's size.
-    """
+@cache
+def _columns(providers: tuple[Provider, ...], num_asps: int) -> Mapping[str, FloatArray]:
+    """The providers' figures as arrays over ASPs; ``scores`` is (task, ASP)."""
     rows = [providers[n % len(providers)] for n in range(num_asps)]
-    column = {
+    return {
         "parameters": np.array([row.model.parameters for row in rows]),
         "peak": np.array([row.accelerator.peak for row in rows]),
         "price": np.array([row.accelerator.hourly_price / 3600.0 for row in rows]),
         "share": np.array([row.compute_share for row in rows]),
         "bandwidth": np.array([row.bandwidth for row in rows]),
         "bandwidth_price": np.array([row.bandwidth_price for row in rows]),
+        "reasoning_tokens": np.array([row.model.reasoning_tokens for row in rows]),
+        "scores": np.array([row.model.accuracy for row in rows]).T,
     }
+
+
+def _urban(providers: tuple[Provider, ...], draw: Draws, num_mus: int, num_asps: int) -> Fields:
+    """Users around small cells, each cell with the server of one provider.
+
+    The providers' slices are per MU, and shared out when there are more or fewer ASPs than providers, so that demand
+    against capacity does not depend on the market's size.
+    """
+    column = _columns(providers, num_asps)
     size = num_mus * len(providers) / num_asps
     decoding = column["peak"] * catalogue.DECODE_UTILISATION  # TFLOP/s
     flops_per_token = 2e-3 * column["parameters"]  # TFLOP
@@ -88,7 +97,6 @@ def _urban(providers: tuple[Provider, ...], draw: Draws, num_mus: int, num_asps:
     distance = np.sqrt(draw.uniform(20.0**2, 150.0**2, num_mus, num_asps))
     line_of_sight = draw.uniform(0, 1, num_mus, num_asps) < radio.line_of_sight_probability(distance)
     task = draw.index(len(catalogue.TASKS), num_mus)
-    scores = np.array([row.model.accuracy for row in rows]).T  # (task, ASP)
     multimodal = draw.uniform(0, 1, num_mus) < 0.4
     media = draw.log_uniform(*catalogue.MULTIMODAL_BYTES_PER_TOKEN, num_mus)
     return {
@@ -104,8 +112,8 @@ def _urban(providers: tuple[Provider, ...], draw: Draws, num_mus: int, num_asps:
         "compute_cost": CREDITS_PER_USD * SLOT_DURATION * column["price"] / decoding,
         "bandwidth_cost": CREDITS_PER_USD * SLOT_DURATION * column["bandwidth_price"],
         "flops_per_token": flops_per_token,
-        "reasoning_tokens": np.array([row.model.reasoning_tokens for row in rows]),
-        "accuracy": scores[task],
+        "reasoning_tokens": column["reasoning_tokens"],
+        "accuracy": column["scores"][task],
         "spectral_efficiency": radio.spectral_efficiency(distance, line_of_sight),
         "base_latency": prefill + draw.uniform(0.05, 0.5, num_mus, num_asps),
     }

@@ -39,10 +39,13 @@ def next_uniform(streams: npt.NDArray[np.uint64], i: int) -> float:
 
 @compiled
 def next_normals(streams: npt.NDArray[np.uint64], i: int) -> tuple[float, float]:
-    """Advance lane ``i`` by two independent standard normal numbers (Box and Muller 1958)."""
-    radius = math.sqrt(-2.0 * math.log(next_uniform(streams, i)))
-    angle = 2.0 * math.pi * next_uniform(streams, i)
-    return radius * math.cos(angle), radius * math.sin(angle)
+    """Two independent standard normal numbers from lane ``i`` (the polar method: Marsaglia and Bray 1964)."""
+    while True:
+        x, y = 2.0 * next_uniform(streams, i) - 1.0, 2.0 * next_uniform(streams, i) - 1.0
+        square = x * x + y * y
+        if 0.0 < square < 1.0:
+            scale = math.sqrt(-2.0 * math.log(square) / square)
+            return x * scale, y * scale
 
 
 def uniforms(streams: npt.NDArray[np.uint64], count: int) -> FloatArray:

@@ -3,7 +3,7 @@ import pytest
 
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario
 from aigc_market_env.scenarios import STATIC, radio
-from aigc_market_env.scenarios.dynamics import faded
+from aigc_market_env.scenarios.dynamics import faded, signal_of
 
 
 def markets_and_shadows(scenario, slots, num_envs=64, seed=0):
@@ -44,10 +44,10 @@ def test_efficiency_is_the_base_markets_with_the_signal_shifted():
 
 @pytest.mark.parametrize("efficiency", [1e-6, 0.1, 0.2344, 1.0, 5.0, 7.4063, 12.0, 100.0])
 def test_no_shadow_changes_nothing_and_no_shadow_leaves_the_range(efficiency):
-    assert faded(efficiency, 0.0) == pytest.approx(efficiency, rel=1e-9)
+    assert faded(efficiency, signal_of(efficiency), 0.0) == pytest.approx(efficiency, rel=1e-9)
     lowest, highest = min(efficiency, radio.LOWEST_EFFICIENCY), max(efficiency, radio.HIGHEST_EFFICIENCY)
     shadows = np.linspace(-60, 60, 41)
-    reached = [faded(efficiency, shadow) for shadow in shadows]
+    reached = [faded(efficiency, signal_of(efficiency), shadow) for shadow in shadows]
     assert (np.diff(reached) >= 0).all()
     assert lowest <= min(reached) <= max(reached) <= highest
     assert reached[0] < highest
@@ -67,7 +67,7 @@ def test_a_request_is_that_of_some_mu_of_the_base_market(probability):
     scenario = Scenario.preset("random", dynamics=Dynamics(request_probability=probability))
     previous, changed, drawn = None, [], []
     for market, state in markets_and_shadows(scenario, 12, 100):
-        request = state["request"]
+        request = state["request"].astype(int)
         lanes = np.arange(100)[:, None]
         for field in ("accuracy", "desired_tokens", "bits_per_token"):
             assert np.array_equal(getattr(market, field), state[f"base.{field}"][lanes, request])
