@@ -4,14 +4,16 @@ They are imported when they are made, so that one that is not installed is missi
 ``campus`` has, and plays episodes of 64 steps with actions drawn beforehand; resets count.
 
 * VMAS (1.5): continuous actions, gradients off, torch on all cores.
-* JaxMARL (0.2): discrete actions, which are its default and the cheaper ones, auto-reset as its ``step`` does it. Once
-  as a Python loop of jitted steps with one synchronisation at the end, and once as jitted scans over many steps, its
-  best: no Python in between, though with no learner outside of JAX either. Observations are carried through the scan:
-  otherwise XLA would notice that nobody looks at them and not compute any.
+* JaxMARL (0.2): discrete actions, which are its default and the cheaper ones, auto-reset as its ``step`` does it, the
+  batch sharded over the cores. Once as a Python loop of jitted steps
+  with one synchronisation at the end, and once as jitted scans over many steps: no Python in between, though with no
+  learner outside of JAX either. Observations are carried through the scan: otherwise XLA would notice that nobody looks
+  at them and not compute any.
 * mpe2's simple_spread, the PettingZoo environment.
 """
 
 import contextlib
+import functools
 import io
 import itertools
 import os
@@ -66,6 +68,20 @@ class Vmas:
         return rate_of(self.step, seconds) * self.env.num_envs * AGENTS
 
 
+@functools.cache
+def _spread(num_envs: int) -> tuple[Any, tuple[Any, Any]]:
+    """JaxMARL's environment, and the observations and states of a batch that has begun; compiled once a size."""
+    devices = 1 << ((os.cpu_count() or 1).bit_length() - 1)
+    os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count={devices}")  # read once, by jax
+    import jax
+
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # it greets
+        from jaxmarl import make
+
+    env = make("MPE_simple_spread_v3", num_agents=AGENTS, num_landmarks=AGENTS, max_steps=EPISODE)
+    return env, jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(0), num_envs))
+
+
 class JaxMarl:
     """JaxMARL's simple_spread, vectorised and jitted, and actions to play.
 
@@ -75,17 +91,14 @@ class JaxMarl:
     """
 
     def __init__(self, num_envs: int, *, scan: bool) -> None:
+        env, began = _spread(num_envs)
         import jax
-
-        with contextlib.redirect_stdout(io.StringIO()):  # it greets
-            from jaxmarl import make
 
         self._jax = jax
         self.num_envs = num_envs
-        env = make("MPE_simple_spread_v3", num_agents=AGENTS, num_landmarks=AGENTS, max_steps=EPISODE)
         self.steps_per_call = max(_SCANNED // num_envs, 1) if scan else 1
         keys, actions = self._draw(env, self.steps_per_call if scan else DRAWN)
-        observations, state = jax.jit(jax.vmap(env.reset))(keys[0])
+        observations, state = jax.device_put(began, self._over_cores(0))
         step = jax.vmap(env.step)
 
         def advance(carried: Any, key_and_action: Any) -> tuple[Any, None]:
@@ -100,7 +113,7 @@ class JaxMarl:
             self._call = jax.jit(lambda carried, drawn: advance(carried, drawn)[0])
             sets = [(keys[i], {agent: chosen[i] for agent, chosen in actions.items()}) for i in range(DRAWN)]
             self._inputs = itertools.cycle(sets)
-        rewards = {agent: jax.numpy.zeros(num_envs) for agent in env.agents}
+        rewards = {agent: jax.device_put(jax.numpy.zeros(num_envs), self._over_cores(0)) for agent in env.agents}
         self._carried = (observations, state, rewards)
         self._run(2)  # the second compiles once more if types have settled in the first
         self._pace = self._run(2)
@@ -114,7 +127,14 @@ class JaxMarl:
             agent: random.randint(random.fold_in(key, i), shape, 0, env.action_space(agent).n)
             for i, agent in enumerate(env.agents)
         }
-        return random.split(key, shape), moves
+        return self._jax.device_put((random.split(key, shape), moves), self._over_cores(1))
+
+    def _over_cores(self, axis: int) -> Any:
+        """How arrays with the environments along an axis are laid out: over all cores, if they divide them."""
+        jax = self._jax
+        devices = jax.devices() if self.num_envs % len(jax.devices()) == 0 else jax.devices()[:1]
+        mesh = jax.sharding.Mesh(devices, ("envs",), axis_types=(jax.sharding.AxisType.Auto,))
+        return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*[None] * axis, "envs"))
 
     def _run(self, calls: int) -> float:
         """Calls per second, synchronised at the end only."""

@@ -180,7 +180,7 @@ def remember(arguments: Arguments) -> dict[str, Any]:
     """Resident memory of the largest batch, and its growth over many steps."""
     largest, found = max(arguments.batch_sizes), []
     for asps in ("best_response", "agents"):
-        for size, seconds in ((largest, arguments.memory_seconds), (64, 60.0)):
+        for size, seconds in ((largest, arguments.memory_seconds), (32, 60.0)):
             with _CONSOLE.status(f"memory: {size} markets, {asps}"):
                 found.append(memory.footprint(size, asps, 10_000, seconds))
     mib = 1 / 2**20
@@ -241,7 +241,11 @@ def _version(package: str) -> str | None:
 
 def main(arguments: Arguments) -> None:
     """Measure, print, and write."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > 0.5:
+        _CONSOLE.print(f"The machine is busy (load average {load:.1f}): whoever needs all cores at once suffers most.")
     figures: dict[str, Any] = {
+        "load_average_before": load,
         "turns": {"seconds": arguments.seconds, "repeats": arguments.repeats},
         "cores": os.cpu_count(),
         "python": platform.python_version(),
