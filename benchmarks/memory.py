@@ -16,8 +16,10 @@ import tyro
 
 from aigc_market_env import BatchedMarketEnv, Scenario
 
-#: Steps after which a batch counts as running.
-_FEW = 8
+#: Steps in an episode: few, so that resets, which build new markets, are among what is measured.
+_EPISODE = 8
+#: Steps after which a batch counts as running, the end of an episode among them.
+_FEW = 10
 #: Times that memory is looked at while a batch goes on.
 _LOOKS = 20
 
@@ -55,7 +57,7 @@ def measure(num_envs: int, asps: Literal["agents", "best_response"], steps: int,
     for _ in range(65):
         small.step(one)
     loaded = resident_bytes()
-    env = BatchedMarketEnv("campus", num_envs, asps=asps, seed=0)
+    env = BatchedMarketEnv("campus", num_envs, asps=asps, max_cycles=_EPISODE, seed=0)
     returned: Any = env.reset()
     for _ in range(_FEW):
         returned = env.step(actions)

@@ -12,9 +12,7 @@ They are imported when they are made, so that one that is not installed is missi
 * mpe2's simple_spread, the PettingZoo environment.
 """
 
-import contextlib
 import functools
-import io
 import itertools
 import os
 import time
@@ -74,9 +72,7 @@ def _spread(num_envs: int) -> tuple[Any, tuple[Any, Any]]:
     devices = 1 << ((os.cpu_count() or 1).bit_length() - 1)
     os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count={devices}")  # read once, by jax
     import jax
-
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # it greets
-        from jaxmarl import make
+    from jaxmarl import make
 
     env = make("MPE_simple_spread_v3", num_agents=AGENTS, num_landmarks=AGENTS, max_steps=EPISODE)
     return env, jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(0), num_envs))

@@ -178,6 +178,9 @@ def grow(arguments: Arguments) -> dict[str, Any]:
 
 def remember(arguments: Arguments) -> dict[str, Any]:
     """Resident memory of the largest batch, and its growth over many steps."""
+    if not Path("/proc/self/status").exists():
+        _CONSOLE.print("Memory: skipped, it is read from /proc, which only Linux has")
+        return {}
     largest, found = max(arguments.batch_sizes), []
     for asps in ("best_response", "agents"):
         for size, seconds in ((largest, arguments.memory_seconds), (32, 60.0)):
