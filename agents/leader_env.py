@@ -1,6 +1,7 @@
 """The mobile users of many markets as one stable-baselines3 VecEnv: every MU of every market is an environment."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -8,12 +9,13 @@ import numpy.typing as npt
 from agents.actions import shares_of
 from agents.market_env import Features, MarketVecEnv, with_identity
 from aigc_market_env import BatchedMarketEnv, Scenario
+from aigc_market_env.market import FloatArray
 
 __all__ = ["LeaderVecEnv", "with_identity"]
 
 
 class LeaderVecEnv(MarketVecEnv):
-    """MUs as independent learners that share parameters, ASPs at their best response.
+    """MUs as independent learners that share parameters, ASPs at their best response or following a policy.
 
     Environment ``i·M + m`` is MU m of market i; see :class:`~agents.market_env.MarketVecEnv`.
 
@@ -22,16 +24,28 @@ class LeaderVecEnv(MarketVecEnv):
         num_markets: markets side by side.
         seed: seed of the first market; market i gets ``seed + i``.
         episode_slots: slots whose utilities are summed up for the episode statistics.
+        followers: a policy of the ASPs, from observations (B, N, D) to shares of their capacities (B, N, 2, M); None
+            for ASPs at their best response. Not part of :meth:`state`.
 
     Observation: the MU's identity and its observation, see :func:`~agents.market_env.with_identity`. Action:
     Box(-1, 1, (N,)), see :func:`~agents.actions.shares_of`. Reward: the MU's utility over its satisfaction scale, U/ω.
     """
 
-    def __init__(self, scenario: Scenario, num_markets: int, *, seed: int = 0, episode_slots: int = 64) -> None:
-        markets = BatchedMarketEnv(scenario, num_markets, asps="best_response", max_cycles=None, seed=seed)
+    def __init__(
+        self,
+        scenario: Scenario,
+        num_markets: int,
+        *,
+        seed: int = 0,
+        episode_slots: int = 64,
+        followers: Callable[[Features], FloatArray] | None = None,
+    ) -> None:
+        asps: Literal["agents", "best_response"] = "best_response" if followers is None else "agents"
+        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=None, seed=seed)
         m, n = scenario.num_mus, scenario.num_asps
         size = m + markets.single_observation_space["mu"].shape[0]
         super().__init__(markets, m, size, n, episode_slots)
+        self.followers = followers
         self._actions = np.zeros((num_markets, m, n))
 
     def step_async(self, actions: npt.NDArray[np.float32]) -> None:
@@ -54,6 +68,8 @@ class LeaderVecEnv(MarketVecEnv):
 
     def _trade(self) -> tuple[Features, npt.NDArray[np.float64]]:
         observations, rewards, _, _, _ = self.markets.step({"mu": self._actions})
+        if self.followers is not None:
+            observations, rewards, _, _, _ = self.markets.step({"asp": self.followers(observations["asp"])})
         return self._flat(observations["mu"]), (rewards["mu"] / self._scale).ravel()
 
     def _flat(self, observations: npt.NDArray[np.float32]) -> Features:
