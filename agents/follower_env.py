@@ -15,6 +15,8 @@ from aigc_market_env.spaces import OBSERVATION_BOUND
 
 #: Below these shares of a capacity, and of the bound ω/q, a feature tells no differences.
 _LOWEST_DEMAND, _LOWEST_REWARD = 1e-4, 1e-3
+#: What a learner's reward is measured in, as a share of the rewards posted: the order of what there is to gain.
+_UNIT = 0.1
 
 
 def features_per_asp(num_mus: int) -> int:
@@ -124,7 +126,7 @@ class FollowerVecEnv(MarketVecEnv):
     def _trade(self) -> tuple[Features, npt.NDArray[np.float64]]:
         by_market = self._shares.reshape(self.markets.num_envs, -1, *self._shares.shape[1:])
         observations, profits, _, _, _ = self.markets.step({"asp": by_market})
-        gains = 10.0 * (profits["asp"].ravel() - self._expected) / self._at_stake
+        gains = (profits["asp"].ravel() - self._expected) / (_UNIT * self._at_stake)
         return self._post(observations["mu"]), gains
 
     def _post(self, observations: npt.NDArray[np.float32]) -> Features:

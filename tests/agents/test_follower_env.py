@@ -63,7 +63,7 @@ def test_rewards_are_profits_beyond_the_rule_of_thumbs_over_what_is_posted():
         actions = actions_of(env, rng)
         played = allocation_of(actions, seen)
         _, profits, *_ = twin.step({"asp": played[:, None]})
-        expected = 10 * (profits["asp"][:, 0] - seen.profit(seen.rule_of_thumb)) / seen.rewards.sum(axis=1)
+        expected = (profits["asp"][:, 0] - seen.profit(seen.rule_of_thumb)) / (0.1 * seen.rewards.sum(axis=1))
         assert np.array_equal(env.step(actions)[1], expected.astype(np.float32))
 
 

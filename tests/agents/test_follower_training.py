@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import FollowerPolicy, callbacks, load_policy, training
 from agents.actions import allocation_of
@@ -51,6 +52,16 @@ def test_the_run_folder_holds_what_it_should(finished):
     assert metrics["slots"] == metrics["transitions"] == 320
     assert isinstance(load_policy(finished), FollowerPolicy)
     assert read_config(finished) == tiny()
+
+
+def test_tensorboard_shows_market_training_and_regret(finished):
+    events = EventAccumulator(str(finished)).Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"train/loss", "equilibrium/follower_regret_relative", "market/profit_per_asp"} <= tags
+    assert all(np.isfinite([event.value for event in events.Scalars(tag)]).all() for tag in tags)
+    curve = json.loads((finished / "metrics.json").read_text())["curve"]
+    shown = [event.value for event in events.Scalars("equilibrium/follower_regret_relative")]
+    assert np.allclose(shown, [point["follower_regret_relative"] for point in curve])
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(finished, tmp_path):
