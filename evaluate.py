@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from agents.command import run_command
 from agents.evaluation import evaluate_leaders
-from agents.policy import load_policy
+from agents.policy import LeaderPolicy, load_policy
 from agents.report import evaluation_table, save_figures
 from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json, write_json
 from agents.training import read_config
@@ -78,6 +78,8 @@ def learning_curve(run: Path) -> list[dict[str, float]]:
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate one run; the exit status."""
     policy, curve = load_policy(arguments.run), learning_curve(arguments.run)
+    if not isinstance(policy, LeaderPolicy):
+        raise ValueError(f"{arguments.run} holds a policy of kind {policy.kind!r}, not one of mobile users")
     scenario, slots = evaluation_scenario(arguments)
     with console.status(f"pricing {slots} slots and searching every MU's best response"):
         result = evaluate_leaders(policy.act_batch, scenario, slots, certify=True)

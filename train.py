@@ -70,11 +70,23 @@ class Arguments:
         return config if self.transitions is None else replace(config, transitions=self.transitions)
 
 
+def read_leader_config(run: Path) -> LeaderConfig:
+    """The configuration of a run of mobile users.
+
+    Raises:
+        ValueError: it is one of providers.
+    """
+    config = read_config(run)
+    if not isinstance(config, LeaderConfig):
+        raise ValueError(f"{run} is a run of {config.side}, which train.py cannot go on with")
+    return config
+
+
 def main(arguments: Arguments, console: Console) -> int:
     """Run one training; the exit status."""
     if arguments.resume:
         out = arguments.out or latest_run_folder(arguments.run_name)
-        config = read_config(out)
+        config = read_leader_config(out)
     else:
         out = arguments.out or new_run_folder(arguments.run_name)
         config = arguments.config()

@@ -1,5 +1,6 @@
-"""Learners for the market: a shared-parameter PPO for mobile users, policy files, evaluation."""
+"""Learners for the market: shared-parameter PPO for mobile users and for providers, policy files, evaluation."""
 
+from agents.follower_policy import FollowerPolicy
 from agents.policy import LeaderPolicy, load_policy
 
-__all__ = ["LeaderPolicy", "load_policy"]
+__all__ = ["FollowerPolicy", "LeaderPolicy", "load_policy"]

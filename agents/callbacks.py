@@ -12,14 +12,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.checkpoint import save_checkpoint
 from agents.evaluation import LeaderEvaluation
-from agents.leader_env import LeaderVecEnv
+from agents.follower_evaluation import FollowerEvaluation
+from agents.market_env import MarketVecEnv
 from aigc_market_env.qoe import QOE_DIMENSIONS
 
 
 class MarketScalars(BaseCallback):
     """Logs what the last slot of each rollout looked like, as ``market/…``."""
 
-    def __init__(self, env: LeaderVecEnv) -> None:
+    def __init__(self, env: MarketVecEnv) -> None:
         super().__init__()
         self._env = env
 
@@ -55,7 +56,7 @@ class Evaluations(BaseCallback):
 
     def __init__(
         self,
-        evaluate: Callable[[], LeaderEvaluation],
+        evaluate: Callable[[], LeaderEvaluation | FollowerEvaluation],
         every: int,
         curve: list[dict[str, float]],
         clock: Callable[[], float],
@@ -74,11 +75,7 @@ class Evaluations(BaseCallback):
         point = {
             "transitions": self.num_timesteps,
             "wall_seconds": self._clock(),
-            "leader_regret_relative": result.leader_regret_relative,
-            "nash_conv": float(result.nash_conv.mean()),
-            "utility_ratio": result.utility_ratio,
-            "mu_utility_learned": float(result.outcome.mu_utility.mean()),
-            "mu_utility_at_equilibrium": float(result.equilibrium.outcome.mu_utility.mean()),
+            **result.point(),
         }
         self._curve.append(point)
         for name in list(point)[2:]:
@@ -97,7 +94,7 @@ class Checkpoints(BaseCallback):
     """
 
     def __init__(
-        self, path: Path, env: LeaderVecEnv, every_seconds: float, progress: Callable[[], dict[str, Any]]
+        self, path: Path, env: MarketVecEnv, every_seconds: float, progress: Callable[[], dict[str, Any]]
     ) -> None:
         super().__init__()
         self._path, self._env, self._every, self._progress = path, env, every_seconds, progress
@@ -133,11 +130,12 @@ class ProgressBar(BaseCallback):
     Args:
         total: transitions in the whole run.
         curve: the evaluations, filled by :class:`Evaluations`.
+        regret: which of their figures to show.
     """
 
-    def __init__(self, total: int, curve: list[dict[str, float]]) -> None:
+    def __init__(self, total: int, curve: list[dict[str, float]], regret: str) -> None:
         super().__init__()
-        self._curve, self._total = curve, total
+        self._curve, self._total, self._regret = curve, total, regret
         self._bar = Progress(
             TextColumn("[bold]training"),
             BarColumn(),
@@ -159,7 +157,7 @@ class ProgressBar(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         speed = (self.num_timesteps - self._first) / max(time.monotonic() - self._began, 1e-9)
-        regret = f"regret {self._curve[-1]['leader_regret_relative']:.2%}" if self._curve else ""
+        regret = f"regret {self._curve[-1][self._regret]:.2%}" if self._curve else ""
         self._bar.update(
             self._task, completed=min(self.num_timesteps, self._total), speed=f"{speed:,.0f}/s", regret=regret
         )

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.leader_env import LeaderVecEnv
+from agents.market_env import MarketVecEnv
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
 
-def save_checkpoint(path: Path, model: BaseAlgorithm, env: LeaderVecEnv, progress: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, model: BaseAlgorithm, env: MarketVecEnv, progress: dict[str, Any]) -> None:
     """Write the state of a run; ``progress`` is whatever else, in plain numbers and lists, the run wants back."""
     _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 - what stable-baselines3 draws from
     state = env.state()
@@ -45,7 +45,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, env: LeaderVecEnv, progres
     os.replace(path.with_suffix(".new"), path)
 
 
-def load_checkpoint(path: Path, model: BaseAlgorithm, env: LeaderVecEnv) -> dict[str, Any]:
+def load_checkpoint(path: Path, model: BaseAlgorithm, env: MarketVecEnv) -> dict[str, Any]:
     """Put a freshly made model and environment into a saved state; the progress saved with it.
 
     Raises:

@@ -85,26 +85,19 @@ class LeaderEvaluation:
 
         Where BCa is not defined, as when all slots have the same regret, it is the percentile interval.
         """
-        if len(self.regret) < 2:
-            return None
-        per_slot = (self.regret.mean(axis=1), self.equilibrium.outcome.mu_utility.mean(axis=1))
-        for method in ("BCa", "percentile"):
-            with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-                warnings.simplefilter("ignore", DegenerateDataWarning)
-                low, high = bootstrap(
-                    per_slot,
-                    _ratio_of_means,
-                    paired=True,
-                    vectorized=True,
-                    confidence_level=confidence,
-                    n_resamples=2000,
-                    method=method,
-                    rng=np.random.default_rng(seed),
-                ).confidence_interval
-            if np.isfinite([low, high]).all():
-                break
+        reference = self.equilibrium.outcome.mu_utility
         point = self.leader_regret_relative
-        return min(float(low), point), max(float(high), point)
+        return ratio_interval(self.regret.mean(axis=1), reference.mean(axis=1), point, confidence, seed)
+
+    def point(self) -> dict[str, float]:
+        """The figures that a learning curve is made of."""
+        return {
+            "leader_regret_relative": self.leader_regret_relative,
+            "nash_conv": float(self.nash_conv.mean()),
+            "utility_ratio": self.utility_ratio,
+            "mu_utility_learned": float(self.outcome.mu_utility.mean()),
+            "mu_utility_at_equilibrium": float(self.equilibrium.outcome.mu_utility.mean()),
+        }
 
     def summary(self) -> dict[str, Any]:
         """The figures, as they go into ``evaluation.json``."""
@@ -176,6 +169,40 @@ def relative(regret: FloatArray, scale: FloatArray) -> float:
     """Mean regret over a mean utility or profit; zero when there is nothing to gain or lose."""
     mean = float(np.abs(scale).mean())
     return float(regret.mean()) / mean if mean > 0.0 else 0.0
+
+
+def ratio_interval(
+    regret: FloatArray, scale: FloatArray, point: float, confidence: float, seed: int
+) -> tuple[float, float] | None:
+    """Bootstrap interval (BCa, over slots) of mean regret over mean utility or profit; None for a single slot.
+
+    Where BCa is not defined, as when all slots have the same regret, it is the percentile interval.
+
+    Args:
+        regret: mean regret in each slot. (S,)
+        scale: mean utility or profit in each slot. (S,)
+        point: the estimate, which the interval is made to contain.
+        confidence: probability with which the interval is to contain the truth.
+        seed: of the resampling.
+    """
+    if len(regret) < 2:
+        return None
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+            warnings.simplefilter("ignore", DegenerateDataWarning)
+            low, high = bootstrap(
+                (regret, scale),
+                _ratio_of_means,
+                paired=True,
+                vectorized=True,
+                confidence_level=confidence,
+                n_resamples=2000,
+                method=method,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        if np.isfinite([low, high]).all():
+            break
+    return min(float(low), point), max(float(high), point)
 
 
 def _ratio_of_means(numerator: FloatArray, denominator: FloatArray, axis: int) -> FloatArray:

@@ -1,13 +1,12 @@
 """Trained policies and their files: weights as safetensors, everything else JSON, nothing that executes."""
 
-import itertools
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from agents.actions import shares_of
-from agents.leader_env import with_identity
+from agents.follower_policy import FollowerPolicy
+from agents.market_env import with_identity
+from agents.mlp import checked_sizes, mlp
 from aigc_market_env import spaces
 
 SCHEMA = "aigc-market-policy/1"
@@ -39,17 +40,9 @@ class Architecture:
     hidden: tuple[int, ...]
 
     def network(self) -> nn.Sequential:
-        """The network: an MU's identity and observation in, one output in [-1, 1] per ASP.
-
-        Its weights are still to be loaded, with ``assign=True``: none are drawn, so that the random numbers of a
-        training run do not depend on how often it is measured, and no memory is taken on the word of a file.
-        """
+        """The network: an MU's identity and observation in, one output in [-1, 1] per ASP; see :func:`mlp`."""
         observation = spaces.mu_observation_space(self.num_asps).shape[0]
-        widths = [self.num_mus + observation, *self.hidden]
-        layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            layers += [nn.Linear(before, after, device="meta"), nn.Tanh()]
-        return nn.Sequential(*layers, nn.Linear(widths[-1], self.num_asps, device="meta"))
+        return mlp(self.num_mus + observation, self.hidden, self.num_asps)
 
 
 class LeaderPolicy:
@@ -60,9 +53,21 @@ class LeaderPolicy:
         network: the network itself.
     """
 
+    kind: ClassVar[str] = "leader_mlp"
+
     def __init__(self, architecture: Architecture, network: nn.Sequential) -> None:
         self.architecture = architecture
         self.network = network.eval()
+
+    @classmethod
+    def described(cls, document: Mapping[str, Any]) -> Self:
+        """The policy that a file describes; its weights are still to be loaded.
+
+        Raises:
+            ValueError: an entry is missing or impossible.
+        """
+        architecture = Architecture(*checked_sizes(*(document.get(name) for name in ("num_mus", "num_asps", "hidden"))))
+        return cls(architecture, architecture.network())
 
     def act_batch(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Actions of the batched environment's ``"mu"`` group, (B, M, N), from its observations, (B, M, D).
@@ -93,18 +98,24 @@ class LeaderPolicy:
         return dict(zip(names, actions, strict=True))
 
 
-def save_policy(policy: LeaderPolicy, run: str | PathLike[str]) -> None:
+Policy = LeaderPolicy | FollowerPolicy
+
+#: Every kind of policy by the name that its file gives it.
+KINDS: dict[str, type[Policy]] = {kind.kind: kind for kind in (LeaderPolicy, FollowerPolicy)}
+
+
+def save_policy(policy: Policy, run: str | PathLike[str]) -> None:
     """Write a policy's two files into a run folder, each replaced at once or not at all."""
     folder = Path(run)
     weights = {name: tensor.contiguous() for name, tensor in policy.network.state_dict().items()}
     save_file(weights, folder / f"{WEIGHTS_FILE}.new")
-    description = {"schema": SCHEMA, "kind": "leader_mlp"} | asdict(policy.architecture)
+    description = {"schema": SCHEMA, "kind": policy.kind} | asdict(policy.architecture)
     (folder / f"{DESCRIPTION_FILE}.new").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
         os.replace(folder / f"{name}.new", folder / name)
 
 
-def load_policy(run: str | PathLike[str]) -> LeaderPolicy:
+def load_policy(run: str | PathLike[str]) -> Policy:
     """Read the policy of a run folder; only numbers and JSON are read, so a stranger's folder is safe to load.
 
     Raises:
@@ -115,30 +126,30 @@ def load_policy(run: str | PathLike[str]) -> LeaderPolicy:
     for path in (description_path, weights_path):
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; a run folder holds {DESCRIPTION_FILE} and {WEIGHTS_FILE}")
-    architecture = _read_description(description_path)
-    network = architecture.network()
+    kind, document = _read_description(description_path)
+    try:
+        policy: Policy = kind.described(document)
+    except ValueError as error:
+        raise ValueError(f"{description_path}: {error}") from None
     try:
         weights = load_file(weights_path)
         if any(tensor.dtype != torch.float32 for tensor in weights.values()):
             raise ValueError("the weights must be of type float32")
-        network.load_state_dict(weights, assign=True)
+        policy.network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         problem = f"damaged, or not the weights that {DESCRIPTION_FILE} describes"
         raise ValueError(f"{weights_path}: {problem}: {error}") from None
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in policy.network.parameters()):
         raise ValueError(f"{weights_path}: a weight is not finite")
-    return LeaderPolicy(architecture, network)
+    return policy
 
 
-def _read_description(path: Path) -> Architecture:
+def _read_description(path: Path) -> tuple[type[Policy], dict[str, Any]]:
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8", errors="replace"))
     except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
         raise ValueError(f"{path}: not a JSON document: {error}") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA or document.get("kind") != "leader_mlp":
-        raise ValueError(f"{path}: not a policy of schema {SCHEMA!r} and kind 'leader_mlp'")
-    hidden = document.get("hidden")
-    sizes = [document.get("num_mus"), document.get("num_asps"), *(hidden if isinstance(hidden, list) else [None])]
-    if not hidden or not all(type(size) is int and 0 < size <= 65536 for size in sizes):
-        raise ValueError(f"{path}: num_mus, num_asps and the entries of hidden must be integers from 1 to 65536")
-    return Architecture(sizes[0], sizes[1], tuple(sizes[2:]))
+    kind = document.get("kind") if isinstance(document, dict) and document.get("schema") == SCHEMA else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"{path}: not a policy of schema {SCHEMA!r} and a kind among {', '.join(KINDS)}")
+    return KINDS[kind], document

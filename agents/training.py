@@ -1,10 +1,15 @@
-"""Training of the mobile users by PPO on a fixed market with fading links, ASPs at their best response."""
+"""Training by PPO on a fixed market with fading links: of the mobile users, or of the providers.
+
+One trainer, two sides. A :class:`Side` is what differs: the environment, what a policy is made from the model, and how
+it is measured.
+"""
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from stable_baselines3 import PPO
@@ -13,118 +18,45 @@ from torch import nn
 
 from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar
 from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from agents.config import STREAMS_PER_SEED, FollowerConfig, LeaderConfig, TrainingConfig, as_document, read_config
 from agents.evaluation import LeaderEvaluation, evaluate_leaders
+from agents.follower_env import FollowerVecEnv
+from agents.follower_evaluation import FollowerEvaluation, evaluate_followers
+from agents.follower_policy import FollowerArchitecture, FollowerPolicy
 from agents.leader_env import LeaderVecEnv
-from agents.policy import Architecture, LeaderPolicy, save_policy
-from agents.runs import CONFIG_FILE, METRICS_FILE, read_json, write_json
+from agents.market_env import MarketVecEnv
+from agents.policy import Architecture, LeaderPolicy, load_policy, save_policy
+from agents.reward_sources import NEAR, Mixture, Posted, RewardSource, source_called
+from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
 from aigc_market_env import Scenario
-from aigc_market_env.scenarios import PRESETS, Dynamics
 
-#: Market i of a run draws from stream ``seed · _STREAMS_PER_SEED + i``, so that runs of two seeds share none.
-_STREAMS_PER_SEED = 100_000
+__all__ = ["FollowerConfig", "LeaderConfig", "read_config", "train_followers", "train_leaders"]
 
-#: Where the whole numbers of a configuration may lie.
-_WHOLE_NUMBERS = {
-    "market_seed": (0, 2**63 - 1),
-    "seed": (0, 2**32 - 1),
-    "transitions": (0, 2**63 - 1),
-    "markets": (1, _STREAMS_PER_SEED),
-    "slots": (1, 2**31 - 1),
-    "batch_size": (2, 2**31 - 1),
-    "epochs": (1, 2**31 - 1),
-    "evaluate_every": (1, 2**63 - 1),
-    "evaluation_slots": (1, 2**31 - 1),
-    "final_evaluation_slots": (1, 2**31 - 1),
-}
+_Policy = TypeVar("_Policy", LeaderPolicy, FollowerPolicy)
+_Evaluation = TypeVar("_Evaluation", LeaderEvaluation, FollowerEvaluation)
 
 
-@dataclass(frozen=True)
-class LeaderConfig:
-    """Everything that a run depends on.
-
-    A *transition* is one MU in one slot. Rollouts and batches are large, because small ones cap the speed of learning
-    long before the environment does.
+@dataclass(frozen=True, eq=False)
+class Side(Generic[_Policy, _Evaluation]):
+    """What the two sides' training differs in.
 
     Attributes:
-        scenario: a preset's name or a market file.
-        load: demand against capacity, for a preset.
-        market_seed: which market of the preset.
-        seed: of the learner and of the channels.
-        transitions: how long to train.
-        markets: copies of the market side by side, each with its own channels.
-        slots: slots in a rollout.
-        batch_size: transitions in a gradient step.
-        epochs: passes over a rollout.
-        learning_rate: at the start; it falls linearly to zero.
-        hidden: width of each hidden layer.
-        initial_log_std: log standard deviation of exploration, in outputs that span [-1, 1].
-        evaluate_every: transitions between two measurements of regret.
-        evaluation_slots: slots in each of them.
-        final_evaluation_slots: slots in the last one.
-        checkpoint_seconds: time between two checkpoints.
+        env: where they learn.
+        extract: a deterministic policy with a copy of a model's weights.
+        evaluate: measures a policy while it learns.
+        evaluate_finally: measures it when it has learned; further figures go into ``metrics.json``.
+        regret: the figure that tells progress.
     """
 
-    scenario: str = "campus"
-    load: float = 1.0
-    market_seed: int = 0
-    seed: int = 0
-    transitions: int = 2_000_000
-    markets: int = 256
-    slots: int = 8
-    batch_size: int = 4096
-    epochs: int = 6
-    learning_rate: float = 1e-3
-    hidden: tuple[int, ...] = (128, 128)
-    initial_log_std: float = -1.0
-    evaluate_every: int = 200_000
-    evaluation_slots: int = 64
-    final_evaluation_slots: int = 512
-    checkpoint_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        for name, (low, high) in _WHOLE_NUMBERS.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"{name} = {value!r} must be a whole number from {low} to {high}")
-        for name in ("load", "learning_rate", "initial_log_std", "checkpoint_seconds"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value):
-                raise ValueError(f"{name} = {value!r} must be a finite number")
-        if not self.hidden or not all(type(width) is int and 0 < width <= 65536 for width in self.hidden):
-            raise ValueError(f"hidden = {self.hidden!r} must be widths from 1 to 65536")
-        if not isinstance(self.scenario, str):
-            raise ValueError(f"scenario = {self.scenario!r} must be a preset's name or a market file")
-
-    def make_scenario(self) -> Scenario:
-        """The fixed market with fading links that is trained on.
-
-        Raises:
-            ValueError: there is no such preset or file, or a load was given for a file.
-        """
-        if self.scenario in PRESETS:
-            return Scenario.preset(self.scenario, load=self.load).fix(self.market_seed)
-        if self.load != 1.0:
-            raise ValueError("load applies to presets; a market file has its capacities")
-        scenario = Scenario.of(self.scenario)
-        return replace(scenario, dynamics=Dynamics())
-
-
-def read_config(run: Path) -> LeaderConfig:
-    """The configuration of a run folder.
-
-    Raises:
-        FileNotFoundError: the folder is not a run.
-        ValueError: the file is damaged or from another version.
-    """
-    document = read_json(run / CONFIG_FILE)
-    try:
-        return LeaderConfig(**document | {"hidden": tuple(document["hidden"])})
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{run / CONFIG_FILE}: not the configuration of a run: {error}") from None
+    env: MarketVecEnv
+    extract: Callable[[PPO], _Policy]
+    evaluate: Callable[[_Policy], _Evaluation]
+    evaluate_finally: Callable[[_Policy], tuple[_Evaluation, dict[str, float]]]
+    regret: str
 
 
 def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> tuple[LeaderEvaluation, dict[str, Any]]:
-    """Train, evaluate, and write a run folder; with ``resume``, go on from its checkpoint.
+    """Train the MUs against exact ASPs, evaluate, and write a run folder; with ``resume``, go on from its checkpoint.
 
     Args:
         config: what to train.
@@ -140,26 +72,87 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
     scenario = config.make_scenario()
-    env = LeaderVecEnv(scenario, config.markets)
+
+    def evaluate_finally(policy: LeaderPolicy) -> tuple[LeaderEvaluation, dict[str, float]]:
+        result = evaluate_leaders(policy.act_batch, scenario, config.final_evaluation_slots, certify=True)
+        return result, {
+            "leader_regret_relative": result.leader_regret_relative,
+            "follower_regret_relative": result.follower_regret_relative,
+        }
+
+    side = Side(
+        env=LeaderVecEnv(scenario, config.markets),
+        extract=lambda model: extract_policy(model, scenario, config.hidden),
+        evaluate=lambda policy: evaluate_leaders(policy.act_batch, scenario, config.evaluation_slots),
+        evaluate_finally=evaluate_finally,
+        regret="leader_regret_relative",
+    )
+    return _train(config, side, out, resume=resume)
+
+
+def train_followers(
+    config: FollowerConfig, out: Path, *, resume: bool = False
+) -> tuple[FollowerEvaluation, dict[str, Any]]:
+    """Train the ASPs on the rewards that the configuration names; otherwise like :func:`train_leaders`.
+
+    Regret is measured on rewards from the source that is trained on. ``metrics.json`` also has
+    ``follower_regret_relative_near``, that on rewards near equilibrium (:data:`~agents.reward_sources.NEAR`).
+    """
+    scenario, source = config.make_scenario(), _source(config)
+
+    def evaluate_finally(policy: FollowerPolicy) -> tuple[FollowerEvaluation, dict[str, float]]:
+        slots = config.final_evaluation_slots
+        result = evaluate_followers(policy.act_batch, scenario, slots, source)
+        near = evaluate_followers(policy.act_batch, scenario, slots, NEAR)
+        return result, {
+            "follower_regret_relative": result.follower_regret_relative,
+            "follower_regret_relative_near": near.follower_regret_relative,
+        }
+
+    side = Side(
+        env=FollowerVecEnv(scenario, config.markets, source=source),
+        extract=lambda model: extract_follower_policy(model, scenario, config.hidden),
+        evaluate=lambda policy: evaluate_followers(policy.act_batch, scenario, config.evaluation_slots, source),
+        evaluate_finally=evaluate_finally,
+        regret="follower_regret_relative",
+    )
+    return _train(config, side, out, resume=resume)
+
+
+def _source(config: FollowerConfig) -> RewardSource:
+    """What the MUs post while the ASPs of a configuration learn.
+
+    Raises:
+        ValueError: the run folder of the leaders is not one of leaders.
+    """
+    source = source_called(config.rewards)
+    if not config.leaders:
+        return source
+    leaders = load_policy(config.leaders)
+    if not isinstance(leaders, LeaderPolicy):
+        raise ValueError(f"leaders = {config.leaders!r} is a run of {leaders.kind}, not of mobile users")
+    return Mixture([source, Posted(leaders.act_batch, noise=0.1)], [1.0, 1.0])
+
+
+def _train(
+    config: TrainingConfig, side: Side[_Policy, _Evaluation], out: Path, *, resume: bool
+) -> tuple[_Evaluation, dict[str, Any]]:
+    env = side.env
     model = _make_model(config, env)
-    env.seed(config.seed * _STREAMS_PER_SEED)  # PPO has seeded it with its own seed
+    env.seed(config.seed * STREAMS_PER_SEED)  # PPO has seeded it with its own seed
     out.mkdir(parents=True, exist_ok=True)
     model.set_logger(configure(str(out), ["tensorboard"]))
-    model.logger.record("config", "\n".join(f"    {key}: {value}" for key, value in asdict(config).items()))
+    model.logger.record("config", "\n".join(f"    {key}: {value}" for key, value in as_document(config).items()))
     began, curve, spent = time.monotonic(), [], 0.0  # type: float, list[dict[str, float]], float
     if resume and (out / CHECKPOINT_FILE).exists():
         progress = load_checkpoint(out / CHECKPOINT_FILE, model, env)
         if progress.get("config") != _learning(config):
             raise ValueError(f"{out / CHECKPOINT_FILE}: of a run with another configuration than {out / CONFIG_FILE}")
         curve, spent = progress["curve"], progress["wall_seconds"]
-    write_json(out / CONFIG_FILE, asdict(config))
+    write_json(out / CONFIG_FILE, as_document(config))
 
     def clock() -> float:
         return spent + time.monotonic() - began
-
-    def evaluate() -> LeaderEvaluation:
-        policy = extract_policy(model, scenario, config.hidden)
-        return evaluate_leaders(policy.act_batch, scenario, config.evaluation_slots)
 
     def state() -> dict[str, Any]:
         return {"config": _learning(config), "curve": curve, "wall_seconds": clock()}
@@ -167,9 +160,9 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
     checkpoints = Checkpoints(out / CHECKPOINT_FILE, env, config.checkpoint_seconds, state)
     callbacks = [
         MarketScalars(env),
-        Evaluations(evaluate, config.evaluate_every, curve, clock),
+        Evaluations(lambda: side.evaluate(side.extract(model)), config.evaluate_every, curve, clock),
         checkpoints,
-        ProgressBar(config.transitions, curve),
+        ProgressBar(config.transitions, curve, side.regret),
     ]
     remaining = config.transitions - model.num_timesteps
     if remaining > 0:
@@ -181,13 +174,12 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
         if checkpoints.stopped:
             raise KeyboardInterrupt
         save_checkpoint(out / CHECKPOINT_FILE, model, env, state())
-    policy = extract_policy(model, scenario, config.hidden)
+    policy = side.extract(model)
     save_policy(policy, out)
-    result = evaluate_leaders(policy.act_batch, scenario, config.final_evaluation_slots, certify=True)
+    result, figures = side.evaluate_finally(policy)
     metrics = {
-        "leader_regret_relative": result.leader_regret_relative,
-        "follower_regret_relative": result.follower_regret_relative,
-        "slots": model.num_timesteps // scenario.num_mus,
+        **figures,
+        "slots": model.num_timesteps // env.num_agents,
         "transitions": model.num_timesteps,
         "wall_seconds": clock(),
         "curve": curve,
@@ -197,25 +189,36 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
 
 
 def extract_policy(model: PPO, scenario: Scenario, hidden: tuple[int, ...]) -> LeaderPolicy:
-    """A deterministic policy with a copy of the model's weights."""
+    """A deterministic policy of the MUs with a copy of the model's weights."""
     architecture = Architecture(scenario.num_mus, scenario.num_asps, hidden)
-    network = architecture.network()
+    return LeaderPolicy(architecture, _copy_weights(model, architecture.network()))
+
+
+def extract_follower_policy(model: PPO, scenario: Scenario, hidden: tuple[int, ...]) -> FollowerPolicy:
+    """A deterministic policy of the ASPs with a copy of the model's weights."""
+    slot_duration = float(scenario.sample(0).slot_duration)
+    architecture = FollowerArchitecture(scenario.num_mus, scenario.num_asps, hidden, slot_duration)
+    return FollowerPolicy(architecture, _copy_weights(model, architecture.network()))
+
+
+def _copy_weights(model: PPO, network: nn.Sequential) -> nn.Sequential:
     layers = nn.Sequential(*model.policy.mlp_extractor.policy_net, model.policy.action_net)
     network.load_state_dict({name: tensor.clone() for name, tensor in layers.state_dict().items()}, assign=True)
-    return LeaderPolicy(architecture, network)
+    return network
 
 
-def _make_model(config: LeaderConfig, env: LeaderVecEnv) -> PPO:
+def _make_model(config: TrainingConfig, env: MarketVecEnv) -> PPO:
     hidden = list(config.hidden)
     rollout = env.num_envs * config.slots
     return PPO(
         "MlpPolicy",
         env,
-        learning_rate=lambda remaining: config.learning_rate * remaining,
+        # The last rollout may reach beyond the end, where the rate would be negative and undo what was learned.
+        learning_rate=lambda remaining: config.learning_rate * max(remaining, 0.0),
         n_steps=config.slots,
         batch_size=_even_batch_size(rollout, config.batch_size),
         n_epochs=config.epochs,
-        # Nothing that an MU does matters beyond the slot, so the return of an action is the slot's utility.
+        # Nothing that a learner does matters beyond the slot, so the return of an action is the slot's reward.
         gamma=0.0,
         gae_lambda=0.0,
         policy_kwargs={
@@ -228,7 +231,7 @@ def _make_model(config: LeaderConfig, env: LeaderVecEnv) -> PPO:
     )
 
 
-def _learning(config: LeaderConfig) -> dict[str, Any]:
+def _learning(config: TrainingConfig) -> dict[str, Any]:
     """What has to be the same when a run goes on, as plain numbers."""
     return {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
 

@@ -7,7 +7,7 @@ from stable_baselines3.common.vec_env import VecCheckNan, VecMonitor
 
 from agents.actions import shares_of
 from agents.leader_env import LeaderVecEnv, with_identity
-from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario
+from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, follower_response
 
 FADING = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 
@@ -169,3 +169,44 @@ def test_attributes_are_shared_by_all_environments():
         env.set_attr("slot", 1)
     with pytest.raises(NotImplementedError):
         env.env_method("reset")
+
+
+def best_responses(env):
+    """A policy of ASPs that asks the oracle, for the market that ``env`` is in."""
+
+    def act(observations):
+        market = env.markets.market
+        num_mus = market.num_mus
+        shares = observations[..., 7:].reshape(*observations.shape[:2], num_mus, -1)[..., 0].swapaxes(1, 2)
+        response = follower_response(market, shares.astype(float) * market.reward_bound[..., None])
+        compute = response.compute / market.compute_capacity[..., None, :]
+        bandwidth = response.bandwidth / market.bandwidth_capacity[..., None, :]
+        return np.stack([compute, bandwidth], axis=2).transpose(0, 3, 2, 1)
+
+    return act
+
+
+def test_followers_that_respond_exactly_may_as_well_be_a_policy():
+    exact, played = LeaderVecEnv(FADING, 3), LeaderVecEnv(FADING, 3, followers=lambda observations: act(observations))
+    act = best_responses(played)
+    rng = np.random.default_rng(7)
+    assert np.array_equal(exact.reset(), played.reset())
+    for _ in range(4):
+        actions = actions_of(exact, rng)
+        for ours, theirs in zip(exact.step(actions)[:2], played.step(actions)[:2], strict=True):
+            assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_leaders_of_learned_followers_go_on_from_a_saved_state():
+    def generous(observations):
+        return np.full((*observations.shape[:2], 2, 2), 0.4)
+
+    one, two = (LeaderVecEnv(FADING, 2, seed=seed, followers=generous) for seed in (1, 2))
+    rng = np.random.default_rng(8)
+    one.reset()
+    one.step(actions_of(one, rng))
+    two.restore(**one.state())
+    for _ in range(3):
+        actions = actions_of(one, rng)
+        for ours, theirs in zip(one.step(actions), two.step(actions), strict=True):
+            assert np.array_equal(ours, theirs) if isinstance(ours, np.ndarray) else ours == theirs

@@ -60,7 +60,7 @@ def test_runs_of_two_seeds_share_no_market_stream(tiny, tmp_path, monkeypatch):
         used.clear()
         train_leaders(tiny(seed=seed, transitions=1), tmp_path / str(seed))
         firsts.append(next(iter(used.values())))
-    assert min(np.diff(firsts)) >= training._STREAMS_PER_SEED
+    assert min(np.diff(firsts)) >= training.STREAMS_PER_SEED
 
 
 def test_tensorboard_shows_market_training_and_equilibrium(tiny, tmp_path):

@@ -1,0 +1,156 @@
+"""Everything that a training run depends on, and its file."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from agents.reward_sources import source_called
+from agents.runs import CONFIG_FILE, read_json
+from aigc_market_env import Scenario
+from aigc_market_env.scenarios import PRESETS, Dynamics
+
+#: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.
+STREAMS_PER_SEED = 100_000
+
+#: Where the whole numbers of a configuration may lie.
+_WHOLE_NUMBERS = {
+    "market_seed": (0, 2**63 - 1),
+    "seed": (0, 2**32 - 1),
+    "transitions": (0, 2**63 - 1),
+    "markets": (1, STREAMS_PER_SEED),
+    "slots": (1, 2**31 - 1),
+    "batch_size": (2, 2**31 - 1),
+    "epochs": (1, 2**31 - 1),
+    "evaluate_every": (1, 2**63 - 1),
+    "evaluation_slots": (1, 2**31 - 1),
+    "final_evaluation_slots": (1, 2**31 - 1),
+}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a run depends on, whichever side learns.
+
+    A *transition* is one learner, an MU or an ASP, in one slot. Rollouts and batches are large, because small ones cap
+    the speed of learning long before the environment does.
+
+    Attributes:
+        scenario: a preset's name or a market file.
+        load: demand against capacity, for a preset.
+        market_seed: which market of the preset.
+        seed: of the learner and of the channels.
+        transitions: how long to train.
+        markets: copies of the market side by side, each with its own channels.
+        slots: slots in a rollout.
+        batch_size: transitions in a gradient step.
+        epochs: passes over a rollout.
+        learning_rate: at the start; it falls linearly to zero.
+        hidden: width of each hidden layer.
+        initial_log_std: log standard deviation of exploration, in outputs that span [-1, 1].
+        evaluate_every: transitions between two measurements of regret.
+        evaluation_slots: slots in each of them.
+        final_evaluation_slots: slots in the last one.
+        checkpoint_seconds: time between two checkpoints.
+    """
+
+    side: ClassVar[str]
+
+    scenario: str = "campus"
+    load: float = 1.0
+    market_seed: int = 0
+    seed: int = 0
+    transitions: int = 2_000_000
+    markets: int = 256
+    slots: int = 8
+    batch_size: int = 4096
+    epochs: int = 6
+    learning_rate: float = 1e-3
+    hidden: tuple[int, ...] = (128, 128)
+    initial_log_std: float = -1.0
+    evaluate_every: int = 200_000
+    evaluation_slots: int = 64
+    final_evaluation_slots: int = 512
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _WHOLE_NUMBERS.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise ValueError(f"{name} = {value!r} must be a whole number from {low} to {high}")
+        for name in ("load", "learning_rate", "initial_log_std", "checkpoint_seconds"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise ValueError(f"{name} = {value!r} must be a finite number")
+        if not self.hidden or not all(type(width) is int and 0 < width <= 65536 for width in self.hidden):
+            raise ValueError(f"hidden = {self.hidden!r} must be widths from 1 to 65536")
+        if not isinstance(self.scenario, str):
+            raise ValueError(f"scenario = {self.scenario!r} must be a preset's name or a market file")
+
+    def make_scenario(self) -> Scenario:
+        """The fixed market with fading links that is trained on.
+
+        Raises:
+            ValueError: there is no such preset or file, or a load was given for a file.
+        """
+        if self.scenario in PRESETS:
+            return Scenario.preset(self.scenario, load=self.load).fix(self.market_seed)
+        if self.load != 1.0:
+            raise ValueError("load applies to presets; a market file has its capacities")
+        scenario = Scenario.of(self.scenario)
+        return replace(scenario, dynamics=Dynamics())
+
+
+@dataclass(frozen=True)
+class LeaderConfig(TrainingConfig):
+    """Training of the MUs, ASPs at their best response; see :class:`TrainingConfig`."""
+
+    side: ClassVar[str] = "leaders"
+
+
+@dataclass(frozen=True)
+class FollowerConfig(TrainingConfig):
+    """Training of the ASPs on rewards from a given source; see :class:`TrainingConfig`.
+
+    Attributes:
+        rewards: what the MUs post, a name in :data:`~agents.reward_sources.REWARD_SOURCES`.
+        leaders: run folder of trained MUs, who post in half of the markets; none if empty.
+    """
+
+    side: ClassVar[str] = "followers"
+
+    slots: int = 16
+    hidden: tuple[int, ...] = (64, 64)
+    initial_log_std: float = -1.5
+    rewards: str = "everything"
+    leaders: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        source_called(self.rewards)
+        if not isinstance(self.leaders, str):
+            raise ValueError(f"leaders = {self.leaders!r} must be a run folder or empty")
+
+
+def as_document(config: TrainingConfig) -> dict[str, Any]:
+    """A configuration as it is written to a run folder."""
+    return {"side": config.side} | asdict(config)
+
+
+def read_config(run: Path) -> LeaderConfig | FollowerConfig:
+    """The configuration of a run folder.
+
+    Raises:
+        FileNotFoundError: the folder is not a run.
+        ValueError: the file is damaged or from another version.
+    """
+    document = read_json(run / CONFIG_FILE)
+    try:
+        fields = dict(document)
+        kind = _SIDES[fields.pop("side", "leaders")]
+        return kind(**fields | {"hidden": tuple(fields["hidden"])})
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{run / CONFIG_FILE}: not the configuration of a run: {error}") from None
+
+
+_SIDES: dict[str, type[LeaderConfig | FollowerConfig]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig)}

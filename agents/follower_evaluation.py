@@ -1,0 +1,106 @@
+"""How far learned allocation is from best: regret of the ASPs on slots unseen in training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, averages, ratio_interval, relative
+from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
+from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
+from aigc_market_env.market import FloatArray
+
+Policy = Callable[[npt.NDArray[np.float32]], FloatArray]
+#: Takes rounding off capacities that are used to the last bit.
+_HEADROOM = 1.0 - 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class FollowerEvaluation:
+    """Learned allocation on S evaluation slots, one from each of S independent episodes, beside best responses.
+
+    Attributes:
+        market: the slots' markets. batch (S,)
+        outcome: at the rewards posted, the ASPs allocating as learned. batch (S,)
+        regret: best profit at those rewards less the profit earned, credits per slot. (S, N)
+    """
+
+    market: Market
+    outcome: Outcome
+    regret: FloatArray
+
+    @property
+    def best_profit(self) -> FloatArray:
+        """What each ASP could have earned, credits per slot. (S, N)."""
+        best: FloatArray = self.outcome.asp_profit + self.regret
+        return best
+
+    @property
+    def follower_regret_relative(self) -> float:
+        """Mean regret over the mean best profit, over all ASPs and slots."""
+        return relative(self.regret, self.best_profit)
+
+    @property
+    def regret_by_asp(self) -> FloatArray:
+        """Mean regret of each ASP over its mean best profit. (N,)."""
+        best = self.best_profit.mean(axis=0)
+        shares: FloatArray = self.regret.mean(axis=0) / np.where(best > 0.0, best, 1.0)
+        return shares
+
+    def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
+        """Bootstrap interval of the relative regret; see :func:`~agents.evaluation.ratio_interval`."""
+        point = self.follower_regret_relative
+        return ratio_interval(self.regret.mean(axis=1), self.best_profit.mean(axis=1), point, confidence, seed)
+
+    def point(self) -> dict[str, float]:
+        """The figures that a learning curve is made of."""
+        return {
+            "follower_regret_relative": self.follower_regret_relative,
+            "asp_profit_learned": float(self.outcome.asp_profit.mean()),
+            "asp_profit_best": float(self.best_profit.mean()),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, as they go into ``evaluation.json``."""
+        interval = self.interval()
+        return {
+            "slots": len(self.regret),
+            "follower_regret_relative": self.follower_regret_relative,
+            "follower_regret_relative_interval_95": None if interval is None else list(interval),
+            "asp_best_profit": float(self.best_profit.mean()),
+            "learned": averages(self.outcome),
+            "regret_by_asp": self.regret_by_asp.tolist(),
+        }
+
+
+def evaluate_followers(
+    policy: Policy, scenario: Scenario, num_slots: int, source: RewardSource = NEAR, seed: int = EVALUATION_SEED
+) -> FollowerEvaluation:
+    """Have a policy of the ASPs serve what a source posts, and compare it with best responses to the same rewards.
+
+    Args:
+        policy: from observations (S, N, D) to shares of compute and bandwidth (S, N, 2, M).
+        scenario: where markets come from.
+        num_slots: S, slots measured, each in an episode of its own.
+        source: what the MUs post; around the equilibrium of the very slot that is measured.
+        seed: of the first episode, the others follow; and of what is posted.
+    """
+    env = BatchedMarketEnv(scenario, num_slots, asps="agents", max_cycles=None, seed=seed)
+    rng = np.random.default_rng(seed)
+    observations, _ = env.reset()
+    equilibrium = equilibrium_shares(env.market)
+    for slot in range(WARM_UP_SLOTS + 1):
+        market = env.market
+        if slot == WARM_UP_SLOTS:
+            equilibrium = equilibrium_shares(market)
+        posted, *_ = env.step({"mu": source(Situation(observations["mu"], equilibrium, rng))})
+        observations, *_ = env.step({"asp": policy(posted["asp"])})
+    served = env.served
+    compute, bandwidth = served.compute * _HEADROOM, served.bandwidth * _HEADROOM
+    return FollowerEvaluation(
+        market=market,
+        outcome=market.outcome(served.rewards, compute, bandwidth),
+        regret=follower_regret(market, served.rewards, compute, bandwidth),
+    )
