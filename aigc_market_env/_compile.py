@@ -17,6 +17,8 @@ from typing import Any, ParamSpec, TypeVar
 import numba
 from numba import config as numba_config
 
+from aigc_market_env._announce import announce_compilations
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -57,6 +59,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     with _cache_folder():
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
 
+
+announce_compilations()
 
 _pool: ThreadPoolExecutor | None = None
 

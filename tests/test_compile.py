@@ -1,5 +1,7 @@
 import multiprocessing
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -100,3 +102,22 @@ def test_one_compiled_version_serves_every_way_of_calling():
     for args in ((market[0], rewards[0]), (market, rewards[0]), (market[0], rewards), (market[0], rewards[0].tolist())):
         follower_response(*args)
     assert len(_respond.signatures) == compiled
+
+
+def run_python(code, cache):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+
+def test_a_first_use_says_that_it_compiles_and_the_next_has_nothing_to_say(tmp_path):
+    use = "from aigc_market_env import spaces; import numpy as np; print(spaces.any_outside(np.array([0.5, 2.0])))"
+    first, second = run_python(use, tmp_path), run_python(use, tmp_path)
+    assert first.stdout == second.stdout == "True\n"
+    assert first.stderr.startswith("compiling aigc_market_env.spaces.any_outside, once for this machine … ")
+    assert first.stderr.endswith(" s\n")
+    assert second.stderr == ""
+
+
+def test_import_compiles_nothing(tmp_path):
+    assert run_python("import aigc_market_env", tmp_path).stderr == ""
+    assert list(tmp_path.rglob("*.nbc")) == []
