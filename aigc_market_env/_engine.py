@@ -53,9 +53,9 @@ class Engine:
         )
         b, m, n = num_lanes, scenario.num_mus, scenario.num_asps
         self.lanes = _lanes.new_lanes(b, m, n)
-        mu_size, asp_size = spaces.mu_observation_space(n).shape[0], spaces.asp_observation_space(m).shape[0]
-        self.views = Views(np.zeros((b, m, mu_size), np.float32), np.zeros((b, n, asp_size), np.float32))
-        self._shapes = ((b, m if "mu" in groups else 0, mu_size), (b, n if "asp" in groups else 0, asp_size))
+        sizes = spaces.mu_observation_space(n).shape[0], spaces.asp_observation_space(m).shape[0]
+        self._lasting = Views(np.zeros((b, m, sizes[0]), np.float32), np.zeros((b, n, sizes[1]), np.float32))
+        self._shapes = ((b, m if "mu" in groups else 0, sizes[0]), (b, n if "asp" in groups else 0, sizes[1]))
         self._by_agent = by_agent
         self._prepare()
         self._seeded = self._loaded = False
@@ -100,12 +100,11 @@ class Engine:
         """Copies of all that the lanes consist of, by name; :meth:`restore` takes them back."""
         return {name: self.quantity(_lanes.place_of(name)).copy("C") for name in _lanes.state_names()}
 
-    def restore(self, state: Mapping[str, npt.NDArray[Any]], *, mus_turn: bool) -> None:
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that an engine of the same scenario and size was in.
 
         Args:
             state: what :meth:`state` returned.
-            mus_turn: whether the MUs act next, as observations tell.
 
         Raises:
             ValueError: an array is missing, does not have the shape and type of this engine's, or is not of a valid
@@ -120,7 +119,7 @@ class Engine:
         for name in _lanes.state_names():
             self.quantity(_lanes.place_of(name))[...] = state[name]
         self._seeded, self._loaded = True, False
-        over_markets(_kernels.resume, self.num_lanes, *self.lanes, *self.views, mus_turn)
+        over_markets(_kernels.resume, self.num_lanes, *self.lanes, *self._lasting)
 
     def market(self, lane: int | None = None) -> Market:
         """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
@@ -131,20 +130,25 @@ class Engine:
         market = self.scenario.build(drawn[start:stop])
         _lanes.load_market(_lanes.some_of(self.lanes, start, stop), market)
 
+    def observe(self, *, mus_turn: bool) -> Views:
+        """What all agents of both groups see now, in new arrays."""
+        views = Views(*(np.empty_like(view) for view in self._lasting))
+        over_markets(_kernels.observe, self.num_lanes, *self.lanes, *self._lasting, *views, mus_turn)
+        return views
+
     def _run(self, kernel: Any, *inputs: Any) -> Sheet:
         sheet = self._sheets.take() if self.copy else self._own
-        over_markets(kernel, self.num_lanes, *self._arrays, *sheet.views, *inputs, slices_per_thread=1)
+        arrays = (*self.lanes, *self._lasting, *sheet.views)
+        over_markets(kernel, self.num_lanes, *arrays, *inputs, slices_per_thread=1)
         return sheet
 
     def _prepare(self) -> None:
-        self._arrays = (*self.lanes, *self.views)
-        self._own = Sheet(self._shapes, by_agent=False)
-        self._own.views = Views(*(view[:, : shape[1]] for view, shape in zip(self.views, self._shapes, strict=True)))
+        self._own = Sheet(self._shapes, by_agent=self._by_agent)
         self._sheets = Sheets(self._shapes, by_agent=self._by_agent)
 
     # Copies and pickles of sheets would be arrays that do not look into one another.
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_arrays", "_own", "_sheets")}
+        return {name: value for name, value in vars(self).items() if name not in ("_own", "_sheets")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -1,9 +1,8 @@
 """The compiled loops of the environment: post rewards, serve a slot, observe (private).
 
 A step is one call over a slice of lanes. The formulas are those of ``qoe``, ``followers`` and ``dynamics``; this file
-only decides what is computed when, and where it is written. Observations are kept from step to step, and of them only
-what has changed is written: what never changes within an episode by :func:`begin`, an MU's request when it changes,
-channels, prices and deliveries when a slot closes, posted rewards when they are posted.
+only decides what is computed when, and where it is written. Of observations only what slots change is written, where
+the rest is known to be there already.
 """
 
 import math
@@ -41,8 +40,9 @@ _ASP_LINK, _ASP_LINK_SIZE = 1 + spaces.ASP_TYPE_SIZE, spaces.ASP_LINK_SIZE
 
 # Entry points --------------------------------------------------------------------------------------------------------
 #
-# They take the arrays of ``Lanes``, of ``Views`` and of a second ``Views`` to hand out one by one: to unpack tuples at
-# each call would take Numba longer than a single market's slot takes.
+# They take the arrays of ``Lanes`` and of two ``Views`` one by one: to unpack tuples at each call would take Numba
+# longer than a single market's slot takes. The first views hold the entries that slots do not change, and stay here;
+# what agents see is written into the second ones, all of it, because those are the users' to write into as well.
 
 
 @compiled
@@ -53,27 +53,48 @@ def begin(
     asps: FloatArray,
     links: FloatArray,
     streams: Streams,
-    mu_views: Float32Array,
-    asp_views: Float32Array,
-    mu_out: Float32Array,
-    asp_out: Float32Array,
+    mu_lasting: Float32Array,
+    asp_lasting: Float32Array,
+    mus_see: Float32Array,
+    asps_see: Float32Array,
     shadowing_db: float,
 ) -> None:
     """Start episodes: stationary shadows, each MU with its own request, prices at cost, nothing served yet."""
-    lanes, views, out = Lanes(mus, asps, links, streams), Views(mu_views, asp_views), Views(mu_out, asp_out)
+    lanes, lasting, views = Lanes(mus, asps, links, streams), Views(mu_lasting, asp_lasting), Views(mus_see, asps_see)
     for i in range(start, stop):
         mus[i, at.UTILITY :] = 0.0
         asps[i, at.PROFIT :] = 0.0
         asps[i, at.COMPUTE_PRICE] = asps[i, at.COMPUTE_COST]
         asps[i, at.BANDWIDTH_PRICE] = asps[i, at.BANDWIDTH_COST]
         links[i, :, at.POSTED : at.SIGNAL] = 0.0
+        for n in range(links.shape[1]):
+            _write_board(asps[i], n)
         for m in range(mus.shape[2]):
             mus[i, at.REQUEST, m] = m
             _take_request(i, m, lanes)
-        _write_static(i, lanes, views)
-        _fade(i, lanes, views, shadowing_db, 0.0)
-        _write_slot(i, lanes, views)
-        _hand_out(i, views, out)
+        _write_lasting(i, lanes, lasting)
+        _fade(i, lanes, shadowing_db, 0.0)
+        _see(i, lanes, lasting, views, True)
+
+
+@compiled
+def observe(
+    start: int,
+    stop: int,
+    mus: FloatArray,
+    asps: FloatArray,
+    links: FloatArray,
+    streams: Streams,
+    mu_lasting: Float32Array,
+    asp_lasting: Float32Array,
+    mus_see: Float32Array,
+    asps_see: Float32Array,
+    mus_turn: bool,
+) -> None:
+    """Write what agents see now."""
+    lanes, lasting, views = Lanes(mus, asps, links, streams), Views(mu_lasting, asp_lasting), Views(mus_see, asps_see)
+    for i in range(start, stop):
+        _see(i, lanes, lasting, views, mus_turn)
 
 
 @compiled
@@ -84,21 +105,18 @@ def resume(
     asps: FloatArray,
     links: FloatArray,
     streams: Streams,
-    mu_views: Float32Array,
-    asp_views: Float32Array,
-    mus_turn: bool,
+    mu_lasting: Float32Array,
+    asp_lasting: Float32Array,
 ) -> None:
-    """Write anew all that follows from the lanes' quantities: link tables and observations."""
-    lanes, views = Lanes(mus, asps, links, streams), Views(mu_views, asp_views)
+    """Write anew all that follows from the lanes' quantities."""
+    lanes, lasting = Lanes(mus, asps, links, streams), Views(mu_lasting, asp_lasting)
     for i in range(start, stop):
-        _write_static(i, lanes, views)
+        for m in range(mus.shape[2]):
+            _describe(i, m, lanes)
         for n in range(links.shape[1]):
-            for m in range(mus.shape[2]):
-                _describe(i, m, n, lanes)
-            _connect(i, n, lanes, views)
-        _write_slot(i, lanes, views)
-        _write_rewards(i, lanes, views)
-        _write_turn(i, views, mus_turn)
+            _connect(i, n, lanes)
+            _write_board(asps[i], n)
+        _write_lasting(i, lanes, lasting)
 
 
 @compiled
@@ -109,19 +127,17 @@ def post(
     asps: FloatArray,
     links: FloatArray,
     streams: Streams,
-    mu_views: Float32Array,
-    asp_views: Float32Array,
-    mu_out: Float32Array,
-    asp_out: Float32Array,
+    mu_lasting: Float32Array,
+    asp_lasting: Float32Array,
+    mus_see: Float32Array,
+    asps_see: Float32Array,
     shares: FloatArray,
 ) -> None:
     """MUs post rewards, ``shares`` (B, M, N) of the bound ω/q; then it is the ASPs' turn, and they see the rewards."""
-    lanes, views, out = Lanes(mus, asps, links, streams), Views(mu_views, asp_views), Views(mu_out, asp_out)
+    lanes, lasting, views = Lanes(mus, asps, links, streams), Views(mu_lasting, asp_lasting), Views(mus_see, asps_see)
     for i in range(start, stop):
         _post(i, lanes, shares)
-        _write_rewards(i, lanes, views)
-        _write_turn(i, views, False)
-        _hand_out(i, views, out)
+        _see(i, lanes, lasting, views, False)
 
 
 @compiled
@@ -132,23 +148,22 @@ def serve(
     asps: FloatArray,
     links: FloatArray,
     streams: Streams,
-    mu_views: Float32Array,
-    asp_views: Float32Array,
-    mu_out: Float32Array,
-    asp_out: Float32Array,
+    mu_lasting: Float32Array,
+    asp_lasting: Float32Array,
+    mus_see: Float32Array,
+    asps_see: Float32Array,
     shadowing_db: float,
     correlation: float,
     request_probability: float,
     shares: FloatArray,
 ) -> None:
     """ASPs allocate ``shares`` (B, N, 2, M) of their capacities; the slot closes, the next begins."""
-    lanes, views, out = Lanes(mus, asps, links, streams), Views(mu_views, asp_views), Views(mu_out, asp_out)
+    lanes, lasting, views = Lanes(mus, asps, links, streams), Views(mu_lasting, asp_lasting), Views(mus_see, asps_see)
     for i in range(start, stop):
         for n in range(links.shape[1]):
             _split(i, n, lanes, shares[i, n])
-        _close(i, lanes, views, shadowing_db, correlation, request_probability)
-        _write_turn(i, views, True)
-        _hand_out(i, views, out)
+        _close(i, lanes, lasting, shadowing_db, correlation, request_probability)
+        _see(i, lanes, lasting, views, True)
 
 
 @compiled
@@ -159,10 +174,10 @@ def trade(
     asps: FloatArray,
     links: FloatArray,
     streams: Streams,
-    mu_views: Float32Array,
-    asp_views: Float32Array,
-    mu_out: Float32Array,
-    asp_out: Float32Array,
+    mu_lasting: Float32Array,
+    asp_lasting: Float32Array,
+    mus_see: Float32Array,
+    asps_see: Float32Array,
     shadowing_db: float,
     correlation: float,
     request_probability: float,
@@ -170,11 +185,10 @@ def trade(
     shares: FloatArray,
 ) -> None:
     """MUs post ``shares`` (B, M, N) of the bound ω/q, ASPs respond at their best; the slot closes, the next begins."""
-    lanes, views, out = Lanes(mus, asps, links, streams), Views(mu_views, asp_views), Views(mu_out, asp_out)
+    lanes, lasting, views = Lanes(mus, asps, links, streams), Views(mu_lasting, asp_lasting), Views(mus_see, asps_see)
     trial, prices = np.empty(shares.shape[1]), np.empty(2)
     for i in range(start, stop):
         _post(i, lanes, shares)
-        _write_rewards(i, lanes, views)
         for n in range(links.shape[1]):
             link, asp = links[i, n], _asp_of(i, n, lanes)
             rates = link[at.RATE]
@@ -183,8 +197,8 @@ def trade(
             allocate(link, asp, prices, rates, link[at.COMPUTE], link[at.BANDWIDTH])
             asps[i, at.SHADOW_PRICE, n], asps[i, at.SHADOW_PRICE + 1, n] = prices[0], prices[1]
             asps[i, at.NEWTON_STEPS, n] = steps
-        _close(i, lanes, views, shadowing_db, correlation, request_probability)
-        _hand_out(i, views, out)
+        _close(i, lanes, lasting, shadowing_db, correlation, request_probability)
+        _see(i, lanes, lasting, views, True)
 
 
 # A slot --------------------------------------------------------------------------------------------------------------
@@ -210,7 +224,7 @@ def _unit(share: float) -> float:
 @compiled
 def _post(i: int, lanes: Lanes, shares: FloatArray) -> None:
     for m in range(shares.shape[1]):
-        bound = lanes.mus[i, at.OMEGA, m] / lanes.mus[i, at.REQUIREMENT, m]
+        bound = lanes.mus[i, at.BOUND, m]
         for n in range(shares.shape[2]):
             lanes.links[i, n, at.POSTED, m] = _unit(shares[i, m, n]) * bound
 
@@ -232,9 +246,9 @@ def _split(i: int, n: int, lanes: Lanes, shares: FloatArray) -> None:
 
 @compiled
 def _close(
-    i: int, lanes: Lanes, views: Views, shadowing_db: float, correlation: float, request_probability: float
+    i: int, lanes: Lanes, lasting: Views, shadowing_db: float, correlation: float, request_probability: float
 ) -> None:
-    """Pay out the slot, move on to the next one, and observe it."""
+    """Pay out the slot, and move on to the next one."""
     _account(i, lanes)
     if request_probability > 0.0:
         for m in range(lanes.mus.shape[2]):
@@ -242,9 +256,8 @@ def _close(
             if source >= 0:
                 lanes.mus[i, at.REQUEST, m] = source
                 _take_request(i, m, lanes)
-                _write_request(i, m, lanes, views)
-    _fade(i, lanes, views, shadowing_db, correlation)
-    _write_slot(i, lanes, views)
+                _write_mu(i, m, lanes, lasting)
+    _fade(i, lanes, shadowing_db, correlation)
 
 
 @compiled
@@ -291,6 +304,14 @@ def _account_asp(i: int, n: int, lanes: Lanes) -> None:
     asps[at.PROFIT, n] = revenue - cost_f * compute - cost_b * bandwidth
     asps[at.COMPUTE_PRICE, n] = max(compute_worth / compute, cost_f) if compute > 0.0 else cost_f
     asps[at.BANDWIDTH_PRICE, n] = max(bandwidth_worth / bandwidth, cost_b) if bandwidth > 0.0 else cost_b
+    _write_board(asps, n)
+
+
+@compiled
+def _write_board(asps: FloatArray, n: int) -> None:
+    """Effective prices as agents see them."""
+    asps[at.COMPUTE_ENTRY, n] = spaces.log_entry(asps[at.COMPUTE_PRICE, n], _COMPUTE_COST)
+    asps[at.BANDWIDTH_ENTRY, n] = spaces.log_entry(asps[at.BANDWIDTH_PRICE, n], _BANDWIDTH_COST)
 
 
 # The dynamics --------------------------------------------------------------------------------------------------------
@@ -299,35 +320,40 @@ def _account_asp(i: int, n: int, lanes: Lanes) -> None:
 @compiled
 def _take_request(i: int, m: int, lanes: Lanes) -> None:
     """Give MU ``m`` the content that its request names."""
-    source = int(lanes.mus[i, at.REQUEST, m])
-    lanes.mus[i, at.TOKENS, m] = lanes.mus[i, at.BASE_TOKENS, source]
-    lanes.mus[i, at.BITS, m] = lanes.mus[i, at.BASE_BITS, source]
-    for n in range(lanes.links.shape[1]):
-        lanes.links[i, n, at.ACCURACY, m] = lanes.links[i, n, at.BASE_ACCURACY, source]
-        _describe(i, m, n, lanes)
+    mus, links = lanes.mus[i], lanes.links[i]
+    source = int(mus[at.REQUEST, m])
+    mus[at.TOKENS, m] = mus[at.BASE_TOKENS, source]
+    mus[at.BITS, m] = mus[at.BASE_BITS, source]
+    for n in range(links.shape[0]):
+        links[n, at.ACCURACY, m] = links[n, at.BASE_ACCURACY, source]
+    _describe(i, m, lanes)
 
 
 @compiled
-def _describe(i: int, m: int, n: int, lanes: Lanes) -> None:
-    mus, link = lanes.mus[i], lanes.links[i, n]
-    describe(
-        link,
-        m,
-        mus[at.WEIGHT_ACCURACY, m],
-        mus[at.WEIGHT_TOKENS, m],
-        mus[at.WEIGHT_TIMELINESS, m],
-        link[at.ACCURACY, m],
-        lanes.asps[i, at.REASONING, n],
-        mus[at.TOKENS, m],
-        mus[at.PATIENCE, m],
-        link[at.LATENCY, m],
-        lanes.asps[i, at.SLOT, n],
-    )
-    link[at.SIGNAL, m] = signal_of(link[at.BASE_EFFICIENCY, m])
+def _describe(i: int, m: int, lanes: Lanes) -> None:
+    """Write all that follows from what MU ``m`` is and asks for."""
+    mus, asps = lanes.mus[i], lanes.asps[i]
+    mus[at.BOUND, m] = mus[at.OMEGA, m] / mus[at.REQUIREMENT, m]
+    for n in range(asps.shape[1]):
+        link = lanes.links[i, n]
+        link[at.SIGNAL, m] = signal_of(link[at.BASE_EFFICIENCY, m])
+        describe(
+            link,
+            m,
+            mus[at.WEIGHT_ACCURACY, m],
+            mus[at.WEIGHT_TOKENS, m],
+            mus[at.WEIGHT_TIMELINESS, m],
+            link[at.ACCURACY, m],
+            asps[at.REASONING, n],
+            mus[at.TOKENS, m],
+            mus[at.PATIENCE, m],
+            link[at.LATENCY, m],
+            asps[at.SLOT, n],
+        )
 
 
 @compiled
-def _fade(i: int, lanes: Lanes, views: Views, shadowing_db: float, correlation: float) -> None:
+def _fade(i: int, lanes: Lanes, shadowing_db: float, correlation: float) -> None:
     """Draw every link's shadow; with ``correlation`` = 0 from its stationary distribution, as an episode begins."""
     innovation = shadowing_db * math.sqrt(1.0 - correlation * correlation)
     for n in range(lanes.links.shape[1]):
@@ -339,7 +365,7 @@ def _fade(i: int, lanes: Lanes, views: Views, shadowing_db: float, correlation: 
                 link[at.EFFICIENCY, m] = faded(base, signal, shadow)
         else:
             link[at.EFFICIENCY] = link[at.BASE_EFFICIENCY]
-        _connect(i, n, lanes, views)
+        _connect(i, n, lanes)
 
 
 @compiled
@@ -355,49 +381,62 @@ def _cast_shadows(i: int, shadow: FloatArray, streams: Streams, correlation: flo
 
 
 @compiled
-def _connect(i: int, n: int, lanes: Lanes, views: Views) -> None:
-    """Write an ASP's channels where they are needed: into its link table and the observations of both ends."""
+def _connect(i: int, n: int, lanes: Lanes) -> None:
+    """Write all that follows from an ASP's channels."""
     link, kappa = lanes.links[i, n], lanes.asps[i, at.KAPPA, n]
     for m in range(link.shape[1]):
         connect(link, m, kappa, lanes.mus[i, at.BITS, m], link[at.EFFICIENCY, m])
         link[at.CHANNEL, m] = spaces.clipped(log(link[at.EFFICIENCY, m] / _EFFICIENCY))
-    at_mu = _MU_LINK + n * _MU_LINK_SIZE + 1
-    for m in range(link.shape[1]):
-        views.mus[i, m, at_mu] = link[at.CHANNEL, m]
-        views.asps[i, n, _ASP_LINK + m * _ASP_LINK_SIZE + 2] = link[at.CHANNEL, m]
 
 
 # Observations --------------------------------------------------------------------------------------------------------
 
 
 @compiled
-def _write_static(i: int, lanes: Lanes, views: Views) -> None:
-    """Everything that a slot does not change."""
+def _see(i: int, lanes: Lanes, lasting: Views, views: Views, mus_turn: bool) -> None:
+    """Write what agents see; groups that are not asked for have no rows."""
+    for m in range(views.mus.shape[1]):
+        row = views.mus[i, m]
+        for k in range(row.shape[0]):
+            row[k] = lasting.mus[i, m, k]
+        row[0] = 1.0 if mus_turn else 0.0
+        for n in range(lanes.links.shape[1]):
+            entry = _MU_LINK + n * _MU_LINK_SIZE
+            row[entry + 1] = lanes.links[i, n, at.CHANNEL, m]
+            row[entry + 5] = lanes.asps[i, at.COMPUTE_ENTRY, n]
+            row[entry + 6] = lanes.asps[i, at.BANDWIDTH_ENTRY, n]
+            row[entry + 7] = lanes.links[i, n, at.QOE, m]
+    for n in range(views.asps.shape[1]):
+        row = views.asps[i, n]
+        for k in range(row.shape[0]):
+            row[k] = lasting.asps[i, n, k]
+        row[0] = 0.0 if mus_turn else 1.0
+        for m in range(lanes.mus.shape[2]):
+            entry = _ASP_LINK + m * _ASP_LINK_SIZE
+            row[entry] = lanes.links[i, n, at.POSTED, m] / lanes.mus[i, at.BOUND, m]
+            row[entry + 2] = lanes.links[i, n, at.CHANNEL, m]
+
+
+@compiled
+def _write_lasting(i: int, lanes: Lanes, lasting: Views) -> None:
+    """All entries that slots do not change."""
     asps = lanes.asps[i]
     for n in range(asps.shape[1]):
-        row = views.asps[i, n]
+        row = lasting.asps[i, n]
         row[1] = spaces.log_entry(asps[at.COMPUTE_CAPACITY, n], _COMPUTE)
         row[2] = spaces.log_entry(asps[at.BANDWIDTH_CAPACITY, n], _BANDWIDTH)
         row[3] = spaces.log_entry(asps[at.COMPUTE_COST, n], _COMPUTE_COST)
         row[4] = spaces.log_entry(asps[at.BANDWIDTH_COST, n], _BANDWIDTH_COST)
         row[5] = spaces.log_entry(asps[at.KAPPA, n], _FLOPS)
         row[6] = spaces.log_entry(asps[at.REASONING, n], _REASONING)
-        for m in range(lanes.mus.shape[2]):
-            mu, link = _MU_LINK + n * _MU_LINK_SIZE, _ASP_LINK + m * _ASP_LINK_SIZE
-            latency = spaces.clipped(math.log1p(lanes.links[i, n, at.LATENCY, m]))
-            views.mus[i, m, mu + 2] = row[link + 3] = latency
-            views.mus[i, m, mu + 3] = row[5]
-            views.mus[i, m, mu + 4] = row[6]
-            row[link] = 0.0
     for m in range(lanes.mus.shape[2]):
-        _write_request(i, m, lanes, views)
-    _write_turn(i, views, True)
+        _write_mu(i, m, lanes, lasting)
 
 
 @compiled
-def _write_request(i: int, m: int, lanes: Lanes, views: Views) -> None:
-    """An MU's type, where it sees it itself and where the ASPs do, and the accuracy that awaits it."""
-    mus, row = lanes.mus[i], views.mus[i, m]
+def _write_mu(i: int, m: int, lanes: Lanes, lasting: Views) -> None:
+    """Those that depend on an MU: its type and links, where it sees them itself and where the ASPs do."""
+    mus, row = lanes.mus[i], lasting.mus[i, m]
     row[1] = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
     row[2] = spaces.log_entry(mus[at.REQUIREMENT, m], _Q)
     for j in range(3):
@@ -406,50 +445,9 @@ def _write_request(i: int, m: int, lanes: Lanes, views: Views) -> None:
     row[7] = spaces.log_entry(mus[at.PATIENCE, m], _PATIENCE)
     row[8] = spaces.log_entry(mus[at.BITS, m], _BITS)
     for n in range(lanes.links.shape[1]):
-        link = _ASP_LINK + m * _ASP_LINK_SIZE
-        accuracy = lanes.links[i, n, at.ACCURACY, m]
-        row[_MU_LINK + n * _MU_LINK_SIZE] = views.asps[i, n, link + 1] = accuracy
+        entry, other, asp = _MU_LINK + n * _MU_LINK_SIZE, _ASP_LINK + m * _ASP_LINK_SIZE, lasting.asps[i, n]
+        row[entry] = asp[other + 1] = lanes.links[i, n, at.ACCURACY, m]
+        row[entry + 2] = asp[other + 3] = spaces.clipped(math.log1p(lanes.links[i, n, at.LATENCY, m]))
+        row[entry + 3], row[entry + 4] = asp[5], asp[6]
         for j in range(spaces.MU_TYPE_SIZE):
-            views.asps[i, n, link + 4 + j] = row[1 + j]
-
-
-@compiled
-def _write_slot(i: int, lanes: Lanes, views: Views) -> None:
-    """What MUs learn from the slot just served: the price board, and what they got."""
-    for n in range(lanes.links.shape[1]):
-        at_link = _MU_LINK + n * _MU_LINK_SIZE
-        compute_price = spaces.log_entry(lanes.asps[i, at.COMPUTE_PRICE, n], _COMPUTE_COST)
-        bandwidth_price = spaces.log_entry(lanes.asps[i, at.BANDWIDTH_PRICE, n], _BANDWIDTH_COST)
-        for m in range(lanes.mus.shape[2]):
-            row = views.mus[i, m]
-            row[at_link + 5] = compute_price
-            row[at_link + 6] = bandwidth_price
-            row[at_link + 7] = lanes.links[i, n, at.QOE, m]
-
-
-@compiled
-def _write_rewards(i: int, lanes: Lanes, views: Views) -> None:
-    """Show every ASP the rewards posted last."""
-    for m in range(lanes.mus.shape[2]):
-        share = lanes.mus[i, at.REQUIREMENT, m] / lanes.mus[i, at.OMEGA, m]
-        for n in range(lanes.links.shape[1]):
-            views.asps[i, n, _ASP_LINK + m * _ASP_LINK_SIZE] = lanes.links[i, n, at.POSTED, m] * share
-
-
-@compiled
-def _write_turn(i: int, views: Views, mus_turn: bool) -> None:
-    for m in range(views.mus.shape[1]):
-        views.mus[i, m, 0] = 1.0 if mus_turn else 0.0
-    for n in range(views.asps.shape[1]):
-        views.asps[i, n, 0] = 0.0 if mus_turn else 1.0
-
-
-@compiled
-def _hand_out(i: int, views: Views, out: Views) -> None:
-    """Copy what agents see to where a user will keep it, while it is in the cache; groups not asked for are empty."""
-    for m in range(out.mus.shape[1]):
-        for k in range(out.mus.shape[2]):
-            out.mus[i, m, k] = views.mus[i, m, k]
-    for n in range(out.asps.shape[1]):
-        for k in range(out.asps.shape[2]):
-            out.asps[i, n, k] = views.asps[i, n, k]
+            asp[other + 4 + j] = row[1 + j]

@@ -27,10 +27,11 @@ Streams = npt.NDArray[np.uint64]
     BASE_BITS,
     TOKENS,
     BITS,
+    BOUND,  # ω/q
     REQUEST,  # whose content of the base market each MU asks for
     UTILITY,
     SCORE,  # and the two after it: accuracy, token count and timeliness, summed over ASPs
-) = range(13)
+) = range(14)
 MU_ROWS = SCORE + 3
 # Rows of ``Lanes.asps``.
 (
@@ -41,12 +42,14 @@ MU_ROWS = SCORE + 3
     KAPPA,
     REASONING,
     SLOT,  # its duration, the same for all ASPs
+    COMPUTE_ENTRY,  # the next two as agents see them
+    BANDWIDTH_ENTRY,
     COMPUTE_PRICE,  # effective prices shown to MUs, the board
     BANDWIDTH_PRICE,
     PROFIT,
     NEWTON_STEPS,
     SHADOW_PRICE,  # and the one after it: λ and μ, the warm start of best responses
-) = range(12)
+) = range(14)
 ASP_ROWS = SHADOW_PRICE + 2
 # Rows of ``Lanes.links``, after those of the link table.
 (

@@ -15,7 +15,7 @@ from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
 
 #: Attributes that are views of buffers.
-_VIEWS = ("_groups", "_rows", "_payoffs", "_views")
+_VIEWS = ("_groups", "_rows", "_payoffs")
 
 
 class Group:
@@ -108,7 +108,8 @@ class SingleMarket:
         """The whole market, for centralised critics; entries named by :func:`aigc_market_env.spaces.state_names`."""
         if not self._has_reset:
             EnvLogger.error_state_before_reset()
-        mus, asps = self._engine.views.mus[0], self._engine.views.asps[0]
+        views = self._engine.observe(mus_turn=self._mus_turn)
+        mus, asps = views.mus[0], views.asps[0]
         return np.concatenate([mus[0, :1], mus[:, 1:].ravel(), asps[:, 1:].ravel()])
 
     def render(self) -> Any:
@@ -137,15 +138,13 @@ class SingleMarket:
     # What the two environments are made of ---------------------------------------------------------------------------
 
     def _share_out(self) -> None:
-        """Give every agent its row of the buffers of actions, and look up where its payoff and observation will lie."""
+        """Give every agent its row of the buffers of actions, and look up where payoffs will lie."""
         names = self.possible_agents
         self._groups = [Group(names[: self.num_mus], self._mu_shares[0])]
         if self.asps == "agents":
             self._groups.append(Group(names[self.num_mus :], self._asp_shares[0]))
         self._rows = dict(zip(names, [*self._mu_shares[0], *self._asp_shares[0]], strict=True))
         self._payoffs = [self._engine.quantity(name)[0] for name in ("utility", "profit")]
-        views = self._engine.views
-        self._views = dict(zip(self.possible_agents, [*views.mus[0], *views.asps[0]], strict=False))
 
     # Copies and pickles of views would be arrays of their own; a window belongs to one environment.
     def __getstate__(self) -> dict[str, Any]:
@@ -158,7 +157,7 @@ class SingleMarket:
 
     def _begin(self, seed: int | None) -> None:
         self._seen = self._engine.reset(None if seed is None else [seed]).rows
-        self._has_reset = True
+        self._has_reset = self._mus_turn = True
 
     def _store(self, agent: str, action: Any) -> int:
         """Check an action and keep it for the step; how many of its entries are out of range."""
@@ -191,6 +190,7 @@ class SingleMarket:
 
     def _post(self) -> None:
         self._seen = self._engine.post(self._mu_shares).rows
+        self._mus_turn = False
 
     def _serve(self) -> dict[str, float]:
         """Close the slot; every agent's payoff."""
@@ -198,11 +198,12 @@ class SingleMarket:
             self._seen = self._engine.trade(self._mu_shares).rows
         else:
             self._seen = self._engine.serve(self._asp_shares).rows
+        self._mus_turn = True
         utility, profit = self._payoffs
         return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
 
     def _observe(self, agent: str) -> npt.NDArray[np.float32]:
-        return self._views[agent].copy()
+        return self._seen[self._positions[agent]].copy()
 
     def _observations(self) -> dict[str, npt.NDArray[np.float32]]:
         """What all agents see, in arrays that are theirs."""

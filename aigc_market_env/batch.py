@@ -190,7 +190,7 @@ class BatchedMarketEnv:
             if name not in state or state[name].shape != ():
                 raise ValueError(f"state {name!r} is missing or not of shape ()")
         cycle, mus_turn = int(state["cycle"]), bool(state["mus_turn"])
-        self._engine.restore(state, mus_turn=mus_turn)
+        self._engine.restore(state)
         self._cycle, self._mus_turn, self._started = cycle, mus_turn, True
 
     def reset(self, seed: int | Sequence[int | None] | None = None) -> tuple[Arrays, dict[str, Any]]:

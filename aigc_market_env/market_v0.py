@@ -198,7 +198,6 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         self._begin(seed)
         self.agents = list(self.possible_agents)
         self._cycle = 0
-        self._mus_turn = True
         return self._observations(), self._infos(None)
 
     def step(
@@ -217,11 +216,9 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         agents = self.agents
         if self._mus_turn and self.asps == "agents":
             self._post()
-            self._mus_turn = False
             rewards = dict.fromkeys(agents, 0.0)
         else:
             rewards = self._serve()
-            self._mus_turn = True
         self._cycle += 1
         over = self._cycle >= self.max_cycles
         observations, infos = self._observations(), self._infos(clipped)
