@@ -102,6 +102,65 @@ def follower_response(market: Market, rewards: npt.ArrayLike, *, tolerance: floa
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """What ASPs would serve at given effective prices if their capacities did not end.
+
+    Attributes:
+        compute: f, TFLOP/s. (..., M, N)
+        bandwidth: b, MHz. (..., M, N)
+        throughput: x, tokens/s. (..., M, N)
+    """
+
+    compute: FloatArray
+    bandwidth: FloatArray
+    throughput: FloatArray
+
+
+def demand_at_prices(
+    market: Market, rewards: npt.ArrayLike, compute_price: npt.ArrayLike, bandwidth_price: npt.ArrayLike
+) -> Demand:
+    """The most profitable service at given shadow prices: what they would have to be to keep it within capacity.
+
+    Args:
+        market: one market or a batch.
+        rewards: r, credits per QoE. (..., M, N)
+        compute_price: λ, credits per slot per TFLOP/s, broadcast against (..., N).
+        bandwidth_price: μ, credits per slot per MHz, likewise.
+
+    Returns:
+        The :class:`Demand`, with the batch axes of market and rewards. At the shadow prices of
+        :func:`follower_response` it is the best response; at others it may exceed capacities.
+
+    Raises:
+        ValueError: ``rewards`` has a wrong shape, or an entry of an argument is negative or not finite.
+
+    Source: model, section 6.
+    """
+    links = np.zeros((market.num_mus, 1))
+    batch, flat = link_arrays(
+        market,
+        rewards=rewards,
+        compute_price=links + np.asarray(compute_price)[..., None, :],
+        bandwidth_price=links + np.asarray(bandwidth_price)[..., None, :],
+    )
+    rates, compute, bandwidth = (np.zeros_like(flat["rewards"]) for _ in range(3))
+    over_markets(
+        _demands,
+        len(rates),
+        market.flat,
+        market_index(market, batch),
+        flat["rewards"],
+        flat["compute_price"],
+        flat["bandwidth_price"],
+        compute,
+        bandwidth,
+        rates,
+    )
+    shape = (*batch, market.num_mus, market.num_asps)
+    return Demand(compute.reshape(shape), bandwidth.reshape(shape), rates.reshape(shape))
+
+
 def follower_regret(
     market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike
 ) -> FloatArray:
@@ -185,6 +244,21 @@ def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
         sigma = market.bits_per_token[k, m] / (market.spectral_efficiency[k, m, n] * 1e6)
         link[m, SIGMA] = sigma
         link[m, CROSS] = math.sqrt(kappa * sigma)
+
+
+def link_tables(market: Market) -> FloatArray:
+    """Every link's six QoE coefficients (v_1, v_2, v_3, k_1, k_2, k_3), σ and √(κσ). (..., M, N, LINK_COLUMNS)."""
+    links = (market.num_mus, market.num_asps)
+    tables = np.empty((market.flat.slot_duration.size, *links[::-1], LINK_COLUMNS))
+    over_markets(_fill_tables, len(tables), market.flat, tables)
+    return np.ascontiguousarray(tables.swapaxes(1, 2)).reshape(*market.batch_shape, *links, LINK_COLUMNS)
+
+
+@compiled
+def _fill_tables(start: int, stop: int, market: MarketArrays, tables: FloatArray) -> None:
+    for k in range(start, stop):
+        for n in range(tables.shape[1]):
+            fill_links(market, k, n, tables[k, n])
 
 
 @compiled
@@ -389,3 +463,32 @@ def _respond(
                 profit += r[m] * qoe.value(x[m], coefficients_of(link, m))
                 profit -= asp.compute_cost * f[m] + asp.bandwidth_cost * b[m]
             gap[i, n] = max(dual - profit, 0.0)
+
+
+@compiled
+def _demands(
+    start: int,
+    stop: int,
+    market: MarketArrays,
+    index: npt.NDArray[np.int64],
+    rewards: FloatArray,
+    compute_price: FloatArray,
+    bandwidth_price: FloatArray,
+    compute: FloatArray,
+    bandwidth: FloatArray,
+    rates: FloatArray,
+) -> None:
+    num_mus, num_asps = rewards.shape[1], rewards.shape[2]
+    link = np.empty((num_mus, LINK_COLUMNS))
+    r, x = np.empty((2, num_mus))
+    for i in range(start, stop):
+        k = index[i]
+        for n in range(num_asps):
+            fill_links(market, k, n, link)
+            r[:], x[:] = rewards[i, :, n], 0.0
+            asp = asp_of(market, k, n)
+            u, w = asp.compute_cost + compute_price[i, 0, n], asp.bandwidth_cost + bandwidth_price[i, 0, n]
+            demand(link, asp.flops_per_token, u, w, r, x)
+            for m in range(num_mus):
+                cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
+                compute[i, m, n], bandwidth[i, m, n], rates[i, m, n] = x[m] * cu, x[m] * cw, x[m]

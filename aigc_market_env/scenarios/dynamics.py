@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._compile import compiled
+from aigc_market_env._compile import compiled, over_markets
 from aigc_market_env.market import FloatArray, MarketArrays
 from aigc_market_env.scenarios import radio
 from aigc_market_env.scenarios.streams import next_normals, next_uniform
@@ -62,6 +62,20 @@ def faded(efficiency: float, shadow: float) -> float:
     snr = 2.0 ** (efficiency / _IMPLEMENTATION) - 1.0
     shifted = _IMPLEMENTATION * math.log2(1.0 + snr * 10.0 ** (0.1 * shadow))
     return min(max(shifted, min(_LOWEST, efficiency)), max(_HIGHEST, efficiency))
+
+
+def faded_efficiency(efficiency: FloatArray, shadow: FloatArray) -> FloatArray:
+    """Spectral efficiencies of any shape, bit/s/Hz, after shifts of the signal-to-noise ratio by ``shadow``, dB."""
+    shifted = np.empty(efficiency.shape)
+    flat = np.ascontiguousarray(efficiency).reshape(-1), np.ascontiguousarray(shadow).reshape(-1)
+    over_markets(_fade, efficiency.size, *flat, shifted.reshape(-1), min_slice=4096)
+    return shifted
+
+
+@compiled
+def _fade(start: int, stop: int, efficiency: FloatArray, shadow: FloatArray, shifted: FloatArray) -> None:
+    for i in range(start, stop):
+        shifted[i] = faded(efficiency[i], shadow[i])
 
 
 @compiled
