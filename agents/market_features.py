@@ -77,7 +77,7 @@ def follower_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.flo
 
     ASP n sees its own column only. How it would be used is told at prices of bare costs, without capacities.
     """
-    wanted = demand_at_prices(market, rewards, 0.0 * market.compute_cost, 0.0 * market.bandwidth_cost)
+    wanted = demand_at_prices(market, rewards, 0.0, 0.0)
     links, nothing = wanted.compute.shape, np.zeros(())
     columns = [
         *_link_features(market, link_tables(market), rewards),

@@ -38,12 +38,13 @@ class SetArchitecture:
         """The architecture that a policy's description tells.
 
         Raises:
-            ValueError: an entry is missing, or not a whole number from 1 to 4096.
+            ValueError: an entry is missing, or not a whole number within its range.
         """
-        sizes = [document.get(name) for name in ("width", "layers")]
-        if not all(type(size) is int and 0 < size <= 4096 for size in sizes):
-            raise ValueError("width and layers must be integers from 1 to 4096")
-        return cls(*sizes)  # type: ignore[arg-type]
+        for name, largest in (("width", 4096), ("layers", 64)):
+            size = document.get(name)
+            if type(size) is not int or not 0 < size <= largest:
+                raise ValueError(f"{name} = {size!r} must be an integer from 1 to {largest}")
+        return cls(document["width"], document["layers"])
 
 
 class LeaderSetArchitecture(SetArchitecture):

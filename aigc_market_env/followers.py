@@ -137,12 +137,12 @@ def demand_at_prices(
 
     Source: model, section 6.
     """
-    links = np.zeros((market.num_mus, 1))
+    links = np.zeros((market.num_mus, market.num_asps))
     batch, flat = link_arrays(
         market,
         rewards=rewards,
-        compute_price=links + np.asarray(compute_price)[..., None, :],
-        bandwidth_price=links + np.asarray(bandwidth_price)[..., None, :],
+        compute_price=links + np.expand_dims(np.atleast_1d(compute_price), -2),
+        bandwidth_price=links + np.expand_dims(np.atleast_1d(bandwidth_price), -2),
     )
     rates, compute, bandwidth = (np.zeros_like(flat["rewards"]) for _ in range(3))
     over_markets(
