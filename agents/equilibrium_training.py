@@ -60,7 +60,7 @@ class SetConfig:
     side: Side = "leader"
     markets: MarketDistribution = field(default_factory=MarketDistribution)
     seed: int = 0
-    updates: int = 6000
+    updates: int = 4000
     links: int = 1536
     learning_rate: float = 1e-3
     warm_up: int = 100
@@ -122,8 +122,10 @@ class SetTraining:
     def policy(self) -> LeaderSetPolicy | FollowerSetPolicy:
         """A policy with a copy of the present weights."""
         architecture = _architecture(self.config)
-        network = architecture.network()
-        network.load_state_dict({name: tensor.clone() for name, tensor in self.network.state_dict().items()})
+        with torch.device("meta"):
+            network = architecture.network()
+        weights = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        network.load_state_dict(weights, assign=True)
         if isinstance(architecture, LeaderSetArchitecture):
             return LeaderSetPolicy(architecture, network)
         return FollowerSetPolicy(architecture, network)

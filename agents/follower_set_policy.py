@@ -69,7 +69,7 @@ class FollowerSetPolicy:
         """
         compute, bandwidth = self.allocate(market, rewards)
         shares = compute / market.compute_capacity[..., None, :], bandwidth / market.bandwidth_capacity[..., None, :]
-        return np.stack([np.swapaxes(share, -1, -2) for share in shares], axis=-2)
+        return np.minimum(np.stack([np.swapaxes(share, -1, -2) for share in shares], axis=-2), 1.0)
 
     def act(self, observations: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
         """Always refused: an ASP's observation does not hold the length of a slot."""

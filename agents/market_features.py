@@ -15,6 +15,7 @@ from aigc_market_env.market import FloatArray, Market
 #: Over what range of a capacity's state the elasticities that leaders see change; see ``first_order``.
 _KINK_WIDTH = 0.1
 _LONGEST_STEP = 2.0
+_DEAREST = 20.0  # logarithm of cost over pay that is told of a link without a reward
 _LOWEST_USE = 1e-3  # share of a capacity below which its use counts as none
 
 _LINK = (
@@ -111,12 +112,12 @@ def _link_features(market: Market, tables: FloatArray, rewards: FloatArray) -> l
     credit, half = tables[..., :3], tables[..., 3:6]
     compute, bandwidth = _unit_costs(market, tables)
     cost = compute + bandwidth
-    paid = np.maximum(rewards, np.finfo(np.float64).tiny)
-    relative = np.log(half * (cost / paid)[..., None])
+    log_paid = np.log(np.maximum(rewards, np.finfo(np.float64).tiny))
+    relative = np.minimum(np.log(half * cost[..., None]) - log_paid[..., None], _DEAREST)
     return [
         *(credit[..., j] for j in range(3)),
         *(relative[..., j] for j in range(3)),
-        np.log(cost / ((credit / half).sum(axis=-1) * paid)),
+        np.minimum(np.log(cost / (credit / half).sum(axis=-1)) - log_paid, _DEAREST),
         np.log(compute / bandwidth),
     ]
 

@@ -172,7 +172,8 @@ def load_policy(run: str | PathLike[str], kind: type[P] | None = None) -> Any:
         weights = load_file(weights_path)
         if any(tensor.dtype != torch.float32 for tensor in weights.values()):
             raise ValueError("the weights must be of type float32")
-        network.load_state_dict(weights, assign=True)
+        # Cloned, because how a file aligns them in memory changes the last bits of what they compute.
+        network.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         problem = f"damaged, or not the weights that {DESCRIPTION_FILE} describes"
         raise ValueError(f"{weights_path}: {problem}: {error}") from None
