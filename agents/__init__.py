@@ -1,6 +1,8 @@
-"""Learners for the market: shared-parameter PPO for mobile users and for providers, policy files, evaluation."""
+"""Learners: PPO for the two sides of one market, set policies for every market, policy files, evaluation."""
 
 from agents.follower_policy import FollowerPolicy
+from agents.follower_set_policy import FollowerSetPolicy
 from agents.policy import LeaderPolicy, load_policy
+from agents.set_policy import LeaderSetPolicy
 
-__all__ = ["FollowerPolicy", "LeaderPolicy", "load_policy"]
+__all__ = ["FollowerPolicy", "FollowerSetPolicy", "LeaderPolicy", "LeaderSetPolicy", "load_policy"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,10 @@ from torch import nn
 
 from agents.actions import shares_of
 from agents.follower_policy import FollowerPolicy
+from agents.follower_set_policy import FollowerSetPolicy
 from agents.market_env import with_identity
 from agents.mlp import checked_sizes, mlp
+from agents.set_policy import LeaderSetPolicy
 from aigc_market_env import spaces
 
 SCHEMA = "aigc-market-policy/1"
@@ -98,10 +100,13 @@ class LeaderPolicy:
         return dict(zip(names, actions, strict=True))
 
 
-Policy = LeaderPolicy | FollowerPolicy
+Policy = LeaderPolicy | FollowerPolicy | LeaderSetPolicy | FollowerSetPolicy
+P = TypeVar("P", LeaderPolicy, FollowerPolicy, LeaderSetPolicy, FollowerSetPolicy)
 
 #: Every kind of policy by the name that its file gives it.
-KINDS: dict[str, type[Policy]] = {kind.kind: kind for kind in (LeaderPolicy, FollowerPolicy)}
+KINDS: dict[str, type[Policy]] = {
+    kind.kind: kind for kind in (LeaderPolicy, FollowerPolicy, LeaderSetPolicy, FollowerSetPolicy)
+}
 
 
 def save_policy(policy: Policy, run: str | PathLike[str]) -> None:
@@ -115,41 +120,54 @@ def save_policy(policy: Policy, run: str | PathLike[str]) -> None:
         os.replace(folder / f"{name}.new", folder / name)
 
 
-def load_policy(run: str | PathLike[str]) -> Policy:
+@overload
+def load_policy(run: str | PathLike[str]) -> Any: ...
+@overload
+def load_policy(run: str | PathLike[str], kind: type[P]) -> P: ...
+def load_policy(run: str | PathLike[str], kind: Any = None) -> Any:
     """Read the policy of a run folder; only numbers and JSON are read, so a stranger's folder is safe to load.
+
+    Args:
+        run: the folder.
+        kind: the kind of policy that is wanted; by default, any of ``KINDS``.
 
     Raises:
         FileNotFoundError: the folder has no policy.
-        ValueError: a file is damaged, or the two do not fit one another; the message names the file.
+        ValueError: a file is damaged, the two do not fit one another, or the policy is of another kind; the message
+            names the file.
     """
     description_path, weights_path = Path(run) / DESCRIPTION_FILE, Path(run) / WEIGHTS_FILE
     for path in (description_path, weights_path):
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; a run folder holds {DESCRIPTION_FILE} and {WEIGHTS_FILE}")
-    kind, document = _read_description(description_path)
+    found, document = _read_description(description_path, KINDS if kind is None else {kind.kind: kind})
     try:
-        policy: Policy = kind.described(document)
+        policy: Policy = found.described(document)
     except ValueError as error:
         raise ValueError(f"{description_path}: {error}") from None
     try:
         weights = load_file(weights_path)
         if any(tensor.dtype != torch.float32 for tensor in weights.values()):
             raise ValueError("the weights must be of type float32")
-        policy.network.load_state_dict(weights, assign=True)
+        # Cloned, because how a file aligns them in memory changes the last bits of what they compute.
+        policy.network.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         problem = f"damaged, or not the weights that {DESCRIPTION_FILE} describes"
         raise ValueError(f"{weights_path}: {problem}: {error}") from None
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in policy.network.parameters()):
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in policy.network.state_dict().values()):
         raise ValueError(f"{weights_path}: a weight is not finite")
     return policy
 
 
-def _read_description(path: Path) -> tuple[type[Policy], dict[str, Any]]:
+def _read_description(path: Path, kinds: Mapping[str, type[Policy]]) -> tuple[type[Policy], dict[str, Any]]:
+    """The class of the policy that a file describes, and all that it says."""
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8", errors="replace"))
     except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
         raise ValueError(f"{path}: not a JSON document: {error}") from None
-    kind = document.get("kind") if isinstance(document, dict) and document.get("schema") == SCHEMA else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"{path}: not a policy of schema {SCHEMA!r} and a kind among {', '.join(KINDS)}")
-    return KINDS[kind], document
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise ValueError(f"{path}: not a policy of schema {SCHEMA!r}")
+    kind = document.get("kind")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"{path}: a policy of kind {kind!r}, expected {' or '.join(map(repr, kinds))}")
+    return kinds[kind], document

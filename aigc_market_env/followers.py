@@ -102,6 +102,65 @@ def follower_response(market: Market, rewards: npt.ArrayLike, *, tolerance: floa
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """What ASPs would serve at given effective prices if their capacities did not end.
+
+    Attributes:
+        compute: f, TFLOP/s. (..., M, N)
+        bandwidth: b, MHz. (..., M, N)
+        throughput: x, tokens/s. (..., M, N)
+    """
+
+    compute: FloatArray
+    bandwidth: FloatArray
+    throughput: FloatArray
+
+
+def demand_at_prices(
+    market: Market, rewards: npt.ArrayLike, compute_price: npt.ArrayLike, bandwidth_price: npt.ArrayLike
+) -> Demand:
+    """The most profitable service at given shadow prices: what they would have to be to keep it within capacity.
+
+    Args:
+        market: one market or a batch.
+        rewards: r, credits per QoE. (..., M, N)
+        compute_price: λ, credits per slot per TFLOP/s, broadcast against (..., N).
+        bandwidth_price: μ, credits per slot per MHz, likewise.
+
+    Returns:
+        The :class:`Demand`, with the batch axes of market and rewards. At the shadow prices of
+        :func:`follower_response` it is the best response; at others it may exceed capacities.
+
+    Raises:
+        ValueError: ``rewards`` has a wrong shape, or an entry of an argument is negative or not finite.
+
+    Source: model, section 6.
+    """
+    links = np.zeros((market.num_mus, market.num_asps))
+    batch, flat = link_arrays(
+        market,
+        rewards=rewards,
+        compute_price=links + np.expand_dims(np.atleast_1d(compute_price), -2),
+        bandwidth_price=links + np.expand_dims(np.atleast_1d(bandwidth_price), -2),
+    )
+    rates, compute, bandwidth = (np.zeros_like(flat["rewards"]) for _ in range(3))
+    over_markets(
+        _demands,
+        len(rates),
+        market.flat,
+        market_index(market, batch),
+        flat["rewards"],
+        flat["compute_price"],
+        flat["bandwidth_price"],
+        compute,
+        bandwidth,
+        rates,
+    )
+    shape = (*batch, market.num_mus, market.num_asps)
+    return Demand(compute.reshape(shape), bandwidth.reshape(shape), rates.reshape(shape))
+
+
 def follower_regret(
     market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike
 ) -> FloatArray:
@@ -219,6 +278,25 @@ def connect(link: FloatArray, m: int, kappa: float, bits_per_token: float, spect
     sigma = bits_per_token / (spectral_efficiency * 1e6)
     link[SIGMA, m] = sigma
     link[CROSS, m] = math.sqrt(kappa * sigma)
+
+
+def link_tables(market: Market) -> FloatArray:
+    """Every link's (v_1, v_2, v_3, k_1, k_2, k_3, Q'(0), σ, √(κσ)): link tables laid side by side.
+
+    Returns:
+        Columns in the order of a link table's rows, which ENTRY, SIGMA and CROSS name. (..., M, N, LINK_ROWS)
+    """
+    m, n = market.num_mus, market.num_asps
+    tables = np.empty((market.flat.slot_duration.size, n, LINK_ROWS, m))
+    over_markets(_fill_tables, len(tables), market.flat, tables)
+    return np.ascontiguousarray(tables.transpose(0, 3, 1, 2)).reshape(*market.batch_shape, m, n, LINK_ROWS)
+
+
+@compiled
+def _fill_tables(start: int, stop: int, market: MarketArrays, tables: FloatArray) -> None:
+    for k in range(start, stop):
+        for n in range(tables.shape[1]):
+            fill_links(market, k, n, tables[k, n])
 
 
 @compiled
@@ -427,3 +505,32 @@ def _respond(
                 profit += r[m] * qoe.value(x[m], coefficients_of(link, m))
                 profit -= asp.compute_cost * f[m] + asp.bandwidth_cost * b[m]
             gap[i, n] = max(dual - profit, 0.0)
+
+
+@compiled
+def _demands(
+    start: int,
+    stop: int,
+    market: MarketArrays,
+    index: npt.NDArray[np.int64],
+    rewards: FloatArray,
+    compute_price: FloatArray,
+    bandwidth_price: FloatArray,
+    compute: FloatArray,
+    bandwidth: FloatArray,
+    rates: FloatArray,
+) -> None:
+    num_mus, num_asps = rewards.shape[1], rewards.shape[2]
+    link = np.empty((LINK_ROWS, num_mus))
+    r, x = np.empty((2, num_mus))
+    for i in range(start, stop):
+        k = index[i]
+        for n in range(num_asps):
+            fill_links(market, k, n, link)
+            r[:], x[:] = rewards[i, :, n], 0.0
+            asp = asp_of(market, k, n)
+            u, w = asp.compute_cost + compute_price[i, 0, n], asp.bandwidth_cost + bandwidth_price[i, 0, n]
+            demand(link, asp.flops_per_token, u, w, r, x)
+            for m in range(num_mus):
+                cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
+                compute[i, m, n], bandwidth[i, m, n], rates[i, m, n] = x[m] * cu, x[m] * cw, x[m]

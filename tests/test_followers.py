@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from markets import LOADS, games, permuted, random_market, random_rewards
 from scipy.optimize import minimize
 
-from aigc_market_env import follower_regret, follower_response
+from aigc_market_env import Scenario, follower_regret, follower_response
+from aigc_market_env.followers import SIGMA, demand_at_prices, link_tables
 
 RESULTS = ("compute", "bandwidth", "throughput", "compute_price", "bandwidth_price", "duality_gap")
 
@@ -375,3 +376,33 @@ def test_the_rewards_passed_in_are_left_alone():
     before = rewards.copy()
     follower_response(market, rewards)
     np.testing.assert_array_equal(rewards, before)
+
+
+@given(games(batch=(2,)))
+def test_demand_at_the_shadow_prices_is_the_best_response(game):
+    market, rewards = game
+    response = follower_response(market, rewards)
+    wanted = demand_at_prices(market, rewards, response.compute_price, response.bandwidth_price)
+    np.testing.assert_allclose(wanted.compute, response.compute, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(wanted.bandwidth, response.bandwidth, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(wanted.throughput, response.throughput, rtol=1e-5, atol=1e-9)
+
+
+def test_demand_falls_with_prices_and_refuses_negative_ones():
+    market = Scenario.preset("duo").sample(0)
+    rewards = 0.5 * market.reward_bound[:, None]
+    low, high = demand_at_prices(market, rewards, 0.0, 0.0), demand_at_prices(market, rewards, 0.5, 1.0)
+    assert (high.throughput < low.throughput).all()
+    with pytest.raises(ValueError, match="compute_price"):
+        demand_at_prices(market, rewards, -1.0, 0.0)
+
+
+def test_link_tables_hold_what_the_model_says():
+    market = Scenario.preset("random", num_mus=3, num_asps=2).sample(0, batch=(2,))
+    tables = link_tables(market)
+    assert tables.shape == (2, 3, 2, 9)
+    np.testing.assert_allclose(tables[..., 0], market.qoe_weights[..., :, None, 0] * market.accuracy)
+    np.testing.assert_allclose(
+        tables[..., 3], (market.reasoning_tokens / market.slot_duration[:, None])[:, None] * np.ones((3, 1))
+    )
+    np.testing.assert_allclose(tables[..., SIGMA], market.bandwidth_per_rate)

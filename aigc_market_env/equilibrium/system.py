@@ -103,7 +103,7 @@ def at_throughput(
 
 
 @compiled
-def _feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray) -> float:
+def price_feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray) -> float:
     """S = ∇Cᵀ (H + diag(H_ii (1 - θ_i)/θ_i))⁻¹ ∇C at ∇C = (cu, cw).
 
     ``gradient`` (5,) receives its derivatives in θ_u, θ_w, log H_uu, log H_ww and κ.
@@ -205,7 +205,7 @@ def _add_link(
         row[:] = 0.0
         return 0.0, 0.0, np.inf
 
-    feedback = _feedback(state, cu, cw, row)
+    feedback = price_feedback(state, cu, cw, row)
     at, ahead = at_throughput(log_worth, c, cost, feedback, sliver, narrowing, x, m)
     slope = qoe.slope(x[m], c)
     rewards[m] = cost / slope

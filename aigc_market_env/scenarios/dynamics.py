@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._compile import compiled
+from aigc_market_env._compile import compiled, over_markets
 from aigc_market_env._elementary import exp, log
+from aigc_market_env.market import FloatArray
 from aigc_market_env.scenarios import radio
 from aigc_market_env.scenarios.streams import next_uniform
 
@@ -68,6 +69,20 @@ def faded(efficiency: float, signal: float, shadow: float) -> float:
     """
     shifted = _PER_LOG * log(1.0 + signal * exp(_LOG_PER_DB * shadow))
     return min(max(shifted, min(_LOWEST, efficiency)), max(_HIGHEST, efficiency))
+
+
+def faded_efficiency(efficiency: FloatArray, shadow: FloatArray) -> FloatArray:
+    """Spectral efficiencies of any shape, bit/s/Hz, after shifts of the signal-to-noise ratio by ``shadow``, dB."""
+    shifted = np.empty(efficiency.shape)
+    flat = np.ascontiguousarray(efficiency).reshape(-1), np.ascontiguousarray(shadow).reshape(-1)
+    over_markets(_fade, efficiency.size, *flat, shifted.reshape(-1), min_slice=4096)
+    return shifted
+
+
+@compiled
+def _fade(start: int, stop: int, efficiency: FloatArray, shadow: FloatArray, shifted: FloatArray) -> None:
+    for i in range(start, stop):
+        shifted[i] = faded(efficiency[i], signal_of(efficiency[i]), shadow[i])
 
 
 @compiled

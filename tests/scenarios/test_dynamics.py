@@ -3,7 +3,7 @@ import pytest
 
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario
 from aigc_market_env.scenarios import STATIC, radio
-from aigc_market_env.scenarios.dynamics import faded, signal_of
+from aigc_market_env.scenarios.dynamics import faded, faded_efficiency, signal_of
 
 
 def markets_and_shadows(scenario, slots, num_envs=64, seed=0):
@@ -103,3 +103,11 @@ def test_a_request_is_that_of_some_mu_of_the_base_market(probability):
 def test_parameters_out_of_range_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         Dynamics(**parameters)
+
+
+def test_fading_of_an_array_is_that_of_its_entries():
+    rng = np.random.default_rng(0)
+    efficiency, shadow = rng.uniform(0.2, 5, (2, 3, 4)), rng.normal(0, 6, (2, 3, 4))
+    pairs = zip(efficiency.ravel(), shadow.ravel(), strict=True)
+    expected = [faded(base, signal_of(base), shift) for base, shift in pairs]
+    np.testing.assert_array_equal(faded_efficiency(efficiency, shadow).ravel(), expected)

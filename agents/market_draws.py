@@ -1,0 +1,76 @@
+"""Fresh random markets of many sizes and loads, as slots of running episodes show them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_market_env import Market, Scenario
+from aigc_market_env.market import FIELDS
+from aigc_market_env.scenarios.dynamics import faded_efficiency
+
+#: ASPs that those of a market are drawn from, at least.
+_LEAST_DRAWN = 8
+
+
+@dataclass(frozen=True)
+class MarketDistribution:
+    """Markets of a preset, its sizes and loads drawn, its fading applied.
+
+    Attributes:
+        preset: a resizable preset's name.
+        num_mus: least and largest M.
+        num_asps: least and largest N.
+        loads: least and largest load; its logarithm is uniform in between.
+    """
+
+    preset: str = "campus"
+    num_mus: tuple[int, int] = (4, 10)
+    num_asps: tuple[int, int] = (2, 5)
+    loads: tuple[float, float] = (0.3, 3.0)
+
+    def __post_init__(self) -> None:
+        for name, least in (("num_mus", 1), ("num_asps", 1), ("loads", 0)):
+            low, high = getattr(self, name)
+            if not least <= low <= high < np.inf or low == 0:
+                raise ValueError(f"{name} = {low, high} must be a range of positive numbers")
+        for size in ("num_mus", "num_asps"):
+            if not all(type(end) is int for end in getattr(self, size)):
+                raise ValueError(f"{size} = {getattr(self, size)} must be whole numbers")
+        Scenario.preset(self.preset, num_mus=self.num_mus[1], num_asps=self.num_asps[1])
+
+    def sample(self, rng: np.random.Generator, links: int) -> Market:
+        """A batch of markets of one drawn size, with about ``links`` links in all and at least one market.
+
+        A preset's providers go by number: with two ASPs, they would always be the same two. So the ASPs are drawn from
+        a larger market, that a policy learns to expect any.
+        """
+        num_mus = int(rng.integers(self.num_mus[0], self.num_mus[1] + 1))
+        num_asps = int(rng.integers(self.num_asps[0], self.num_asps[1] + 1))
+        count, drawn = max(1, round(links / (num_mus * num_asps))), max(_LEAST_DRAWN, 2 * num_asps)
+        chosen = rng.random((count, drawn)).argsort(axis=-1)[:, :num_asps]
+        return _with_asps(self.sample_size(rng, num_mus, drawn, count), chosen)
+
+    def sample_size(self, rng: np.random.Generator, num_mus: int, num_asps: int, count: int) -> Market:
+        """``count`` markets of a given size, which may lie outside of the distribution's. batch (count,)."""
+        scenario = Scenario.preset(self.preset, num_mus=num_mus, num_asps=num_asps)
+        market = scenario.sample(rng, batch=(count,))
+        load = np.exp(rng.uniform(math.log(self.loads[0]), math.log(self.loads[1]), (count, 1)))
+        shadow = rng.normal(0.0, scenario.dynamics.shadowing_db, market.spectral_efficiency.shape)
+        return market.replace(
+            compute_capacity=market.compute_capacity / load,
+            bandwidth_capacity=market.bandwidth_capacity / load,
+            spectral_efficiency=faded_efficiency(market.spectral_efficiency, shadow),
+        )
+
+
+def _with_asps(market: Market, chosen: npt.NDArray[np.int64]) -> Market:
+    """The markets (B,) with the chosen ASPs (B, N) only, among which all capacity is shared out."""
+    fields = {}
+    for name, field in FIELDS.items():
+        value = getattr(market, name)
+        if field.dims.endswith("N"):
+            value = np.take_along_axis(value, chosen if field.dims == "N" else chosen[:, None], axis=-1)
+        fields[name] = value * (market.num_asps / chosen.shape[1]) if name.endswith("_capacity") else value
+    return Market(**fields)
