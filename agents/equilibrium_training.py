@@ -168,6 +168,9 @@ def train_set_policy(
 ) -> LeaderSetPolicy | FollowerSetPolicy:
     """Train a policy that acts in every market.
 
+    The network's matrices are small: give torch one thread (``torch.set_num_threads(1)``). Where others use the cores
+    too, two threads took several times as long, waiting for one another.
+
     Args:
         config: what to train.
         state: a :meth:`SetTraining.state` to go on from.
