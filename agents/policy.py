@@ -17,6 +17,7 @@ from torch import nn
 
 from agents.actions import shares_of
 from agents.follower_policy import FollowerPolicy
+from agents.joint_policy import JointPolicy
 from agents.market_env import with_identity
 from agents.mlp import checked_sizes, mlp
 from aigc_market_env import spaces
@@ -99,6 +100,9 @@ class LeaderPolicy:
 
 
 Policy = LeaderPolicy | FollowerPolicy
+AnyPolicy = Policy | JointPolicy
+#: Sub-folders of a run of both sides, each with the files of one policy.
+MUS_FOLDER, ASPS_FOLDER = "mus", "asps"
 
 #: Every kind of policy by the name that its file gives it.
 KINDS: dict[str, type[Policy]] = {kind.kind: kind for kind in (LeaderPolicy, FollowerPolicy)}
@@ -115,13 +119,23 @@ def save_policy(policy: Policy, run: str | PathLike[str]) -> None:
         os.replace(folder / f"{name}.new", folder / name)
 
 
-def load_policy(run: str | PathLike[str]) -> Policy:
+def load_policy(run: str | PathLike[str]) -> AnyPolicy:
     """Read the policy of a run folder; only numbers and JSON are read, so a stranger's folder is safe to load.
+
+    A run of both sides gives one policy that acts for both; ``run/mus`` and ``run/asps`` are folders of one side's.
 
     Raises:
         FileNotFoundError: the folder has no policy.
         ValueError: a file is damaged, or the two do not fit one another; the message names the file.
     """
+    folder = Path(run)
+    if not (folder / DESCRIPTION_FILE).exists() and (folder / MUS_FOLDER).is_dir():
+        return _load_joint_policy(folder)
+    return load_one_side(folder)
+
+
+def load_one_side(run: str | PathLike[str]) -> Policy:
+    """Like :func:`load_policy`, of a folder that holds a policy's two files itself."""
     description_path, weights_path = Path(run) / DESCRIPTION_FILE, Path(run) / WEIGHTS_FILE
     for path in (description_path, weights_path):
         if not path.is_file():
@@ -142,6 +156,18 @@ def load_policy(run: str | PathLike[str]) -> Policy:
     if not all(bool(torch.isfinite(parameter).all()) for parameter in policy.network.parameters()):
         raise ValueError(f"{weights_path}: a weight is not finite")
     return policy
+
+
+def _load_joint_policy(folder: Path) -> JointPolicy:
+    mus, asps = load_one_side(folder / MUS_FOLDER), load_one_side(folder / ASPS_FOLDER)
+    if not isinstance(mus, LeaderPolicy):
+        raise ValueError(f"{folder / MUS_FOLDER}: a policy of kind {mus.kind!r}, not one of mobile users")
+    if not isinstance(asps, FollowerPolicy):
+        raise ValueError(f"{folder / ASPS_FOLDER}: a policy of kind {asps.kind!r}, not one of providers")
+    sizes = [(policy.architecture.num_mus, policy.architecture.num_asps) for policy in (mus, asps)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"{folder}: policies of two sizes of markets, {sizes[0]} and {sizes[1]} MUs and ASPs")
+    return JointPolicy(mus, asps)
 
 
 def _read_description(path: Path) -> tuple[type[Policy], dict[str, Any]]:
