@@ -1,6 +1,8 @@
-"""Evaluate a trained run: how far its pricing is from equilibrium, with confidence intervals and figures.
+"""Evaluate a trained run: how far it is from equilibrium, with confidence intervals and figures.
 
-The policy prices slots that training has not seen; every MU's best deviation is searched, the ASPs responding exactly.
+The policies act in slots that training has not seen. Every MU's best deviation is searched, the ASPs responding
+exactly; every ASP's profit is compared with that of its exact best response. A run of both sides is measured twice, the
+MUs among exact ASPs and among learned ones. A run of providers serves the rewards that it was trained on.
 
     python evaluate.py runs/campus-seed0
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
@@ -11,18 +13,24 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
+from agents.config import FollowerConfig, read_config
 from agents.evaluation import evaluate_leaders
-from agents.policy import LeaderPolicy, load_policy
+from agents.figures import REGRETS, Evaluation
+from agents.follower_evaluation import evaluate_followers
+from agents.follower_policy import FollowerPolicy
+from agents.joint_evaluation import evaluate_both
+from agents.joint_policy import JointPolicy
+from agents.policy import AnyPolicy, LeaderPolicy, load_policy
 from agents.report import evaluation_table, save_figures
 from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json, write_json
-from agents.training import read_config
+from agents.training import source_of
 from aigc_market_env import Market, Scenario
 from aigc_market_env.scenarios import STATIC
 
@@ -68,21 +76,42 @@ def learning_curve(run: Path) -> list[dict[str, float]]:
         return []
     document = read_json(path)
     try:
-        return [
-            {key: float(point[key]) for key in ("transitions", "leader_regret_relative")} for point in document["curve"]
-        ]
+        return [_numbers(point) for point in document["curve"]]
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not the metrics of a run: {error!r}") from None
+
+
+def _numbers(point: dict[str, Any]) -> dict[str, float]:
+    shown = {name: float(point[name]) for name in REGRETS if name in point}
+    if not shown:
+        raise ValueError(f"a point has none of {', '.join(REGRETS)}")
+    return shown | {"transitions": float(point["transitions"])}
+
+
+def evaluate(run: Path, policy: AnyPolicy, scenario: Scenario, slots: int) -> Evaluation:
+    """Measure the policy of a run.
+
+    Raises:
+        ValueError: the policy is for markets of another size, or the configuration does not fit it.
+    """
+    if isinstance(policy, JointPolicy):
+        return evaluate_both(policy.mus.act_batch, policy.asps.act_batch, scenario, slots, certify=True)
+    if isinstance(policy, LeaderPolicy):
+        return evaluate_leaders(policy.act_batch, scenario, slots, certify=True)
+    if not isinstance(policy, FollowerPolicy):
+        raise ValueError(f"{run} holds a policy of kind {policy.kind!r}; only those of PPO can be evaluated here")
+    config = read_config(run)
+    if not isinstance(config, FollowerConfig):
+        raise ValueError(f"{run} holds a policy of providers, but its configuration is of {config.side}")
+    return evaluate_followers(policy.act_batch, scenario, slots, source_of(config))
 
 
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate one run; the exit status."""
     policy, curve = load_policy(arguments.run), learning_curve(arguments.run)
-    if not isinstance(policy, LeaderPolicy):
-        raise ValueError(f"{arguments.run} holds a policy of kind {policy.kind!r}, not one of mobile users")
     scenario, slots = evaluation_scenario(arguments)
-    with console.status(f"pricing {slots} slots and searching every MU's best response"):
-        result = evaluate_leaders(policy.act_batch, scenario, slots, certify=True)
+    with console.status(f"playing {slots} slots and searching best responses"):
+        result = evaluate(arguments.run, policy, scenario, slots)
     out = arguments.out or arguments.run
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / EVALUATION_FILE, result.summary())

@@ -2,7 +2,8 @@
 
 from agents.follower_policy import FollowerPolicy
 from agents.follower_set_policy import FollowerSetPolicy
+from agents.joint_policy import JointPolicy
 from agents.policy import LeaderPolicy, load_policy
 from agents.set_policy import LeaderSetPolicy
 
-__all__ = ["FollowerPolicy", "FollowerSetPolicy", "LeaderPolicy", "LeaderSetPolicy", "load_policy"]
+__all__ = ["FollowerPolicy", "FollowerSetPolicy", "JointPolicy", "LeaderPolicy", "LeaderSetPolicy", "load_policy"]

@@ -2,17 +2,18 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Figure as Picture
+from stable_baselines3.common.logger import Logger
 
 from agents.checkpoint import save_checkpoint
-from agents.evaluation import LeaderEvaluation
-from agents.follower_evaluation import FollowerEvaluation
+from agents.figures import OneSided, small_figures
 from agents.market_env import MarketVecEnv
 from aigc_market_env.qoe import QOE_DIMENSIONS
 
@@ -44,6 +45,15 @@ class MarketScalars(BaseCallback):
             self.logger.record(f"market/{name}", float(value))
 
 
+def log_evaluation(logger: Logger, numbers: dict[str, float], result: OneSided, step: int) -> None:
+    """Show an evaluation in TensorBoard, as ``equilibrium/…``: its numbers, and what it looks like."""
+    for name, value in numbers.items():
+        logger.record(f"equilibrium/{name}", value)
+    for name, figure in small_figures(result).items():
+        logger.record(f"equilibrium/{name}", Picture(figure, close=False))
+    logger.dump(step)
+
+
 class Evaluations(BaseCallback):
     """Measures the regret of the current policy every so many slots, and keeps the curve.
 
@@ -55,11 +65,7 @@ class Evaluations(BaseCallback):
     """
 
     def __init__(
-        self,
-        evaluate: Callable[[], LeaderEvaluation | FollowerEvaluation],
-        every: int,
-        curve: list[dict[str, float]],
-        clock: Callable[[], float],
+        self, evaluate: Callable[[], OneSided], every: int, curve: list[dict[str, float]], clock: Callable[[], float]
     ) -> None:
         super().__init__()
         self._evaluate, self._every, self._curve, self._clock = evaluate, every, curve, clock
@@ -69,18 +75,32 @@ class Evaluations(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         last = self._curve[-1]["transitions"] if self._curve else -self._every
-        if self.num_timesteps - last < self._every:
-            return
-        result = self._evaluate()
-        point = {
-            "transitions": self.num_timesteps,
-            "wall_seconds": self._clock(),
-            **result.point(),
-        }
-        self._curve.append(point)
-        for name in list(point)[2:]:
-            self.logger.record(f"equilibrium/{name}", point[name])
-        self.logger.dump(self.num_timesteps)
+        if self.num_timesteps - last >= self._every:
+            result = self._evaluate()
+            numbers = result.point()
+            self._curve.append({"transitions": self.num_timesteps, "wall_seconds": self._clock(), **numbers})
+            log_evaluation(self.logger, numbers, result, self.num_timesteps)
+
+
+class StopRequests:
+    """Takes note of SIGINT and SIGTERM between ``listen`` and ``restore``, instead of dying of them."""
+
+    def __init__(self) -> None:
+        self.told = False
+        self._previous: dict[int, Any] = {}
+
+    def listen(self) -> None:
+        """Take the signals over."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._stop)
+
+    def restore(self) -> None:
+        """Give them back to whom they belonged."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.told = True
 
 
 class Checkpoints(BaseCallback):
@@ -99,43 +119,36 @@ class Checkpoints(BaseCallback):
         super().__init__()
         self._path, self._env, self._every, self._progress = path, env, every_seconds, progress
         self._saved_at = time.monotonic()
-        self._told_to_stop = False
-        self._previous: dict[int, Any] = {}
+        self._requests = StopRequests()
         self.stopped = False
 
     def _on_training_start(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._stop)
+        self._requests.listen()
 
     def _on_training_end(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._told_to_stop = True
+        self._requests.restore()
 
     def _on_rollout_start(self) -> None:
-        if self._told_to_stop or time.monotonic() - self._saved_at >= self._every:
+        if self._requests.told or time.monotonic() - self._saved_at >= self._every:
             save_checkpoint(self._path, self.model, self._env, self._progress())
             self._saved_at = time.monotonic()
-            self.stopped = self._told_to_stop
+            self.stopped = self._requests.told
 
     def _on_step(self) -> bool:
         return not self.stopped
 
 
-class ProgressBar(BaseCallback):
-    """A progress bar with speed, time left, and the regret measured last.
+class Bar:
+    """A progress bar with speed, time left, and the regrets measured last.
 
     Args:
         total: transitions in the whole run.
-        curve: the evaluations, filled by :class:`Evaluations`.
-        regret: which of their figures to show.
+        curve: the evaluations so far, which others extend.
+        regrets: which of their figures to show.
     """
 
-    def __init__(self, total: int, curve: list[dict[str, float]], regret: str) -> None:
-        super().__init__()
-        self._curve, self._total, self._regret = curve, total, regret
+    def __init__(self, total: int, curve: list[dict[str, float]], regrets: Sequence[str]) -> None:
+        self._curve, self._total, self._regrets = curve, total, regrets
         self._bar = Progress(
             TextColumn("[bold]training"),
             BarColumn(),
@@ -147,20 +160,39 @@ class ProgressBar(BaseCallback):
             TimeRemainingColumn(),
         )
 
-    def _on_training_start(self) -> None:
+    def start(self, transitions: int) -> None:
+        """Show the bar, with what an earlier process has done."""
         self._bar.start()
-        self._task = self._bar.add_task("", total=self._total, completed=self.num_timesteps, speed="", regret="")
-        self._began, self._first = time.monotonic(), self.num_timesteps
+        self._task = self._bar.add_task("", total=self._total, completed=transitions, speed="", regret="")
+        self._began, self._first = time.monotonic(), transitions
+
+    def update(self, transitions: int) -> None:
+        """Show what is done."""
+        speed = (transitions - self._first) / max(time.monotonic() - self._began, 1e-9)
+        shown = [f"{self._curve[-1][name]:.2%}" for name in self._regrets] if self._curve else []
+        regret = f"regret {' / '.join(shown)}" if shown else ""
+        self._bar.update(self._task, completed=min(transitions, self._total), speed=f"{speed:,.0f}/s", regret=regret)
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.stop()
+
+
+class ProgressBar(BaseCallback):
+    """A :class:`Bar` for one learner."""
+
+    def __init__(self, total: int, curve: list[dict[str, float]], regret: str) -> None:
+        super().__init__()
+        self._bar = Bar(total, curve, [regret])
+
+    def _on_training_start(self) -> None:
+        self._bar.start(self.num_timesteps)
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        speed = (self.num_timesteps - self._first) / max(time.monotonic() - self._began, 1e-9)
-        regret = f"regret {self._curve[-1][self._regret]:.2%}" if self._curve else ""
-        self._bar.update(
-            self._task, completed=min(self.num_timesteps, self._total), speed=f"{speed:,.0f}/s", regret=regret
-        )
+        self._bar.update(self.num_timesteps)
 
     def _on_training_end(self) -> None:
         self._bar.stop()

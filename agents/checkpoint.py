@@ -7,6 +7,8 @@ Its checksums are verified first, so that a flipped bit does not go unnoticed.
 
 import os
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +20,12 @@ from agents.market_env import MarketVecEnv
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
+Learner = tuple[BaseAlgorithm, MarketVecEnv]
+
 
 def save_checkpoint(path: Path, model: BaseAlgorithm, env: MarketVecEnv, progress: dict[str, Any]) -> None:
     """Write the state of a run; ``progress`` is whatever else, in plain numbers and lists, the run wants back."""
-    _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 - what stable-baselines3 draws from
-    state = env.state()
-    document = {
-        "policy": model.policy.state_dict(),
-        "optimizer": model.policy.optimizer.state_dict(),
-        "num_timesteps": model.num_timesteps,
-        "n_updates": model._n_updates,
-        "last_obs": torch.from_numpy(np.array(model._last_obs)),
-        "torch_rng": torch.get_rng_state(),
-        "numpy_rng": [
-            torch.from_numpy(np.asarray(keys).astype(np.int64)),
-            int(position),
-            int(has_gauss),
-            float(cached),
-        ],
-        "markets": {name: _tensor(array) for name, array in state["markets"].items()},
-        "slot": state["slot"],
-        "returns": torch.from_numpy(state["returns"]),
-        "progress": progress,
-    }
-    torch.save(document, path.with_suffix(".new"))
-    os.replace(path.with_suffix(".new"), path)
+    _write(path, _learner_state(model, env) | _random_state() | {"progress": progress})
 
 
 def load_checkpoint(path: Path, model: BaseAlgorithm, env: MarketVecEnv) -> dict[str, Any]:
@@ -52,32 +35,91 @@ def load_checkpoint(path: Path, model: BaseAlgorithm, env: MarketVecEnv) -> dict
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged or does not fit the model or environment; the message names the file.
     """
+    with _blaming(path):
+        document = _read(path)
+        _restore_learner(document, model, env)
+        _restore_random(document)
+        return dict(document["progress"])
+
+
+def save_joint_checkpoint(path: Path, learners: Mapping[str, Learner], progress: dict[str, Any]) -> None:
+    """Like :func:`save_checkpoint`, for several learners of one process, by their names."""
+    states = {name: _learner_state(model, env) for name, (model, env) in learners.items()}
+    _write(path, {"learners": states} | _random_state() | {"progress": progress})
+
+
+def load_joint_checkpoint(path: Path, learners: Mapping[str, Learner]) -> dict[str, Any]:
+    """Like :func:`load_checkpoint`, for what :func:`save_joint_checkpoint` wrote."""
+    with _blaming(path):
+        document = _read(path)
+        for name, (model, env) in learners.items():
+            _restore_learner(document["learners"][name], model, env)
+        _restore_random(document)
+        return dict(document["progress"])
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file is a ValueError that names it, unless there is none."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} is wrong")
-        document = torch.load(path, weights_only=True)
-        last_obs = document["last_obs"].numpy()
-        if last_obs.shape[0] != env.num_envs or last_obs.shape[1:] != model.observation_space.shape:
-            raise ValueError(f"last_obs has shape {last_obs.shape}")
-        markets = {name: _array(tensor) for name, tensor in document["markets"].items()}
-        env.restore(markets, document["slot"], document["returns"].numpy())
-        model.policy.load_state_dict(document["policy"])
-        model.policy.optimizer.load_state_dict(document["optimizer"])
-        model.num_timesteps, model._n_updates = int(document["num_timesteps"]), int(document["n_updates"])
-        model._last_obs = last_obs
-        model._last_episode_starts = np.zeros(env.num_envs, bool)
-        torch.set_rng_state(document["torch_rng"])
-        keys, position, has_gauss, cached = document["numpy_rng"]
-        state = ("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached)
-        np.random.set_state(state)  # noqa: NPY002 - what stable-baselines3 draws from
-        progress = dict(document["progress"])
+        yield
     except FileNotFoundError:
         raise
     except Exception as error:  # damaged archives and pickles raise almost anything
         raise ValueError(f"{path}: damaged, or of a run with another configuration: {error}") from None
-    return progress
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    torch.save(document, path.with_suffix(".new"))
+    os.replace(path.with_suffix(".new"), path)
+
+
+def _read(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
+    return torch.load(path, weights_only=True)
+
+
+def _learner_state(model: BaseAlgorithm, env: MarketVecEnv) -> dict[str, Any]:
+    state = env.state()
+    return {
+        "policy": model.policy.state_dict(),
+        "optimizer": model.policy.optimizer.state_dict(),
+        "num_timesteps": model.num_timesteps,
+        "n_updates": model._n_updates,
+        "last_obs": torch.from_numpy(np.array(model._last_obs)),
+        "markets": {name: _tensor(array) for name, array in state["markets"].items()},
+        "slot": state["slot"],
+        "returns": torch.from_numpy(state["returns"]),
+    }
+
+
+def _restore_learner(document: dict[str, Any], model: BaseAlgorithm, env: MarketVecEnv) -> None:
+    last_obs = document["last_obs"].numpy()
+    if last_obs.shape[0] != env.num_envs or last_obs.shape[1:] != model.observation_space.shape:
+        raise ValueError(f"last_obs has shape {last_obs.shape}")
+    markets = {name: _array(tensor) for name, tensor in document["markets"].items()}
+    env.restore(markets, document["slot"], document["returns"].numpy())
+    model.policy.load_state_dict(document["policy"])
+    model.policy.optimizer.load_state_dict(document["optimizer"])
+    model.num_timesteps, model._n_updates = int(document["num_timesteps"]), int(document["n_updates"])
+    model._last_obs = last_obs
+    model._last_episode_starts = np.zeros(env.num_envs, bool)
+
+
+def _random_state() -> dict[str, Any]:
+    _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 - what stable-baselines3 draws from
+    numpy_rng = [torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)]
+    return {"torch_rng": torch.get_rng_state(), "numpy_rng": numpy_rng}
+
+
+def _restore_random(document: dict[str, Any]) -> None:
+    torch.set_rng_state(document["torch_rng"])
+    keys, position, has_gauss, cached = document["numpy_rng"]
+    state = ("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached)
+    np.random.set_state(state)  # noqa: NPY002 - what stable-baselines3 draws from
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

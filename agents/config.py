@@ -1,7 +1,7 @@
 """Everything that a training run depends on, and its file."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -132,12 +132,71 @@ class FollowerConfig(TrainingConfig):
             raise ValueError(f"leaders = {self.leaders!r} must be a run folder or empty")
 
 
+@dataclass(frozen=True)
+class JointConfig(TrainingConfig):
+    """Training of both sides, each against the other as it is then; see :class:`TrainingConfig`.
+
+    Transitions count both sides'. What the ASPs have of their own is named ``follower_…``; the other fields are the
+    MUs', or both's. Defaults are those of the two single-sided trainings.
+
+    Attributes:
+        follower_slots: slots in a rollout of the ASPs.
+        follower_hidden: width of each hidden layer of the ASPs' networks.
+        follower_initial_log_std: like ``initial_log_std``.
+        rewards: what is posted while ASPs learn, a name in :data:`~agents.reward_sources.REWARD_SOURCES`, except where
+            the learning MUs post.
+        posted: share of the markets in which they do, after the head start; in between 0 and 1.
+        posted_noise: how far from what they would post, as a standard deviation of the logarithm.
+        head_start: share of all transitions that the ASPs learn alone at the beginning, from 0 to 1.
+    """
+
+    side: ClassVar[str] = "both"
+
+    transitions: int = 3_600_000
+    evaluate_every: int = 400_000
+    follower_slots: int = 16
+    follower_hidden: tuple[int, ...] = (64, 64)
+    follower_initial_log_std: float = -1.5
+    rewards: str = "everything"
+    posted: float = 0.5
+    posted_noise: float = 0.1
+    head_start: float = 0.055
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, high in (("posted", 1.0), ("head_start", 1.0), ("posted_noise", math.inf)):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0.0 <= value <= high or not math.isfinite(value):
+                raise ValueError(f"{name} = {value!r} must be a finite number from 0 to {high}")
+        if not 0.0 < self.posted < 1.0:
+            raise ValueError(f"posted = {self.posted!r} must be above 0 and below 1")
+        try:
+            self.leaders()
+            self.followers()
+        except ValueError as error:
+            raise ValueError(f"follower_{error}") from None
+
+    def leaders(self) -> LeaderConfig:
+        """The MUs' part."""
+        shared = {field.name: getattr(self, field.name) for field in fields(TrainingConfig)}
+        return LeaderConfig(**shared)
+
+    def followers(self) -> FollowerConfig:
+        """The ASPs' part."""
+        own = {name: getattr(self, f"follower_{name}") for name in ("slots", "hidden", "initial_log_std")}
+        return FollowerConfig(**asdict(self.leaders()) | own, rewards=self.rewards)
+
+
+Config = LeaderConfig | FollowerConfig | JointConfig
+_SIDES: dict[str, type[Config]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig, JointConfig)}
+
+
 def as_document(config: TrainingConfig) -> dict[str, Any]:
     """A configuration as it is written to a run folder."""
     return {"side": config.side} | asdict(config)
 
 
-def read_config(run: Path) -> LeaderConfig | FollowerConfig:
+def read_config(run: Path) -> Config:
     """The configuration of a run folder.
 
     Raises:
@@ -146,11 +205,9 @@ def read_config(run: Path) -> LeaderConfig | FollowerConfig:
     """
     document = read_json(run / CONFIG_FILE)
     try:
-        fields = dict(document)
-        kind = _SIDES[fields.pop("side", "leaders")]
-        return kind(**fields | {"hidden": tuple(fields["hidden"])})
+        entries = dict(document)
+        kind = _SIDES[entries.pop("side", "leaders")]
+        widths = {name: tuple(entries[name]) for name in ("hidden", "follower_hidden") if name in entries}
+        return kind(**entries | widths)
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{run / CONFIG_FILE}: not the configuration of a run: {error}") from None
-
-
-_SIDES: dict[str, type[LeaderConfig | FollowerConfig]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig)}

@@ -135,6 +135,11 @@ def evaluate_leaders(
         observations, _, _, _, _ = env.step({"mu": policy(observations["mu"])})
     market = env.market
     rewards = np.clip(policy(observations["mu"]), 0.0, 1.0) * market.reward_bound[..., None]
+    return judge_rewards(market, rewards, certify=certify)
+
+
+def judge_rewards(market: Market, rewards: FloatArray, *, certify: bool = False) -> LeaderEvaluation:
+    """Compare rewards posted in S markets, credits per QoE (S, M, N), with best responses and the equilibrium."""
     response = follower_response(market, rewards)
     best_rewards, best_utility = leader_best_response(market, rewards)
     return LeaderEvaluation(

@@ -2,12 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, averages, ratio_interval, relative
+from agents.evaluation import (
+    EVALUATION_SEED,
+    WARM_UP_SLOTS,
+    LeaderEvaluation,
+    averages,
+    judge_rewards,
+    ratio_interval,
+    relative,
+)
 from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
 from aigc_market_env.market import FloatArray
@@ -30,6 +39,11 @@ class FollowerEvaluation:
     market: Market
     outcome: Outcome
     regret: FloatArray
+
+    @cached_property
+    def as_posted(self) -> LeaderEvaluation:
+        """The rewards served, as exact ASPs would have served them, beside the MUs' best responses."""
+        return judge_rewards(self.market, self.outcome.rewards)
 
     @property
     def best_profit(self) -> FloatArray:
@@ -63,14 +77,19 @@ class FollowerEvaluation:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The figures, as they go into ``evaluation.json``."""
-        interval = self.interval()
+        """The figures, as they go into ``evaluation.json``.
+
+        Leader regret is that of the rewards served, whoever posted them, the ASPs responding exactly.
+        """
+        interval, posted = self.interval(), self.as_posted
         return {
             "slots": len(self.regret),
+            "leader_regret_relative": posted.leader_regret_relative,
             "follower_regret_relative": self.follower_regret_relative,
             "follower_regret_relative_interval_95": None if interval is None else list(interval),
             "asp_best_profit": float(self.best_profit.mean()),
             "learned": averages(self.outcome),
+            "best_response": averages(posted.outcome),
             "regret_by_asp": self.regret_by_asp.tolist(),
         }
 

@@ -18,6 +18,7 @@ from torch import nn
 from agents.actions import shares_of
 from agents.follower_policy import FollowerPolicy
 from agents.follower_set_policy import FollowerSetPolicy
+from agents.joint_policy import JointPolicy
 from agents.market_env import with_identity
 from agents.mlp import checked_sizes, mlp
 from agents.set_policy import LeaderSetPolicy
@@ -101,7 +102,11 @@ class LeaderPolicy:
 
 
 Policy = LeaderPolicy | FollowerPolicy | LeaderSetPolicy | FollowerSetPolicy
+AnyPolicy = Policy | JointPolicy
 P = TypeVar("P", LeaderPolicy, FollowerPolicy, LeaderSetPolicy, FollowerSetPolicy)
+
+#: Sub-folders of a run of both sides, each with the files of one policy.
+MUS_FOLDER, ASPS_FOLDER = "mus", "asps"
 
 #: Every kind of policy by the name that its file gives it.
 KINDS: dict[str, type[Policy]] = {
@@ -121,26 +126,36 @@ def save_policy(policy: Policy, run: str | PathLike[str]) -> None:
 
 
 @overload
-def load_policy(run: str | PathLike[str]) -> Any: ...
+def load_policy(run: str | PathLike[str]) -> AnyPolicy: ...
 @overload
 def load_policy(run: str | PathLike[str], kind: type[P]) -> P: ...
 def load_policy(run: str | PathLike[str], kind: Any = None) -> Any:
     """Read the policy of a run folder; only numbers and JSON are read, so a stranger's folder is safe to load.
 
+    A run of both sides gives one policy that acts for both; ``run/mus`` and ``run/asps`` are folders of one side's.
+
     Args:
         run: the folder.
-        kind: the kind of policy that is wanted; by default, any of ``KINDS``.
+        kind: the kind of policy that is wanted; by default, any.
 
     Raises:
         FileNotFoundError: the folder has no policy.
         ValueError: a file is damaged, the two do not fit one another, or the policy is of another kind; the message
             names the file.
     """
+    folder = Path(run)
+    if kind is None and not (folder / DESCRIPTION_FILE).exists() and (folder / MUS_FOLDER).is_dir():
+        return _load_joint_policy(folder)
+    return load_one_side(folder, KINDS if kind is None else {kind.kind: kind})
+
+
+def load_one_side(run: str | PathLike[str], kinds: Mapping[str, type[Policy]] = KINDS) -> Policy:
+    """Like :func:`load_policy`, of a folder that holds a policy's two files itself, of one of ``kinds``."""
     description_path, weights_path = Path(run) / DESCRIPTION_FILE, Path(run) / WEIGHTS_FILE
     for path in (description_path, weights_path):
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; a run folder holds {DESCRIPTION_FILE} and {WEIGHTS_FILE}")
-    found, document = _read_description(description_path, KINDS if kind is None else {kind.kind: kind})
+    found, document = _read_description(description_path, kinds)
     try:
         policy: Policy = found.described(document)
     except ValueError as error:
@@ -157,6 +172,18 @@ def load_policy(run: str | PathLike[str], kind: Any = None) -> Any:
     if not all(bool(torch.isfinite(parameter).all()) for parameter in policy.network.state_dict().values()):
         raise ValueError(f"{weights_path}: a weight is not finite")
     return policy
+
+
+def _load_joint_policy(folder: Path) -> JointPolicy:
+    mus, asps = load_one_side(folder / MUS_FOLDER), load_one_side(folder / ASPS_FOLDER)
+    if not isinstance(mus, LeaderPolicy):
+        raise ValueError(f"{folder / MUS_FOLDER}: a policy of kind {mus.kind!r}, not one of mobile users")
+    if not isinstance(asps, FollowerPolicy):
+        raise ValueError(f"{folder / ASPS_FOLDER}: a policy of kind {asps.kind!r}, not one of providers")
+    sizes = [(policy.architecture.num_mus, policy.architecture.num_asps) for policy in (mus, asps)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"{folder}: policies of two sizes of markets, {sizes[0]} and {sizes[1]} MUs and ASPs")
+    return JointPolicy(mus, asps)
 
 
 def _read_description(path: Path, kinds: Mapping[str, type[Policy]]) -> tuple[type[Policy], dict[str, Any]]:

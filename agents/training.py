@@ -23,6 +23,7 @@ from agents.evaluation import LeaderEvaluation, evaluate_leaders
 from agents.follower_env import FollowerVecEnv
 from agents.follower_evaluation import FollowerEvaluation, evaluate_followers
 from agents.follower_policy import FollowerArchitecture, FollowerPolicy
+from agents.joint_policy import JointPolicy
 from agents.leader_env import LeaderVecEnv
 from agents.market_env import MarketVecEnv
 from agents.policy import Architecture, LeaderPolicy, load_policy, save_policy
@@ -32,12 +33,12 @@ from aigc_market_env import Scenario
 
 __all__ = ["FollowerConfig", "LeaderConfig", "read_config", "train_followers", "train_leaders"]
 
-_Policy = TypeVar("_Policy", LeaderPolicy, FollowerPolicy)
+SidePolicy = TypeVar("SidePolicy", LeaderPolicy, FollowerPolicy)
 _Evaluation = TypeVar("_Evaluation", LeaderEvaluation, FollowerEvaluation)
 
 
 @dataclass(frozen=True, eq=False)
-class Side(Generic[_Policy, _Evaluation]):
+class Side(Generic[SidePolicy, _Evaluation]):
     """What the two sides' training differs in.
 
     Attributes:
@@ -49,9 +50,9 @@ class Side(Generic[_Policy, _Evaluation]):
     """
 
     env: MarketVecEnv
-    extract: Callable[[PPO], _Policy]
-    evaluate: Callable[[_Policy], _Evaluation]
-    evaluate_finally: Callable[[_Policy], tuple[_Evaluation, dict[str, float]]]
+    extract: Callable[[PPO], SidePolicy]
+    evaluate: Callable[[SidePolicy], _Evaluation]
+    evaluate_finally: Callable[[SidePolicy], tuple[_Evaluation, dict[str, float]]]
     regret: str
 
 
@@ -96,9 +97,10 @@ def train_followers(
     """Train the ASPs on the rewards that the configuration names; otherwise like :func:`train_leaders`.
 
     Regret is measured on rewards from the source that is trained on. ``metrics.json`` also has
-    ``follower_regret_relative_near``, that on rewards near equilibrium (:data:`~agents.reward_sources.NEAR`).
+    ``follower_regret_relative_near``, that on rewards near equilibrium (:data:`~agents.reward_sources.NEAR`), and
+    ``leader_regret_relative``, that of the rewards posted, which nobody has learned.
     """
-    scenario, source = config.make_scenario(), _source(config)
+    scenario, source = config.make_scenario(), source_of(config)
 
     def evaluate_finally(policy: FollowerPolicy) -> tuple[FollowerEvaluation, dict[str, float]]:
         slots = config.final_evaluation_slots
@@ -106,6 +108,7 @@ def train_followers(
         near = evaluate_followers(policy.act_batch, scenario, slots, NEAR)
         return result, {
             "follower_regret_relative": result.follower_regret_relative,
+            "leader_regret_relative": result.as_posted.leader_regret_relative,
             "follower_regret_relative_near": near.follower_regret_relative,
         }
 
@@ -119,7 +122,7 @@ def train_followers(
     return _train(config, side, out, resume=resume)
 
 
-def _source(config: FollowerConfig) -> RewardSource:
+def source_of(config: FollowerConfig) -> RewardSource:
     """What the MUs post while the ASPs of a configuration learn.
 
     Raises:
@@ -128,17 +131,18 @@ def _source(config: FollowerConfig) -> RewardSource:
     source = source_called(config.rewards)
     if not config.leaders:
         return source
-    leaders = load_policy(config.leaders)
+    policy = load_policy(config.leaders)
+    leaders = policy.mus if isinstance(policy, JointPolicy) else policy
     if not isinstance(leaders, LeaderPolicy):
         raise ValueError(f"leaders = {config.leaders!r} is a run of {leaders.kind}, not of mobile users")
     return Mixture([source, Posted(leaders.act_batch, noise=0.1)], [1.0, 1.0])
 
 
 def _train(
-    config: TrainingConfig, side: Side[_Policy, _Evaluation], out: Path, *, resume: bool
+    config: TrainingConfig, side: Side[SidePolicy, _Evaluation], out: Path, *, resume: bool
 ) -> tuple[_Evaluation, dict[str, Any]]:
     env = side.env
-    model = _make_model(config, env)
+    model = make_model(config, env)
     env.seed(config.seed * STREAMS_PER_SEED)  # PPO has seeded it with its own seed
     out.mkdir(parents=True, exist_ok=True)
     model.set_logger(configure(str(out), ["tensorboard"]))
@@ -146,7 +150,7 @@ def _train(
     began, curve, spent = time.monotonic(), [], 0.0  # type: float, list[dict[str, float]], float
     if resume and (out / CHECKPOINT_FILE).exists():
         progress = load_checkpoint(out / CHECKPOINT_FILE, model, env)
-        if progress.get("config") != _learning(config):
+        if progress.get("config") != learning_fields(config):
             raise ValueError(f"{out / CHECKPOINT_FILE}: of a run with another configuration than {out / CONFIG_FILE}")
         curve, spent = progress["curve"], progress["wall_seconds"]
     write_json(out / CONFIG_FILE, as_document(config))
@@ -155,7 +159,7 @@ def _train(
         return spent + time.monotonic() - began
 
     def state() -> dict[str, Any]:
-        return {"config": _learning(config), "curve": curve, "wall_seconds": clock()}
+        return {"config": learning_fields(config), "curve": curve, "wall_seconds": clock()}
 
     checkpoints = Checkpoints(out / CHECKPOINT_FILE, env, config.checkpoint_seconds, state)
     callbacks = [
@@ -207,7 +211,8 @@ def _copy_weights(model: PPO, network: nn.Sequential) -> nn.Sequential:
     return network
 
 
-def _make_model(config: TrainingConfig, env: MarketVecEnv) -> PPO:
+def make_model(config: TrainingConfig, env: MarketVecEnv) -> PPO:
+    """The learner of one side, untrained."""
     hidden = list(config.hidden)
     rollout = env.num_envs * config.slots
     return PPO(
@@ -231,7 +236,7 @@ def _make_model(config: TrainingConfig, env: MarketVecEnv) -> PPO:
     )
 
 
-def _learning(config: TrainingConfig) -> dict[str, Any]:
+def learning_fields(config: TrainingConfig) -> dict[str, Any]:
     """What has to be the same when a run goes on, as plain numbers."""
     return {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
 

@@ -9,7 +9,7 @@ from agents import callbacks
 from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from agents.leader_env import LeaderVecEnv
 from agents.policy import WEIGHTS_FILE
-from agents.training import _make_model, train_leaders
+from agents.training import make_model, train_leaders
 
 
 class Killed(BaseException):
@@ -19,7 +19,7 @@ class Killed(BaseException):
 @pytest.fixture
 def learner(tiny):
     env = LeaderVecEnv(tiny().make_scenario(), tiny().markets)
-    return _make_model(tiny(), env), env
+    return make_model(tiny(), env), env
 
 
 def killed_at_save(monkeypatch, number, half_written):

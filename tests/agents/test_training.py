@@ -202,7 +202,7 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average(tiny):
     config = tiny()
     scenario = config.make_scenario()
     env = LeaderVecEnv(scenario, 3)
-    model = training._make_model(config, env)
+    model = training.make_model(config, env)
     policy = training.extract_policy(model, scenario, config.hidden)
     flat = env.reset()
     means = model.policy.get_distribution(torch.from_numpy(flat)).distribution.mean.detach().numpy()

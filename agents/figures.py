@@ -1,0 +1,142 @@
+"""Pictures of evaluations: what was learned against what is best, how regret is spread, how it fell."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from agents.evaluation import LeaderEvaluation
+from agents.follower_evaluation import FollowerEvaluation
+from agents.joint_evaluation import JointEvaluation
+from aigc_market_env import follower_response
+from aigc_market_env.market import FloatArray
+
+OneSided = LeaderEvaluation | FollowerEvaluation
+Evaluation = OneSided | JointEvaluation
+Draw = Callable[[Axes], None]
+
+#: Shares below this one are drawn at it; a logarithmic axis has no zero.
+_LOWEST_SHOWN = 1e-5
+_LEARNED, _BEST = "#0072b2", "#d55e00"
+#: Markers of a line are drawn in a fraction of the time that a scatter takes.
+_DOTS: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 2, "alpha": 0.35, "markeredgewidth": 0}
+#: Regrets in a learning curve, with their names and colours.
+REGRETS = {
+    "leader_regret_relative": ("mobile users", _LEARNED),
+    "follower_regret_relative": ("providers", _BEST),
+    "follower_regret_relative_near": ("providers, on rewards near equilibrium", "#e69f00"),
+}
+
+
+def drawings(result: Evaluation, curve: list[dict[str, float]]) -> dict[str, Draw]:
+    """What there is to draw of an evaluation, by name; ``learning`` only where there is a curve."""
+    found: dict[str, Draw] = {}
+    if not isinstance(result, FollowerEvaluation):
+        found |= _of_leaders(result if isinstance(result, LeaderEvaluation) else result.leaders)
+    if not isinstance(result, LeaderEvaluation):
+        found |= _of_followers(result if isinstance(result, FollowerEvaluation) else result.followers)
+    return found | ({"learning": lambda axes: _draw_learning(axes, curve)} if curve else {})
+
+
+def small_figures(result: OneSided) -> dict[str, Figure]:
+    """The same in a size for TensorBoard, a quarter of a second each."""
+    return {name: drawn(draw, 80) for name, draw in drawings(result, []).items()}
+
+
+def drawn(draw: Draw, dpi: int) -> Figure:
+    """A figure of one drawing."""
+    figure = Figure(figsize=(7, 4.5), dpi=dpi, layout="constrained")
+    draw(figure.add_subplot())
+    return figure
+
+
+def _of_leaders(result: LeaderEvaluation) -> dict[str, Draw]:
+    return {"rewards": lambda axes: _draw_rewards(axes, result), "regret": lambda axes: _draw_regret(axes, result)}
+
+
+def _of_followers(result: FollowerEvaluation) -> dict[str, Draw]:
+    return {
+        "allocation": lambda axes: _draw_allocation(axes, result),
+        "regret_of_asps": lambda axes: _draw_regret_of_asps(axes, result),
+    }
+
+
+def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
+    """Learned rewards against those at equilibrium, link by link."""
+    bound = result.market.reward_bound[..., None]
+    learned, reference = (
+        np.maximum(rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.equilibrium.rewards)
+    )
+    served = result.equilibrium.outcome.throughput > 0
+    for mask, colour, label in (
+        (served, _LEARNED, "served at equilibrium"),
+        (~served, "0.75", "not served at equilibrium (any low reward will do)"),
+    ):
+        if mask.any():
+            axes.plot(reference[mask], learned[mask], color=colour, label=label, **_DOTS)
+    low = float(min(reference.min(), learned.min()))
+    axes.plot([low, 1], [low, 1], color="0.3", linewidth=0.8, linestyle="--")
+    axes.set(xscale="log", yscale="log", xlabel="at equilibrium, share of ω/q", ylabel="learned reward, share of ω/q")
+    axes.set_title("Learned rewards against those at equilibrium")
+    axes.legend(loc="upper left", markerscale=3)
+
+
+def _draw_regret(axes: Axes, result: LeaderEvaluation) -> None:
+    """How regret is spread over slots, for each MU."""
+    _draw_boxes(axes, result.regret, result.equilibrium.outcome.mu_utility, "MU", "mean equilibrium utility")
+
+
+def _draw_regret_of_asps(axes: Axes, result: FollowerEvaluation) -> None:
+    """How regret is spread over slots, for each ASP."""
+    _draw_boxes(axes, result.regret, result.best_profit, "ASP", "mean best profit")
+
+
+def _draw_boxes(axes: Axes, regret: FloatArray, scale: FloatArray, agent: str, unit: str) -> None:
+    mean = float(scale.mean())
+    shares = 100.0 * regret / (mean if mean > 0.0 else 1.0)
+    axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST})
+    axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
+    axes.set_xticks(range(1, shares.shape[1] + 1), [f"{agent.lower()}_{i}" for i in range(shares.shape[1])])
+    axes.tick_params(axis="x", rotation=45 if shares.shape[1] > 10 else 0)
+    axes.set(ylabel=f"regret, % of {unit}")
+    axes.set_title(f"Regret of each {agent} over {len(shares)} slots: box 25-75 %, whiskers 5-95 %")
+    axes.legend()
+
+
+def _draw_allocation(axes: Axes, result: FollowerEvaluation) -> None:
+    """Learned shares of the capacities against those of best responses, link by link."""
+    market, outcome = result.market, result.outcome
+    best = follower_response(market, outcome.rewards)
+    lowest = 1.0
+    for learned, optimal, capacity, colour, label in (
+        (outcome.compute, best.compute, market.compute_capacity, _LEARNED, "compute"),
+        (outcome.bandwidth, best.bandwidth, market.bandwidth_capacity, _BEST, "bandwidth"),
+    ):
+        x, y = (np.maximum(amount / capacity[..., None, :], _LOWEST_SHOWN).ravel() for amount in (optimal, learned))
+        axes.plot(x, y, color=colour, label=label, **_DOTS)
+        lowest = min(lowest, float(x.min()), float(y.min()))
+    axes.plot([lowest, 1], [lowest, 1], color="0.3", linewidth=0.8, linestyle="--")
+    axes.set(xscale="log", yscale="log", xlabel="best response, share of capacity", ylabel="learned, share of capacity")
+    axes.set_title("Learned allocations against best responses to the same rewards")
+    axes.legend(loc="upper left", markerscale=3)
+
+
+def _draw_learning(axes: Axes, curve: list[dict[str, Any]]) -> None:
+    """Regret while learning."""
+    shown = {name: look for name, look in REGRETS.items() if all(name in point for point in curve)}
+    for name, (label, colour) in shown.items():
+        axes.plot(
+            [point["transitions"] / 1e6 for point in curve],
+            [100.0 * point[name] for point in curve],
+            "o-",
+            color=colour,
+            markersize=4,
+            label=label,
+        )
+    regretted = any(point[name] > 0.0 for point in curve for name in shown)
+    axes.set(yscale="log" if regretted else "linear", xlabel="transitions, millions", ylabel="relative regret, %")
+    axes.grid(which="both", color="0.92")
+    axes.set_title("Regret on evaluation slots while learning")
+    axes.legend()

@@ -1,0 +1,287 @@
+"""Training of both sides by PPO, each against the other as it is then.
+
+Two time scales (Heusel et al., arXiv 1706.08500, call it that): providers' best responses depend on the rewards of a
+slot alone, so they are learned first and then only kept up, on what the mobile users post by then and, for the other
+half of the markets, on all that they might. Mobile users learn against the providers' current policy. Both learning
+rates fall to zero, so that each side settles against one that has settled.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy as np
+from stable_baselines3 import PPO
+from stable_baselines3.common.logger import configure
+
+from agents.callbacks import Bar, MarketScalars, StopRequests, log_evaluation
+from agents.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint
+from agents.config import STREAMS_PER_SEED, JointConfig, as_document
+from agents.figures import OneSided
+from agents.follower_env import FollowerVecEnv
+from agents.follower_policy import FollowerPolicy
+from agents.joint_evaluation import JointEvaluation, evaluate_both
+from agents.leader_env import LeaderVecEnv
+from agents.market_env import MarketVecEnv
+from agents.policy import ASPS_FOLDER, MUS_FOLDER, LeaderPolicy, save_policy
+from agents.reward_sources import Mixture, Posted, Situation, source_called
+from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
+from agents.training import SidePolicy, extract_follower_policy, extract_policy, learning_fields, make_model
+from aigc_market_env.market import FloatArray
+
+#: The ASPs' markets draw from the second half of a run's streams, the MUs' from the first.
+_STREAMS_OF_ASPS = STREAMS_PER_SEED // 2
+
+
+def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple[JointEvaluation, dict[str, Any]]:
+    """Train MUs and ASPs against each other, evaluate, and write a run folder; ``resume`` goes on from a checkpoint.
+
+    The folder has sub-folders ``mus`` and ``asps``, each with a policy and TensorBoard events of its own, whose steps
+    are that side's transitions. Those of the learning curve are both sides'.
+
+    Args:
+        config: what to train.
+        out: the run folder.
+        resume: whether to continue what was begun there. A resumed run ends with the same weights, to the bit, as one
+            that was never interrupted.
+
+    Returns:
+        The final evaluation, and what went into ``metrics.json``.
+
+    Raises:
+        ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
+        KeyboardInterrupt: the run was told to stop; its checkpoint is written.
+    """
+    run = _Run(config)
+    for side in run.sides:
+        side.log_to(out, config)
+    if resume and (out / CHECKPOINT_FILE).exists():
+        run.load(out)
+    write_json(out / CONFIG_FILE, as_document(config))
+    _learn(run, out)
+    for side in run.sides:
+        save_policy(side.policy, out / side.name)
+    result = run.evaluate(config.final_evaluation_slots, certify=True)
+    metrics = {
+        **result.figures(),
+        "slots": sum(side.model.num_timesteps // side.env.num_agents for side in run.sides),
+        "transitions": run.transitions,
+        "wall_seconds": run.seconds,
+        "curve": run.curve,
+    }
+    write_json(out / METRICS_FILE, metrics)
+    return result, metrics
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who learns when, in rollouts: first the ASPs alone, then rounds of one rollout of the MUs and one of the ASPs.
+
+    Attributes:
+        head_start: rollouts of the ASPs alone.
+        rounds: rounds.
+    """
+
+    head_start: int
+    rounds: int
+
+    @classmethod
+    def of(cls, config: JointConfig, mus_rollout: int, asps_rollout: int) -> "Plan":
+        """As many whole rounds as give at least the transitions asked for; sizes of rollouts are in transitions."""
+        head_start = _whole(config.head_start * config.transitions, asps_rollout)
+        return cls(head_start, _whole(config.transitions - head_start * asps_rollout, mus_rollout + asps_rollout))
+
+    @property
+    def rollouts(self) -> int:
+        """How many there are in all."""
+        return self.head_start + 2 * self.rounds
+
+    def is_for_mus(self, rollout: int) -> bool:
+        """Whether the MUs learn in this rollout, counted from 0."""
+        return rollout >= self.head_start and (rollout - self.head_start) % 2 == 0
+
+    def remaining(self, rollout: int) -> float:
+        """What the learning rates of this rollout are, as a share of those at the start."""
+        rounds_done = max(rollout - self.head_start, 0) // 2
+        return 1.0 - rounds_done / self.rounds if self.rounds else 1.0
+
+
+def _whole(transitions: float, rollout: int) -> int:
+    return max(-int(-transitions // rollout), 0)
+
+
+class _Side(Generic[SidePolicy]):
+    """A learner, and its policy as the other side meets it.
+
+    Attributes:
+        name: of its sub-folder.
+        env: where it learns.
+        model: what learns.
+        policy: a deterministic policy with a copy of the model's weights.
+    """
+
+    policy: SidePolicy
+
+    def __init__(self, name: str, env: MarketVecEnv, model: PPO, extract: Callable[[PPO], SidePolicy]) -> None:
+        self.name, self.env, self.model = name, env, model
+        self._extract: Callable[[PPO], SidePolicy] = extract
+        self._full_rate = model.lr_schedule(1.0)
+        self.refresh()
+
+    @property
+    def rollout(self) -> int:
+        """Transitions in a rollout."""
+        return int(self.model.n_steps * self.env.num_envs)
+
+    def begin(self) -> None:
+        """Open the markets, so that there is something to save before the side's first rollout."""
+        self.model._last_obs = self.env.reset()
+        self.model._last_episode_starts = np.ones(self.env.num_envs, bool)
+
+    def refresh(self) -> None:
+        """Have the policy be what the model is now."""
+        self.policy = self._extract(self.model)
+
+    def learn(self, remaining: float) -> None:
+        """Play one rollout and learn from it."""
+        self.model.lr_schedule = lambda _: self._full_rate * remaining
+        self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)
+        self.refresh()
+
+    def log_to(self, out: Path, config: JointConfig) -> None:
+        """Write TensorBoard events into the side's sub-folder, the configuration first."""
+        (out / self.name).mkdir(parents=True, exist_ok=True)
+        self.model.set_logger(configure(str(out / self.name), ["tensorboard"]))
+        text = "\n".join(f"    {key}: {value}" for key, value in as_document(config).items())
+        self.model.logger.record("config", text)
+
+    def show(self, numbers: dict[str, float], result: OneSided) -> None:
+        """Log an evaluation."""
+        log_evaluation(self.model.logger, numbers, result, self.model.num_timesteps)
+
+
+class _Run:
+    """Both sides, and what is known of the run so far."""
+
+    def __init__(self, config: JointConfig) -> None:
+        self.config, self.scenario = config, config.make_scenario()
+        self.curve: list[dict[str, float]] = []
+        self.rollouts, self._spent, self._began = 0, 0.0, time.monotonic()
+        self.asps, self.mus = self._asps(), self._mus()
+        self.sides = self.mus, self.asps
+        self.plan = Plan.of(config, self.mus.rollout, self.asps.rollout)
+        for side in self.sides:
+            side.begin()
+
+    def _asps(self) -> _Side[FollowerPolicy]:
+        config, scenario = self.config, self.scenario
+        own, usual = config.followers(), source_called(config.rewards)
+        posted = Posted(lambda seen: self.mus.policy.act_batch(seen), config.posted_noise)
+        mixture = Mixture([usual, posted], [1.0 - config.posted, config.posted])
+
+        def source(situation: Situation) -> FloatArray:
+            return (usual if self.rollouts < self.plan.head_start else mixture)(situation)
+
+        env = FollowerVecEnv(scenario, config.markets, source=source)
+        model = make_model(own, env)
+        env.seed(config.seed * STREAMS_PER_SEED + _STREAMS_OF_ASPS)  # PPO has seeded it with its own seed
+        return _Side(ASPS_FOLDER, env, model, lambda trained: extract_follower_policy(trained, scenario, own.hidden))
+
+    def _mus(self) -> _Side[LeaderPolicy]:
+        config, scenario = self.config, self.scenario
+        env = LeaderVecEnv(scenario, config.markets, followers=lambda seen: self.asps.policy.act_batch(seen))
+        model = make_model(config.leaders(), env)
+        env.seed(config.seed * STREAMS_PER_SEED)
+        return _Side(MUS_FOLDER, env, model, lambda trained: extract_policy(trained, scenario, config.hidden))
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to learn."""
+        return self.rollouts >= self.plan.rollouts
+
+    @property
+    def transitions(self) -> int:
+        """Of both sides so far."""
+        return sum(side.model.num_timesteps for side in self.sides)
+
+    @property
+    def seconds(self) -> float:
+        """That the run has taken so far, in all its processes."""
+        return self._spent + time.monotonic() - self._began
+
+    def advance(self) -> None:
+        """One rollout of the side whose turn it is."""
+        side = self.mus if self.plan.is_for_mus(self.rollouts) else self.asps
+        side.learn(self.plan.remaining(self.rollouts))
+        self.rollouts += 1
+
+    def evaluate(self, slots: int, *, certify: bool = False) -> JointEvaluation:
+        """Measure both policies."""
+        return evaluate_both(
+            self.mus.policy.act_batch, self.asps.policy.act_batch, self.scenario, slots, certify=certify
+        )
+
+    def evaluate_when_due(self) -> None:
+        """Extend the learning curve, every so many transitions."""
+        last = self.curve[-1]["transitions"] if self.curve else -self.config.evaluate_every
+        if self.transitions - last < self.config.evaluate_every:
+            return
+        result = self.evaluate(self.config.evaluation_slots)
+        self.curve.append({"transitions": self.transitions, "wall_seconds": self.seconds, **result.point()})
+        self.mus.show(result.leaders.point() | result.of_mus(), result.leaders)
+        self.asps.show(result.followers.point() | result.of_asps(), result.followers)
+
+    def save(self, out: Path) -> None:
+        """Write a checkpoint."""
+        progress = {
+            "config": learning_fields(self.config),
+            "curve": self.curve,
+            "wall_seconds": self.seconds,
+            "rollouts": self.rollouts,
+        }
+        save_joint_checkpoint(out / CHECKPOINT_FILE, self._learners(), progress)
+
+    def load(self, out: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            ValueError: it is damaged, or of another configuration.
+        """
+        path = out / CHECKPOINT_FILE
+        progress = load_joint_checkpoint(path, self._learners())
+        if progress.get("config") != learning_fields(self.config):
+            raise ValueError(f"{path}: of a run with another configuration than {out / CONFIG_FILE}")
+        self.curve, self._spent, self.rollouts = progress["curve"], progress["wall_seconds"], progress["rollouts"]
+        for side in self.sides:
+            side.refresh()
+
+    def _learners(self) -> dict[str, Learner]:
+        return {side.name: (side.model, side.env) for side in self.sides}
+
+
+def _learn(run: _Run, out: Path) -> None:
+    """Learn to the end.
+
+    Raises:
+        KeyboardInterrupt: the run was told to stop; its checkpoint is written.
+    """
+    requests = StopRequests()
+    bar = Bar(run.config.transitions, run.curve, ["leader_regret_relative", "follower_regret_relative"])
+    saved_at = time.monotonic()
+    requests.listen()
+    bar.start(run.transitions)
+    try:
+        while not run.finished:
+            run.evaluate_when_due()
+            run.advance()
+            bar.update(run.transitions)
+            if requests.told or run.finished or time.monotonic() - saved_at >= run.config.checkpoint_seconds:
+                run.save(out)
+                saved_at = time.monotonic()
+            if requests.told:
+                raise KeyboardInterrupt
+    finally:
+        bar.stop()
+        requests.restore()
