@@ -3,7 +3,7 @@
 Mobile users (leaders) post rewards, providers (followers) allocate. The market of a preset (or file) stays, its links
 fade from slot to slot. All agents of a side learn at once, with PPO and shared parameters. Which sides learn:
 
-    python train.py                               # both, against each other; campus, about five minutes
+    python train.py                               # both, against each other; campus, some minutes
     python train.py --train leaders               # mobile users, providers responding exactly
     python train.py --train followers             # providers, on rewards near equilibrium and far from it
     python train.py --preset quick                # less than a minute, to see it work

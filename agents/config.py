@@ -207,7 +207,9 @@ def read_config(run: Path) -> Config:
     try:
         entries = dict(document)
         kind = _SIDES[entries.pop("side", "leaders")]
-        widths = {name: tuple(entries[name]) for name in ("hidden", "follower_hidden") if name in entries}
-        return kind(**entries | widths)
+        entries["hidden"] = tuple(entries["hidden"])
+        if "follower_hidden" in entries:
+            entries["follower_hidden"] = tuple(entries["follower_hidden"])
+        return kind(**entries)
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{run / CONFIG_FILE}: not the configuration of a run: {error}") from None

@@ -87,22 +87,45 @@ def test_help_teaches(command, script):
     assert "--out" in out
 
 
-def test_a_run_is_trained_evaluated_and_resumed(command, tmp_path):
-    status, out, _ = command("train.py", "--scenario", "duo", "--transitions", "1", "--preset", "quick")
+SIDES = {
+    "both": ("duo-seed0", {"rewards.png", "regret.png", "allocation.png", "regret_of_asps.png"}, ["mus", "asps"]),
+    "leaders": ("duo-leaders-seed0", {"rewards.png", "regret.png"}, ["."]),
+    "followers": ("duo-followers-seed0", {"allocation.png", "regret_of_asps.png"}, ["."]),
+}
+
+
+@pytest.mark.parametrize(("side", "expected"), SIDES.items(), ids=SIDES)
+def test_a_run_is_trained_evaluated_and_resumed(command, tmp_path, side, expected):
+    name, figures, policies = expected
+    asked = ["--scenario", "duo", "--transitions", "1", "--preset", "quick"]
+    asked += [] if side == "both" else ["--train", side]
+    status, out, _ = command("train.py", *asked)
     assert status == 0
-    run = tmp_path / "runs" / "duo-seed0"
+    run = tmp_path / "runs" / name
+
+    def weights(folder):
+        return [(folder / sub / WEIGHTS_FILE).read_bytes() for sub in policies]
+
     names = {path.name for path in run.iterdir()}
-    assert {"config.json", "metrics.json", "evaluation.json", "policy.json", WEIGHTS_FILE, "checkpoint.pt"} <= names
-    assert {"rewards.png", "regret.png", "learning.png"} <= names
-    assert "leader regret" in out
+    assert {"config.json", "metrics.json", "evaluation.json", "checkpoint.pt", "learning.png"} | figures <= names
+    assert "regret" in out
+    for file in ("metrics.json", "evaluation.json"):
+        document = json.loads((run / file).read_text())
+        assert {"leader_regret_relative", "follower_regret_relative"} <= set(document)
     assert json.loads((run / "evaluation.json").read_text())["slots"] == 128
-    before = (run / WEIGHTS_FILE).read_bytes()
+    before = weights(run)
     assert fails(command("train.py", "--out", run), run, "--resume")
-    assert command("train.py", "--resume", "--scenario", "duo")[0] == 0
-    assert command("train.py", "--resume", "--out", run)[0] == 0
-    assert (run / WEIGHTS_FILE).read_bytes() == before
-    assert command("train.py", "--scenario", "duo", "--transitions", "1", "--preset", "quick")[0] == 0
-    assert (tmp_path / "runs" / "duo-seed0-2" / WEIGHTS_FILE).read_bytes() == before
+    assert command("train.py", "--resume", *asked)[0] == 0
+    assert weights(run) == before
+    assert command("evaluate.py", run, "--markets", "8", "--out", tmp_path / "out")[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"evaluation.json", "learning.png"} | figures
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["slots"] == 8
+
+
+def test_a_second_run_gets_a_folder_of_its_own(command, tmp_path):
+    for _ in range(2):
+        assert command("train.py", "--train", "leaders", "--scenario", "duo", "--transitions", "0")[0] == 0
+    assert (tmp_path / "runs" / "duo-leaders-seed0-2" / WEIGHTS_FILE).is_file()
 
 
 BAD_TRAINING = {

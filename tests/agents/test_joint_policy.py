@@ -20,7 +20,7 @@ def save_both(folder, mus=(2, 1), asps=(2, 1)):
         (folder / name).mkdir()
         network = architecture.network()
         network.load_state_dict({k: 0.3 * torch.randn(t.shape) for k, t in network.state_dict().items()}, assign=True)
-        network[-1].bias.data.fill_(0.5)  # rewards that somebody serves
+        network[-1].bias.data.fill_(0.9)  # rewards that somebody serves
         save_policy(kind(architecture, network), folder / name)
     return folder
 
