@@ -66,7 +66,7 @@ class FollowerVecEnv(MarketVecEnv):
         seed: int = 0,
         episode_slots: int = 64,
     ) -> None:
-        markets = BatchedMarketEnv(scenario, num_markets, asps="agents", max_cycles=None, seed=seed)
+        markets = BatchedMarketEnv(scenario, num_markets, asps="agents", max_cycles=None, seed=seed, copy=False)
         m, n = scenario.num_mus, scenario.num_asps
         super().__init__(markets, n, n + features_per_asp(m), m + 1, episode_slots)
         self.source = source

@@ -13,7 +13,7 @@ from torch import nn
 from agents.actions import allocation_of
 from agents.follower_env import features_per_asp, plan_features
 from agents.market_env import with_identity
-from agents.mlp import checked_sizes, mlp
+from agents.mlp import act_by_name, checked_sizes, mlp
 from agents.rule_of_thumb import Seen
 from aigc_market_env import spaces
 from aigc_market_env.market import FloatArray
@@ -93,9 +93,4 @@ class FollowerPolicy:
         Raises:
             ValueError: an ASP's observation is missing, or the market has another size.
         """
-        names = [f"asp_{n}" for n in range(self.architecture.num_asps)]
-        present = [name for name in observations if name.startswith("asp_")]
-        if sorted(present) != sorted(names):
-            raise ValueError(f"this policy acts for {names[0]} … {names[-1]}, got observations of {sorted(present)}")
-        actions = self.act_batch(np.stack([observations[name] for name in names])[None])[0].astype(np.float32)
-        return dict(zip(names, actions, strict=True))
+        return act_by_name(self.act_batch, "asp", self.architecture.num_asps, observations)

@@ -7,7 +7,7 @@ follows in closed form.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import torch
 
 from agents.market_features import FOLLOWER_FEATURES, follower_features
 from agents.set_network import SetNetwork
-from agents.set_policy import SetArchitecture, finite
+from agents.set_policy import SetArchitecture, SetPolicy, finite
 from aigc_market_env.followers import demand_at_prices
 from aigc_market_env.market import FloatArray, Market
 
@@ -33,7 +33,7 @@ class FollowerSetArchitecture(SetArchitecture):
         return SetNetwork(len(FOLLOWER_FEATURES), self.width, self.layers, 2, _SHARES_OF_ASP, ())
 
 
-class FollowerSetPolicy:
+class FollowerSetPolicy(SetPolicy):
     """Allocates for all ASPs of a market of any size; each acts on its own parameters and the rewards posted to it.
 
     Args:
@@ -42,21 +42,7 @@ class FollowerSetPolicy:
     """
 
     kind: ClassVar[str] = "follower_set"
-
-    def __init__(self, architecture: FollowerSetArchitecture, network: SetNetwork) -> None:
-        self.architecture = architecture
-        self.network = network.eval()
-
-    @classmethod
-    def described(cls, document: Mapping[str, Any]) -> Self:
-        """The policy that a file describes; its weights are still to be loaded.
-
-        Raises:
-            ValueError: an entry is missing or impossible.
-        """
-        architecture = FollowerSetArchitecture.of(document)
-        with torch.device("meta"):  # no random numbers drawn, and no memory taken on the word of a file
-            return cls(architecture, architecture.network())
+    architecture_type: ClassVar[type[SetArchitecture]] = FollowerSetArchitecture
 
     def allocate(self, market: Market, rewards: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Compute, TFLOP/s, and bandwidth, MHz, for every MU at posted rewards, credits per QoE; all (..., M, N).

@@ -14,7 +14,6 @@ from typing import Any, Generic
 
 import numpy as np
 from stable_baselines3 import PPO
-from stable_baselines3.common.logger import configure
 
 from agents.callbacks import Bar, MarketScalars, StopRequests, log_evaluation
 from agents.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint
@@ -28,7 +27,15 @@ from agents.market_env import MarketVecEnv
 from agents.policy import ASPS_FOLDER, MUS_FOLDER, LeaderPolicy, save_policy
 from agents.reward_sources import Mixture, Posted, Situation, source_called
 from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
-from agents.training import SidePolicy, extract_follower_policy, extract_policy, learning_fields, make_model
+from agents.training import (
+    SidePolicy,
+    check_same_run,
+    extract_follower_policy,
+    extract_policy,
+    learning_fields,
+    log_to,
+    make_model,
+)
 from aigc_market_env.market import FloatArray
 
 #: The ASPs' markets draw from the second half of a run's streams, the MUs' from the first.
@@ -56,7 +63,7 @@ def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple
     """
     run = _Run(config)
     for side in run.sides:
-        side.log_to(out, config)
+        log_to(out / side.name, side.model, config)
     if resume and (out / CHECKPOINT_FILE).exists():
         run.load(out)
     write_json(out / CONFIG_FILE, as_document(config))
@@ -150,13 +157,6 @@ class _Side(Generic[SidePolicy]):
         self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)
         self.refresh()
 
-    def log_to(self, out: Path, config: JointConfig) -> None:
-        """Write TensorBoard events into the side's sub-folder, the configuration first."""
-        (out / self.name).mkdir(parents=True, exist_ok=True)
-        self.model.set_logger(configure(str(out / self.name), ["tensorboard"]))
-        text = "\n".join(f"    {key}: {value}" for key, value in as_document(config).items())
-        self.model.logger.record("config", text)
-
     def show(self, numbers: dict[str, float], result: OneSided) -> None:
         """Log an evaluation."""
         log_evaluation(self.model.logger, numbers, result, self.model.num_timesteps)
@@ -249,10 +249,8 @@ class _Run:
         Raises:
             ValueError: it is damaged, or of another configuration.
         """
-        path = out / CHECKPOINT_FILE
-        progress = load_joint_checkpoint(path, self._learners())
-        if progress.get("config") != learning_fields(self.config):
-            raise ValueError(f"{path}: of a run with another configuration than {out / CONFIG_FILE}")
+        progress = load_joint_checkpoint(out / CHECKPOINT_FILE, self._learners())
+        check_same_run(progress, self.config, out)
         self.curve, self._spent, self.rollouts = progress["curve"], progress["wall_seconds"], progress["rollouts"]
         for side in self.sides:
             side.refresh()

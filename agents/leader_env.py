@@ -41,7 +41,7 @@ class LeaderVecEnv(MarketVecEnv):
         followers: Callable[[Features], FloatArray] | None = None,
     ) -> None:
         asps: Literal["agents", "best_response"] = "best_response" if followers is None else "agents"
-        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=None, seed=seed)
+        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=None, seed=seed, copy=False)
         m, n = scenario.num_mus, scenario.num_asps
         size = m + markets.single_observation_space["mu"].shape[0]
         super().__init__(markets, m, size, n, episode_slots)

@@ -1,8 +1,13 @@
-"""The network of a policy for markets of one size: layers of one width after another, with tanh between them."""
+"""What policies for markets of one size share: a network of layers with tanh between them, sizes, agents by name."""
 
 import itertools
+from collections.abc import Callable, Mapping
 
+import numpy as np
+import numpy.typing as npt
 from torch import nn
+
+from aigc_market_env.market import FloatArray
 
 
 def mlp(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
@@ -29,3 +34,22 @@ def checked_sizes(num_mus: object, num_asps: object, hidden: object) -> tuple[in
     if len(sizes) < 2 + len(widths):
         raise ValueError("num_mus, num_asps and the entries of hidden must be integers from 1 to 65536")
     return sizes[0], sizes[1], tuple(sizes[2:])
+
+
+def act_by_name(
+    act_batch: Callable[[npt.NDArray[np.float32]], FloatArray],
+    group: str,
+    count: int,
+    observations: Mapping[str, npt.NDArray[np.float32]],
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Actions of the ``count`` agents of a group among those of a PettingZoo environment.
+
+    Raises:
+        ValueError: one of their observations is missing, or there are more of them.
+    """
+    names = [f"{group}_{i}" for i in range(count)]
+    present = [name for name in observations if name.startswith(f"{group}_")]
+    if sorted(present) != sorted(names):
+        raise ValueError(f"this policy acts for {names[0]} … {names[-1]}, got observations of {sorted(present)}")
+    actions = act_batch(np.stack([observations[name] for name in names])[None])[0].astype(np.float32)
+    return dict(zip(names, actions, strict=True))

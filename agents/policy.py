@@ -20,7 +20,7 @@ from agents.follower_policy import FollowerPolicy
 from agents.follower_set_policy import FollowerSetPolicy
 from agents.joint_policy import JointPolicy
 from agents.market_env import with_identity
-from agents.mlp import checked_sizes, mlp
+from agents.mlp import act_by_name, checked_sizes, mlp
 from agents.set_policy import LeaderSetPolicy
 from aigc_market_env import spaces
 
@@ -93,12 +93,7 @@ class LeaderPolicy:
         Raises:
             ValueError: an MU's observation is missing, or the market has another size.
         """
-        names = [f"mu_{m}" for m in range(self.architecture.num_mus)]
-        present = [name for name in observations if name.startswith("mu_")]
-        if sorted(present) != sorted(names):
-            raise ValueError(f"this policy acts for {names[0]} … {names[-1]}, got observations of {sorted(present)}")
-        actions = self.act_batch(np.stack([observations[name] for name in names])[None])[0].astype(np.float32)
-        return dict(zip(names, actions, strict=True))
+        return act_by_name(self.act_batch, "mu", self.architecture.num_mus, observations)
 
 
 Policy = LeaderPolicy | FollowerPolicy | LeaderSetPolicy | FollowerSetPolicy

@@ -46,6 +46,36 @@ class SetArchitecture:
                 raise ValueError(f"{name} = {size!r} must be an integer from 1 to {largest}")
         return cls(document["width"], document["layers"])
 
+    def network(self) -> SetNetwork:
+        """The network, its weights drawn from torch's global generator."""
+        raise NotImplementedError
+
+
+class SetPolicy:
+    """A policy for markets of any size, of either side.
+
+    Args:
+        architecture: the network's shape.
+        network: the network itself.
+    """
+
+    architecture_type: ClassVar[type[SetArchitecture]]
+
+    def __init__(self, architecture: SetArchitecture, network: SetNetwork) -> None:
+        self.architecture = architecture
+        self.network = network.eval()
+
+    @classmethod
+    def described(cls, document: Mapping[str, Any]) -> Self:
+        """The policy that a file describes; its weights are still to be loaded.
+
+        Raises:
+            ValueError: an entry is missing or impossible.
+        """
+        architecture = cls.architecture_type.of(document)
+        with torch.device("meta"):  # no random numbers drawn, and no memory taken on the word of a file
+            return cls(architecture, architecture.network())
+
 
 class LeaderSetArchitecture(SetArchitecture):
     """Shape of a :class:`LeaderSetPolicy`'s network."""
@@ -55,7 +85,7 @@ class LeaderSetArchitecture(SetArchitecture):
         return SetNetwork(len(LEADER_FEATURES), self.width, self.layers, 1, _SHARES_OF_ASP, _SHARES_OF_MU)
 
 
-class LeaderSetPolicy:
+class LeaderSetPolicy(SetPolicy):
     """Posts rewards for all MUs of a market of any size, from complete information, deterministically.
 
     The network looks at what rewards would bring about and corrects them, in a few passes. What a pass gets wrong in a
@@ -67,21 +97,7 @@ class LeaderSetPolicy:
     """
 
     kind: ClassVar[str] = "leader_set"
-
-    def __init__(self, architecture: LeaderSetArchitecture, network: SetNetwork) -> None:
-        self.architecture = architecture
-        self.network = network.eval()
-
-    @classmethod
-    def described(cls, document: Mapping[str, Any]) -> Self:
-        """The policy that a file describes; its weights are still to be loaded.
-
-        Raises:
-            ValueError: an entry is missing or impossible.
-        """
-        architecture = LeaderSetArchitecture.of(document)
-        with torch.device("meta"):  # no random numbers drawn, and no memory taken on the word of a file
-            return cls(architecture, architecture.network())
+    architecture_type: ClassVar[type[SetArchitecture]] = LeaderSetArchitecture
 
     def rewards(self, market: Market, *, passes: int = 2) -> FloatArray:
         """Rewards of all MUs, (..., M, N), credits per QoE, within the bound ω/q.

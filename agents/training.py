@@ -144,14 +144,11 @@ def _train(
     env = side.env
     model = make_model(config, env)
     env.seed(config.seed * STREAMS_PER_SEED)  # PPO has seeded it with its own seed
-    out.mkdir(parents=True, exist_ok=True)
-    model.set_logger(configure(str(out), ["tensorboard"]))
-    model.logger.record("config", "\n".join(f"    {key}: {value}" for key, value in as_document(config).items()))
+    log_to(out, model, config)
     began, curve, spent = time.monotonic(), [], 0.0  # type: float, list[dict[str, float]], float
     if resume and (out / CHECKPOINT_FILE).exists():
         progress = load_checkpoint(out / CHECKPOINT_FILE, model, env)
-        if progress.get("config") != learning_fields(config):
-            raise ValueError(f"{out / CHECKPOINT_FILE}: of a run with another configuration than {out / CONFIG_FILE}")
+        check_same_run(progress, config, out)
         curve, spent = progress["curve"], progress["wall_seconds"]
     write_json(out / CONFIG_FILE, as_document(config))
 
@@ -234,6 +231,23 @@ def make_model(config: TrainingConfig, env: MarketVecEnv) -> PPO:
         seed=config.seed,
         device="cpu",
     )
+
+
+def log_to(folder: Path, model: PPO, config: TrainingConfig) -> None:
+    """Write a learner's TensorBoard events into a folder, the configuration first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.set_logger(configure(str(folder), ["tensorboard"]))
+    model.logger.record("config", "\n".join(f"    {key}: {value}" for key, value in as_document(config).items()))
+
+
+def check_same_run(progress: dict[str, Any], config: TrainingConfig, out: Path) -> None:
+    """Make sure that what a checkpoint tells is of the run folder's own configuration.
+
+    Raises:
+        ValueError: it is of another one.
+    """
+    if progress.get("config") != learning_fields(config):
+        raise ValueError(f"{out / CHECKPOINT_FILE}: of a run with another configuration than {out / CONFIG_FILE}")
 
 
 def learning_fields(config: TrainingConfig) -> dict[str, Any]:

@@ -110,7 +110,8 @@ class Engine:
             ValueError: an array is missing, does not have the shape and type of this engine's, or is not of a valid
                 market. Nothing changes.
         """
-        for name, own in self.state().items():
+        for name in _lanes.state_names():
+            own = self.quantity(_lanes.place_of(name))
             if name not in state or (state[name].shape, state[name].dtype) != (own.shape, own.dtype):
                 raise ValueError(f"state {name!r} is missing or not an array of {own.dtype} and shape {own.shape}")
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
@@ -137,14 +138,14 @@ class Engine:
         return views
 
     def _run(self, kernel: Any, *inputs: Any) -> Sheet:
-        sheet = self._sheets.take() if self.copy else self._own
+        sheet = self._own or self._sheets.take()
         arrays = (*self.lanes, *self._lasting, *sheet.views)
         over_markets(kernel, self.num_lanes, *arrays, *inputs, slices_per_thread=1)
         return sheet
 
     def _prepare(self) -> None:
-        self._own = Sheet(self._shapes, by_agent=self._by_agent)
         self._sheets = Sheets(self._shapes, by_agent=self._by_agent)
+        self._own = None if self.copy else self._sheets.take()  # the only one there will be
 
     # Copies and pickles of sheets would be arrays that do not look into one another.
     def __getstate__(self) -> dict[str, Any]:

@@ -337,9 +337,7 @@ def _describe(i: int, m: int, lanes: Lanes) -> None:
     for n in range(asps.shape[1]):
         link = lanes.links[i, n]
         link[at.SIGNAL, m] = signal_of(link[at.BASE_EFFICIENCY, m])
-        describe(
-            link,
-            m,
+        c = qoe.coefficients(
             mus[at.WEIGHT_ACCURACY, m],
             mus[at.WEIGHT_TOKENS, m],
             mus[at.WEIGHT_TIMELINESS, m],
@@ -350,6 +348,7 @@ def _describe(i: int, m: int, lanes: Lanes) -> None:
             link[at.LATENCY, m],
             asps[at.SLOT, n],
         )
+        describe(link, m, c)
 
 
 @compiled

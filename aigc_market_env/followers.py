@@ -225,9 +225,7 @@ def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
     """Write the link table (LINK_ROWS, M) of ASP ``n`` in market ``k`` of a flat batch."""
     for m in range(link.shape[1]):
         weights = market.qoe_weights[k, m]
-        describe(
-            link,
-            m,
+        c = qoe.coefficients(
             weights[0],
             weights[1],
             weights[2],
@@ -238,35 +236,13 @@ def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
             market.base_latency[k, m, n],
             market.slot_duration[k],
         )
+        describe(link, m, c)
         connect(link, m, market.flops_per_token[k, n], market.bits_per_token[k, m], market.spectral_efficiency[k, m, n])
 
 
 @compiled
-def describe(
-    link: FloatArray,
-    m: int,
-    accuracy_weight: float,
-    token_weight: float,
-    timeliness_weight: float,
-    accuracy: float,
-    reasoning_tokens: float,
-    desired_tokens: float,
-    patience: float,
-    base_latency: float,
-    slot_duration: float,
-) -> None:
+def describe(link: FloatArray, m: int, c: qoe.Coefficients) -> None:
     """Write what MU ``m`` asks for into a link table."""
-    c = qoe.coefficients(
-        accuracy_weight,
-        token_weight,
-        timeliness_weight,
-        accuracy,
-        reasoning_tokens,
-        desired_tokens,
-        patience,
-        base_latency,
-        slot_duration,
-    )
     for j in range(6):
         link[j, m] = c[j]
     link[ENTRY, m] = qoe.slope(0.0, c)
