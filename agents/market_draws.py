@@ -40,6 +40,10 @@ class MarketDistribution:
                 raise ValueError(f"{size} = {getattr(self, size)} must be whole numbers")
         Scenario.preset(self.preset, num_mus=self.num_mus[1], num_asps=self.num_asps[1])
 
+    def includes(self, num_mus: int, num_asps: int) -> bool:
+        """Whether markets of this size are among those drawn."""
+        return self.num_mus[0] <= num_mus <= self.num_mus[1] and self.num_asps[0] <= num_asps <= self.num_asps[1]
+
     def sample(self, rng: np.random.Generator, links: int) -> Market:
         """A batch of markets of one drawn size, with about ``links`` links in all and at least one market.
 

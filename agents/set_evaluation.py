@@ -1,0 +1,144 @@
+"""How far a set policy is from best in markets that training has not seen: of sizes that it was trained on, and others.
+
+Every size has markets of its own, drawn from the distribution's preset and loads with its fading. Leaders are measured
+at what they post, the ASPs responding exactly. Followers serve what leaders may do, as in the training of a single
+market: by default equilibrium rewards missed by a tenth.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from agents.evaluation import EVALUATION_SEED, LeaderEvaluation, judge_rewards
+from agents.follower_evaluation import FollowerEvaluation
+from agents.follower_set_policy import FollowerSetPolicy
+from agents.market_draws import MarketDistribution
+from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
+from agents.set_policy import LeaderSetPolicy
+from aigc_market_env import Market, follower_regret
+
+#: M and N.
+Size = tuple[int, int]
+OneSize = TypeVar("OneSize", LeaderEvaluation, FollowerEvaluation, covariant=True)
+
+#: Sizes beyond the default distribution that a policy is asked to price as well.
+LARGER_SIZES: tuple[Size, ...] = ((12, 6), (20, 5), (50, 10))
+#: Evaluation markets of a size have about so many links in all, and so many markets at least.
+LINKS, LEAST_MARKETS = 2048, 8
+
+
+@dataclass(frozen=True, eq=False)
+class SetEvaluation(Generic[OneSize]):
+    """What a set policy comes to, size by size.
+
+    Attributes:
+        by_size: the evaluation of every size measured; its "slots" are markets, each seen once.
+        trained: the distribution that the policy was trained on.
+    """
+
+    by_size: Mapping[Size, OneSize]
+    trained: MarketDistribution
+
+    @property
+    def regret_name(self) -> str:
+        """Which regret is measured, as the evaluations of a size name it."""
+        leaders = isinstance(next(iter(self.by_size.values())), LeaderEvaluation)
+        return "leader_regret_relative" if leaders else "follower_regret_relative"
+
+    @property
+    def regret(self) -> dict[Size, float]:
+        """Relative regret by size: mean regret over the MUs' mean utility at equilibrium, or the ASPs' best profit."""
+        return {size: float(getattr(result, self.regret_name)) for size, result in self.by_size.items()}
+
+    def was_trained(self, size: Size) -> bool:
+        """Whether markets of this size were among those trained on."""
+        return self.trained.includes(*size)
+
+    def worst(self, *, trained: bool) -> float | None:
+        """The largest relative regret of all sizes trained on, or of all others; None if none was measured."""
+        return max((regret for size, regret in self.regret.items() if self.was_trained(size) == trained), default=None)
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, as they go into ``evaluation.json``: of every size, and the worst of sizes trained on or not."""
+        name = self.regret_name
+        return {
+            "markets": sum(len(result.regret) for result in self.by_size.values()),
+            f"{name}_trained_sizes": self.worst(trained=True),
+            f"{name}_other_sizes": self.worst(trained=False),
+            "sizes": [
+                {"num_mus": size[0], "num_asps": size[1], "trained": self.was_trained(size), **result.summary()}
+                for size, result in self.by_size.items()
+            ],
+        }
+
+
+def evaluation_sizes(distribution: MarketDistribution) -> list[Size]:
+    """Sizes to measure: the smallest and the largest of a distribution and one in between, then ``LARGER_SIZES``."""
+    (least, most), (fewest, largest) = distribution.num_mus, distribution.num_asps
+    own = [(least, fewest), ((least + most + 1) // 2, (fewest + largest) // 2), (most, largest)]
+    if distribution.includes(8, 4):
+        own[1] = (8, 4)  # the preset's own size
+    return list(dict.fromkeys([*own, *LARGER_SIZES]))
+
+
+def held_out(distribution: MarketDistribution, size: Size, count: int | None = None) -> Market:
+    """Markets of a size from the stream of evaluation, which no training reads. batch (count,).
+
+    Args:
+        distribution: preset and loads to draw from.
+        size: M and N, which may lie outside of the distribution's.
+        count: how many; by default as many as have ``LINKS`` links, and ``LEAST_MARKETS`` at least.
+    """
+    count = max(LEAST_MARKETS, LINKS // (size[0] * size[1])) if count is None else count
+    return distribution.sample_size(np.random.default_rng([EVALUATION_SEED, *size]), *size, count)
+
+
+def evaluate_set_policy(
+    policy: LeaderSetPolicy | FollowerSetPolicy,
+    distribution: MarketDistribution,
+    sizes: Iterable[Size] | None = None,
+    *,
+    count: int | None = None,
+    certify: bool = False,
+    source: RewardSource = NEAR,
+) -> SetEvaluation[Any]:
+    """Measure a set policy in held-out markets of several sizes.
+
+    Args:
+        policy: of leaders or of followers.
+        distribution: that it was trained on.
+        sizes: M and N of each size to measure; by default those of :func:`evaluation_sizes`.
+        count: markets of each size; see :func:`held_out`.
+        certify: whether to certify the equilibria that leaders are compared with, which takes longer than to find them.
+        source: what leaders post while followers are measured.
+
+    Raises:
+        ValueError: there are no sizes, or the policy's output is not finite, because its weights are damaged.
+    """
+    measured = list(evaluation_sizes(distribution) if sizes is None else sizes)
+    if not measured:
+        raise ValueError("sizes is empty; name at least one, such as (8, 4)")
+    results: dict[Size, Any] = {}
+    for size in measured:
+        market = held_out(distribution, size, count)
+        if isinstance(policy, LeaderSetPolicy):
+            results[size] = judge_rewards(market, policy.rewards(market), certify=certify)
+        else:
+            results[size] = judge_allocation(policy, market, source)
+    return SetEvaluation(results, distribution)
+
+
+def judge_allocation(policy: FollowerSetPolicy, market: Market, source: RewardSource) -> FollowerEvaluation:
+    """Have followers serve what a source posts in S markets, and compare it with best responses."""
+    nothing_seen = np.empty((*market.batch_shape, market.num_mus, 0), np.float32)
+    rng = np.random.default_rng(EVALUATION_SEED)
+    shares = source(Situation(nothing_seen, equilibrium_shares(market), rng))
+    rewards = shares * market.reward_bound[..., None]
+    compute, bandwidth = policy.allocate(market, rewards)
+    return FollowerEvaluation(
+        market=market,
+        outcome=market.outcome(rewards, compute, bandwidth),
+        regret=follower_regret(market, rewards, compute, bandwidth),
+    )
