@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure as Picture
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import Logger, configure
 
 from agents.checkpoint import save_checkpoint
 from agents.figures import OneSided, small_figures
@@ -43,6 +43,13 @@ class MarketScalars(BaseCallback):
         scalars |= {f"qoe_{name}": served.qoe_terms[..., j].mean() for j, name in enumerate(QOE_DIMENSIONS)}
         for name, value in scalars.items():
             self.logger.record(f"market/{name}", float(value))
+
+
+def open_log(folder: Path, document: dict[str, Any]) -> Logger:
+    """Begin TensorBoard events in a folder, with a run's configuration as text."""
+    logger = configure(str(folder), ["tensorboard"])
+    logger.record("config", "\n".join(f"    {key}: {value}" for key, value in document.items()))
+    return logger
 
 
 def log_evaluation(logger: Logger, numbers: dict[str, float], result: OneSided, step: int) -> None:
@@ -142,7 +149,7 @@ class Bar:
     """A progress bar with speed, time left, and the regrets measured last.
 
     Args:
-        total: transitions in the whole run.
+        total: transitions, or updates, in the whole run.
         curve: the evaluations so far, which others extend.
         regrets: which of their figures to show.
     """

@@ -58,6 +58,23 @@ def load_joint_checkpoint(path: Path, learners: Mapping[str, Learner]) -> dict[s
         return dict(document["progress"])
 
 
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of a learner that keeps it itself: numbers, tensors, lists and dictionaries of them."""
+    _write(path, state)
+
+
+@contextmanager
+def load_state(path: Path) -> Iterator[Mapping[str, Any]]:
+    """What :func:`save_state` wrote; whatever goes wrong while it is used is a ValueError that names the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or does not fit what is restored from it.
+    """
+    with _blaming(path):
+        yield _read(path)
+
+
 @contextmanager
 def _blaming(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file is a ValueError that names it, unless there is none."""

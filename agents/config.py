@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from agents.reward_sources import source_called
 from agents.runs import CONFIG_FILE, read_json
+from agents.set_config import SetConfig, set_config_of
 from aigc_market_env import Scenario
 from aigc_market_env.scenarios import PRESETS, Dynamics
 
@@ -187,8 +188,9 @@ class JointConfig(TrainingConfig):
         return FollowerConfig(**asdict(self.leaders()) | own, rewards=self.rewards)
 
 
-Config = LeaderConfig | FollowerConfig | JointConfig
-_SIDES: dict[str, type[Config]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig, JointConfig)}
+FixedMarketConfig = LeaderConfig | FollowerConfig | JointConfig
+Config = FixedMarketConfig | SetConfig
+_SIDES: dict[str, type[FixedMarketConfig]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig, JointConfig)}
 
 
 def as_document(config: TrainingConfig) -> dict[str, Any]:
@@ -206,6 +208,8 @@ def read_config(run: Path) -> Config:
     document = read_json(run / CONFIG_FILE)
     try:
         entries = dict(document)
+        if entries.get("policy") == SetConfig.policy:
+            return set_config_of(entries)
         kind = _SIDES[entries.pop("side", "leaders")]
         entries["hidden"] = tuple(entries["hidden"])
         if "follower_hidden" in entries:

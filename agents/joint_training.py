@@ -15,7 +15,7 @@ from typing import Any, Generic
 import numpy as np
 from stable_baselines3 import PPO
 
-from agents.callbacks import Bar, MarketScalars, StopRequests, log_evaluation
+from agents.callbacks import Bar, MarketScalars, log_evaluation
 from agents.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint
 from agents.config import STREAMS_PER_SEED, JointConfig, as_document
 from agents.figures import OneSided
@@ -26,6 +26,7 @@ from agents.leader_env import LeaderVecEnv
 from agents.market_env import MarketVecEnv
 from agents.policy import ASPS_FOLDER, MUS_FOLDER, LeaderPolicy, save_policy
 from agents.reward_sources import Mixture, Posted, Situation, source_called
+from agents.run_loop import learn
 from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
 from agents.training import (
     SidePolicy,
@@ -67,14 +68,15 @@ def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple
     if resume and (out / CHECKPOINT_FILE).exists():
         run.load(out)
     write_json(out / CONFIG_FILE, as_document(config))
-    _learn(run, out)
+    bar = Bar(config.transitions, run.curve, ["leader_regret_relative", "follower_regret_relative"])
+    learn(run, out, bar, config.checkpoint_seconds)
     for side in run.sides:
         save_policy(side.policy, out / side.name)
     result = run.evaluate(config.final_evaluation_slots, certify=True)
     metrics = {
         **result.figures(),
         "slots": sum(side.model.num_timesteps // side.env.num_agents for side in run.sides),
-        "transitions": run.transitions,
+        "transitions": run.progress,
         "wall_seconds": run.seconds,
         "curve": run.curve,
     }
@@ -202,8 +204,8 @@ class _Run:
         return self.rollouts >= self.plan.rollouts
 
     @property
-    def transitions(self) -> int:
-        """Of both sides so far."""
+    def progress(self) -> int:
+        """Transitions of both sides so far."""
         return sum(side.model.num_timesteps for side in self.sides)
 
     @property
@@ -226,10 +228,10 @@ class _Run:
     def evaluate_when_due(self) -> None:
         """Extend the learning curve, every so many transitions."""
         last = self.curve[-1]["transitions"] if self.curve else -self.config.evaluate_every
-        if self.transitions - last < self.config.evaluate_every:
+        if self.progress - last < self.config.evaluate_every:
             return
         result = self.evaluate(self.config.evaluation_slots)
-        self.curve.append({"transitions": self.transitions, "wall_seconds": self.seconds, **result.point()})
+        self.curve.append({"transitions": self.progress, "wall_seconds": self.seconds, **result.point()})
         self.mus.show(result.leaders.point() | result.of_mus(), result.leaders)
         self.asps.show(result.followers.point() | result.of_asps(), result.followers)
 
@@ -257,29 +259,3 @@ class _Run:
 
     def _learners(self) -> dict[str, Learner]:
         return {side.name: (side.model, side.env) for side in self.sides}
-
-
-def _learn(run: _Run, out: Path) -> None:
-    """Learn to the end.
-
-    Raises:
-        KeyboardInterrupt: the run was told to stop; its checkpoint is written.
-    """
-    requests = StopRequests()
-    bar = Bar(run.config.transitions, run.curve, ["leader_regret_relative", "follower_regret_relative"])
-    saved_at = time.monotonic()
-    requests.listen()
-    bar.start(run.transitions)
-    try:
-        while not run.finished:
-            run.evaluate_when_due()
-            run.advance()
-            bar.update(run.transitions)
-            if requests.told or run.finished or time.monotonic() - saved_at >= run.config.checkpoint_seconds:
-                run.save(out)
-                saved_at = time.monotonic()
-            if requests.told:
-                raise KeyboardInterrupt
-    finally:
-        bar.stop()
-        requests.restore()

@@ -10,6 +10,10 @@ from aigc_market_env import Market, Scenario
 from aigc_market_env.market import FIELDS
 from aigc_market_env.scenarios.dynamics import faded_efficiency
 
+#: M and N.
+Size = tuple[int, int]
+#: Sizes beyond the default distribution that policies are asked to price as well.
+LARGER_SIZES: tuple[Size, ...] = ((12, 6), (20, 5), (50, 10))
 #: ASPs that those of a market are drawn from, at least.
 _LEAST_DRAWN = 8
 
@@ -34,11 +38,16 @@ class MarketDistribution:
         for name, least in (("num_mus", 1), ("num_asps", 1), ("loads", 0)):
             low, high = getattr(self, name)
             if not least <= low <= high < np.inf or low == 0:
-                raise ValueError(f"{name} = {low, high} must be a range of positive numbers")
+                raise ValueError(f"{name} = {low, high} must be a range of positive numbers, the least first")
         for size in ("num_mus", "num_asps"):
             if not all(type(end) is int for end in getattr(self, size)):
                 raise ValueError(f"{size} = {getattr(self, size)} must be whole numbers")
         Scenario.preset(self.preset, num_mus=self.num_mus[1], num_asps=self.num_asps[1])
+
+    def describe(self) -> str:
+        """In a few words: the preset, sizes and loads."""
+        low, high = (f"{self.num_mus[end]}x{self.num_asps[end]}" for end in (0, 1))
+        return f"{self.preset} markets of {low} to {high}, loads {self.loads[0]:g} to {self.loads[1]:g}"
 
     def includes(self, num_mus: int, num_asps: int) -> bool:
         """Whether markets of this size are among those drawn."""

@@ -29,10 +29,9 @@ _LINK = (
     "log_cost_ratio",
 )
 _USE = ("compute_share", "bandwidth_share", "compute_state", "bandwidth_state")
-#: What leaders' networks see of a link.
-LEADER_FEATURES = (
+#: What leaders may know of a link without knowing how ASPs would respond: its parameters, and what happened in a slot.
+OUTCOME_FEATURES = (
     "log_reward",
-    "step",
     *_LINK,
     *_USE,
     "log_qoe_requirement",
@@ -43,34 +42,42 @@ LEADER_FEATURES = (
     "qoe_share",
     "log_worth",
 )
+#: The same, and the step that the leaders' first-order conditions ask for.
+LEADER_FEATURES = (*OUTCOME_FEATURES, "step")
 #: What followers' networks see of a link.
 FOLLOWER_FEATURES = (*_LINK, *_USE)
 
 
-def leader_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:
-    """Features of every link at rewards (..., M, N), named in ``LEADER_FEATURES``. (..., M, N, K) float32.
+def outcome_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:
+    """Features of every link after a slot at rewards (..., M, N), as in ``OUTCOME_FEATURES``. (..., M, N, K) float32.
 
-    Beside the link's own parameters they hold what these rewards bring about, the ASPs responding exactly: the step
-    that the leader's first-order condition asks for, the QoE delivered, what more of it would be worth, and how the ASP
-    is used.
+    Beside the link's own parameters they hold what the slot brought about, the ASPs responding exactly: the QoE
+    delivered, what more of it would be worth, how the ASP is used and at which prices.
     """
     tables, bound = link_tables(market), market.reward_bound[..., None]
-    at, response = first_order(market, rewards, kink_width=_KINK_WIDTH), follower_response(market, rewards)
-    links = at.qoe.shape
-    scale = market.satisfaction_scale[..., None]
+    response = follower_response(market, rewards)
+    qoe = market.outcome(rewards, response.compute, response.bandwidth).qoe
+    scale = market.satisfaction_scale
+    worth = scale / (market.qoe_requirement + qoe.sum(axis=-1))
     columns = [
         np.log(rewards / bound),
-        np.clip(at.step, -_LONGEST_STEP, _LONGEST_STEP),
         *_link_features(market, tables, bound),
         *_use_features(market, response.compute, response.bandwidth, response.compute_price, response.bandwidth_price),
         np.log(market.qoe_requirement[..., None]),
-        np.log(scale / scale.mean(axis=-2, keepdims=True)),
+        np.log(scale / scale.mean(axis=-1, keepdims=True))[..., None],
         *_scarcities(market, tables),
-        at.qoe,
-        _shares(at.qoe, axis=-1),
-        np.log(at.worth[..., None] / bound),
+        qoe,
+        _shares(qoe, axis=-1),
+        np.log(worth[..., None] / bound),
     ]
-    return _stacked(columns, links)
+    return _stacked(columns, qoe.shape)
+
+
+def leader_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:
+    """Those of :func:`outcome_features` and the first-order conditions' step. (..., M, N, K) float32."""
+    step = first_order(market, rewards, kink_width=_KINK_WIDTH).step
+    clipped = np.clip(step, -_LONGEST_STEP, _LONGEST_STEP).astype(np.float32)
+    return np.concatenate([outcome_features(market, rewards), clipped[..., None]], axis=-1)
 
 
 def follower_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:

@@ -14,17 +14,13 @@ import numpy as np
 from agents.evaluation import EVALUATION_SEED, LeaderEvaluation, judge_rewards
 from agents.follower_evaluation import FollowerEvaluation
 from agents.follower_set_policy import FollowerSetPolicy
-from agents.market_draws import MarketDistribution
+from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
 from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from agents.set_policy import LeaderSetPolicy
-from aigc_market_env import Market, follower_regret
+from aigc_market_env import Market, Scenario, follower_regret
 
-#: M and N.
-Size = tuple[int, int]
 OneSize = TypeVar("OneSize", LeaderEvaluation, FollowerEvaluation, covariant=True)
 
-#: Sizes beyond the default distribution that a policy is asked to price as well.
-LARGER_SIZES: tuple[Size, ...] = ((12, 6), (20, 5), (50, 10))
 #: Evaluation markets of a size have about so many links in all, and so many markets at least.
 LINKS, LEAST_MARKETS = 2048, 8
 
@@ -60,13 +56,23 @@ class SetEvaluation(Generic[OneSize]):
         """The largest relative regret of all sizes trained on, or of all others; None if none was measured."""
         return max((regret for size, regret in self.regret.items() if self.was_trained(size) == trained), default=None)
 
-    def summary(self) -> dict[str, Any]:
-        """The figures, as they go into ``evaluation.json``: of every size, and the worst of sizes trained on or not."""
-        name = self.regret_name
-        return {
-            "markets": sum(len(result.regret) for result in self.by_size.values()),
+    def figures(self) -> dict[str, float | None]:
+        """Regret in markets of the usual size, and the worst regret of the sizes trained on and of the others.
+
+        The usual size is missing where it was not measured, and the worst is None where no size was.
+        """
+        name, usual = self.regret_name, usual_size(self.trained)
+        worst = {
             f"{name}_trained_sizes": self.worst(trained=True),
             f"{name}_other_sizes": self.worst(trained=False),
+        }
+        return ({name: self.regret[usual]} if usual in self.regret else {}) | worst
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, as they go into ``evaluation.json``: those of :meth:`figures`, and all of every size."""
+        return {
+            "markets": sum(len(result.regret) for result in self.by_size.values()),
+            **self.figures(),
             "sizes": [
                 {"num_mus": size[0], "num_asps": size[1], "trained": self.was_trained(size), **result.summary()}
                 for size, result in self.by_size.items()
@@ -74,13 +80,18 @@ class SetEvaluation(Generic[OneSize]):
         }
 
 
-def evaluation_sizes(distribution: MarketDistribution) -> list[Size]:
-    """Sizes to measure: the smallest and the largest of a distribution and one in between, then ``LARGER_SIZES``."""
+def evaluation_sizes(distribution: MarketDistribution, larger: Iterable[Size] = LARGER_SIZES) -> list[Size]:
+    """Sizes to measure: the smallest of a distribution, the usual one and the largest, then others."""
     (least, most), (fewest, largest) = distribution.num_mus, distribution.num_asps
-    own = [(least, fewest), ((least + most + 1) // 2, (fewest + largest) // 2), (most, largest)]
-    if distribution.includes(8, 4):
-        own[1] = (8, 4)  # the preset's own size
-    return list(dict.fromkeys([*own, *LARGER_SIZES]))
+    return list(dict.fromkeys([(least, fewest), usual_size(distribution), (most, largest), *larger]))
+
+
+def usual_size(distribution: MarketDistribution) -> Size:
+    """The preset's own size if the distribution has it, else one in the middle."""
+    preset = Scenario.preset(distribution.preset)
+    if distribution.includes(preset.num_mus, preset.num_asps):
+        return preset.num_mus, preset.num_asps
+    return sum(distribution.num_mus) // 2, sum(distribution.num_asps) // 2
 
 
 def held_out(distribution: MarketDistribution, size: Size, count: int | None = None) -> Market:

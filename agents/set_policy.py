@@ -1,14 +1,14 @@
 """One policy for every market: a network over the links prices markets of any size for all of their MUs at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from agents.market_features import LEADER_FEATURES, leader_features
+from agents.market_features import LEADER_FEATURES, OUTCOME_FEATURES, leader_features, outcome_features
 from agents.set_network import SetNetwork
 from aigc_market_env.market import FloatArray, Market
 
@@ -77,12 +77,45 @@ class SetPolicy:
             return cls(architecture, architecture.network())
 
 
+@dataclass(frozen=True)
 class LeaderSetArchitecture(SetArchitecture):
-    """Shape of a :class:`LeaderSetPolicy`'s network."""
+    """Shape of a :class:`LeaderSetPolicy`'s network.
+
+    Attributes:
+        first_order: whether the network sees the step that the leaders' first-order conditions ask for, and corrects
+            it; otherwise it sees what rewards brought about, as the players do, and corrects the rewards.
+    """
+
+    first_order: bool = True
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The architecture that a policy's description tells.
+
+        Raises:
+            ValueError: an entry is missing, or not one of the values that it may have.
+        """
+        first_order = document.get("first_order")
+        if type(first_order) is not bool:
+            raise ValueError(f"first_order = {first_order!r} must be true or false")
+        return replace(super().of(document), first_order=first_order)
 
     def network(self) -> SetNetwork:
         """The network: features of links in, one number for each link out, drawn from torch's global generator."""
-        return SetNetwork(len(LEADER_FEATURES), self.width, self.layers, 1, _SHARES_OF_ASP, _SHARES_OF_MU)
+        names = LEADER_FEATURES if self.first_order else OUTCOME_FEATURES
+        return SetNetwork(len(names), self.width, self.layers, 1, _SHARES_OF_ASP, _SHARES_OF_MU)
+
+    def features(self, market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:
+        """What the network sees of every link at rewards (..., M, N). (..., M, N, K) float32."""
+        return (leader_features if self.first_order else outcome_features)(market, rewards)
+
+    def log_shares(self, network: SetNetwork, features: torch.Tensor) -> torch.Tensor:
+        """Logarithms of r/(ω/q) from features (B, M, N, K), not yet cut at the bound. (B, M, N).
+
+        The network's output is not squashed: where a sigmoid or a clamp saturates, learning would end.
+        """
+        start = features[..., _LOG_REWARD]
+        return (start + features[..., _STEP] if self.first_order else start) + network(features).squeeze(-1)
 
 
 class LeaderSetPolicy(SetPolicy):
@@ -96,6 +129,7 @@ class LeaderSetPolicy(SetPolicy):
         network: the network itself.
     """
 
+    architecture: LeaderSetArchitecture
     kind: ClassVar[str] = "leader_set"
     architecture_type: ClassVar[type[SetArchitecture]] = LeaderSetArchitecture
 
@@ -107,7 +141,7 @@ class LeaderSetPolicy(SetPolicy):
         """
         rewards = first_rewards(market)
         for _ in range(passes):
-            rewards = improved(self.network, market, rewards)
+            rewards = improved(self.architecture, self.network, market, rewards)
         return rewards
 
     def act_market(self, market: Market, *, passes: int = 2) -> FloatArray:
@@ -131,26 +165,30 @@ def first_rewards(market: Market) -> FloatArray:
     return FIRST_SHARE * np.broadcast_to(market.reward_bound[..., None], market.accuracy.shape)
 
 
-def improved(network: SetNetwork, market: Market, rewards: FloatArray) -> FloatArray:
+def improved(
+    architecture: LeaderSetArchitecture, network: SetNetwork, market: Market, rewards: FloatArray
+) -> FloatArray:
     """Rewards (..., M, N) after a pass of the network, credits per QoE.
 
     Raises:
         ValueError: the network's output is not finite, because its weights are damaged.
     """
-    features = torch.from_numpy(leader_features(market, rewards))
+    features = torch.from_numpy(architecture.features(market, rewards))
     with torch.no_grad():
-        log_shares = finite(log_reward_shares(network, features.reshape(-1, *features.shape[-3:])))
+        log_shares = finite(architecture.log_shares(network, features.reshape(-1, *features.shape[-3:])))
     return played(log_shares.reshape(features.shape[:-1])) * market.reward_bound[..., None]
 
 
-def log_reward_shares(network: SetNetwork, features: torch.Tensor) -> torch.Tensor:
-    """Logarithms of r/(ω/q) from features (B, M, N, K), not yet cut at the bound. (B, M, N).
+def rewards_seen(architecture: LeaderSetArchitecture, network: SetNetwork, market: Market) -> FloatArray:
+    """Rewards that a network in training is to correct in a batch of markets, credits per QoE. (B, M, N).
 
-    The network corrects one step of the leaders' first-order conditions. Its output is not squashed: where a sigmoid or
-    a clamp saturates, learning would end.
+    In half of the markets those that its first pass meets, in the others those that its second meets.
     """
-    stepped = features[..., _LOG_REWARD] + features[..., _STEP]
-    return stepped + network(features).squeeze(-1)
+    rewards = np.array(first_rewards(market))
+    second = len(rewards) // 2
+    if second:
+        rewards[:second] = improved(architecture, network, market[:second], rewards[:second])
+    return rewards
 
 
 def played(log_shares: FloatArray) -> FloatArray:

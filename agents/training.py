@@ -13,10 +13,9 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.logger import configure
 from torch import nn
 
-from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar
+from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, open_log
 from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from agents.config import STREAMS_PER_SEED, FollowerConfig, LeaderConfig, TrainingConfig, as_document, read_config
 from agents.evaluation import LeaderEvaluation, evaluate_leaders
@@ -236,8 +235,7 @@ def make_model(config: TrainingConfig, env: MarketVecEnv) -> PPO:
 def log_to(folder: Path, model: PPO, config: TrainingConfig) -> None:
     """Write a learner's TensorBoard events into a folder, the configuration first."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.set_logger(configure(str(folder), ["tensorboard"]))
-    model.logger.record("config", "\n".join(f"    {key}: {value}" for key, value in as_document(config).items()))
+    model.set_logger(open_log(folder, as_document(config)))
 
 
 def check_same_run(progress: dict[str, Any], config: TrainingConfig, out: Path) -> None:
