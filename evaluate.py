@@ -30,6 +30,7 @@ from agents.joint_policy import JointPolicy
 from agents.policy import AnyPolicy, LeaderPolicy, load_policy
 from agents.report import evaluation_table, save_figures
 from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json, write_json
+from agents.set_config import SetConfig
 from agents.training import source_of
 from aigc_market_env import Market, Scenario
 from aigc_market_env.scenarios import STATIC
@@ -57,7 +58,10 @@ def evaluation_scenario(arguments: Arguments) -> tuple[Scenario, int]:
         slots = int(arguments.markets[0])
         if slots < 1:
             raise ValueError(f"--markets {slots} must be at least 1")
-        return read_config(arguments.run).make_scenario(), slots
+        config = read_config(arguments.run)
+        if isinstance(config, SetConfig):
+            raise ValueError(f"{arguments.run} is a run of a set policy, which has no market of its own to evaluate on")
+        return config.make_scenario(), slots
     if not arguments.markets:
         raise ValueError("--markets needs a number or market files")
     markets = Market.stack([Market.from_json(file) for file in arguments.markets])

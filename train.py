@@ -11,6 +11,13 @@ fade from slot to slot. All agents of a side learn at once, with PPO and shared 
     python train.py --resume                      # go on with the run that was interrupted
     tensorboard --logdir runs
 
+One network for every market, whatever its size: fresh markets in every update, regret in held-out ones at the end.
+
+    python train.py --policy set                  # leaders, on their exact first-order conditions
+    python train.py --policy set --algorithm ppo  # the same network, from rewards alone
+    python train.py --policy set --train followers
+    python train.py --policy set --sizes 3x2..12x6 --loads 0.5 2
+
 The run folder holds the policies, TensorBoard events, metrics and figures; python evaluate.py RUN measures it again.
 """
 
@@ -25,11 +32,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
-from agents.config import Config, FollowerConfig, JointConfig, LeaderConfig, read_config
+from agents.config import Config, FixedMarketConfig, FollowerConfig, JointConfig, LeaderConfig, read_config
 from agents.figures import Evaluation
 from agents.joint_training import train_both
+from agents.market_draws import MarketDistribution, sizes_called
 from agents.report import evaluation_table, save_figures
 from agents.runs import EVALUATION_FILE, latest_run_folder, new_run_folder, write_json
+from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig
+from agents.set_evaluation import SetEvaluation
+from agents.set_report import save_set_figures, set_table
+from agents.set_training import train_set_policy
 from agents.training import train_followers, train_leaders
 
 #: What is said of each choice of sides.
@@ -38,9 +50,14 @@ LEARN = {
     "leaders": "Mobile users learn, providers respond exactly,",
     "followers": "Providers learn",
 }
+#: The same for set policies.
+SET_LEARN = {
+    "leaders": "One network for all mobile users learns, providers respond exactly,",
+    "followers": "One network for all providers learns",
+}
 
 #: How long to train, for each choice of sides.
-PRESETS: dict[str, dict[str, Config]] = {
+PRESETS: dict[str, dict[str, FixedMarketConfig]] = {
     "both": {
         "quick": JointConfig(transitions=400_000, evaluate_every=100_000, final_evaluation_slots=128),
         "default": JointConfig(),
@@ -58,43 +75,99 @@ PRESETS: dict[str, dict[str, Config]] = {
     },
 }
 
+#: What a quick run of a set policy is measured on.
+QUICK: dict[str, Any] = {"final_evaluation_markets": 8, "larger_sizes": ((12, 6), (20, 5))}
+#: The same for set policies, by algorithm.
+SET_PRESETS: dict[str, dict[str, SetConfig]] = {
+    "equilibrium": {
+        "quick": EquilibriumConfig(updates=300, evaluate_every=100, **QUICK),
+        "default": EquilibriumConfig(),
+        "long": EquilibriumConfig(updates=16_000, evaluate_every=1600),
+    },
+    "ppo": {
+        "quick": SetPPOConfig(updates=60, evaluate_every=20, **QUICK),
+        "default": SetPPOConfig(),
+        "long": SetPPOConfig(updates=2400, evaluate_every=240),
+    },
+}
+
 
 @dataclass(frozen=True)
 class Arguments:
     """Train the two sides of an edge market."""
 
-    train: Literal["both", "leaders", "followers"] = "both"
-    """Who learns. both: mobile users and providers, each against the other as it is then. leaders: mobile users, with
-    providers at their exact best response. followers: providers, on rewards from a mixture."""
+    train: Literal["both", "leaders", "followers"] | None = None
+    """Who learns. both: mobile users and providers, each against the other as it is then; the default, except for set
+    policies. leaders: mobile users, with providers at their exact best response; the default of set policies.
+    followers: providers, on rewards from a mixture."""
+    policy: Literal["mlp", "set"] = "mlp"
+    """What learns. mlp: a network for one market of one size. set: one network for markets of any size, which sees the
+    whole market and does not care in what order mobile users and providers are listed."""
+    algorithm: Literal["ppo", "equilibrium"] | None = None
+    """How. ppo: from rewards alone; the default, except for set policies. equilibrium: on exact conditions of
+    optimality, without sampled returns; the default of set policies, and only for them."""
     preset: Literal["quick", "default", "long"] = "default"
     """How long to train: less than a minute, a few minutes, or a quarter of an hour."""
     scenario: str = "campus"
     """A preset (duo, campus, town, random) or a market file (JSON)."""
     load: float = 1.0
-    """Demand against capacity of a preset; 2 halves the capacities."""
+    """Demand against capacity of a preset; 2 halves the capacities. Set policies have --loads instead."""
     market_seed: int = 0
-    """Which market of the preset."""
+    """Which market of the preset; a set policy learns from them all."""
+    sizes: Annotated[str | None, tyro.conf.arg(metavar="MxN..MxN")] = None
+    """Least and largest numbers of mobile users and of providers that a set policy learns from; by default
+    4x2..10x5."""
+    loads: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LEAST MOST")] = None
+    """Range of loads that a set policy learns from, evenly in the logarithm; by default 0.3 3."""
     seed: int = 0
     """Seed of the learner and of the channels. The same seed gives the same weights."""
     transitions: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Slots times learning agents to train for, instead of the preset's; a tenth needs about a tenth of the time."""
+    updates: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """The same for a set policy: how often fresh markets are drawn and learned from."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one; with a number
-    appended when that exists."""
+    """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, and
+    runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with a number appended when that exists."""
     resume: bool = False
-    """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed and
-    --train). The run's own configuration counts; --preset, --load and --transitions are not looked at."""
+    """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train, --policy
+    and --algorithm). The run's own configuration counts; options that say what to train are not looked at."""
+
+    @property
+    def side(self) -> Literal["both", "leaders", "followers"]:
+        """Who learns."""
+        return self.train or ("both" if self.policy == "mlp" else "leaders")
 
     @property
     def run_name(self) -> str:
         """What the run is called by default."""
-        side = "" if self.train == "both" else f"-{self.train}"
-        return f"{Path(self.scenario).stem}{side}-seed{self.seed}"
+        kind = f"-set-{self.side}-{self.algorithm or 'equilibrium'}"
+        if self.policy == "mlp":
+            kind = "" if self.side == "both" else f"-{self.side}"
+        return f"{Path(self.scenario).stem}{kind}-seed{self.seed}"
 
     def config(self) -> Config:
-        """The configuration asked for."""
+        """The configuration asked for.
+
+        Raises:
+            ValueError: an option is out of range, or of the other kind of policy.
+        """
+        for option, value, policy in (
+            ("sizes", self.sizes, "set"),
+            ("loads", self.loads, "set"),
+            ("updates", self.updates, "set"),
+            ("transitions", self.transitions, "mlp"),
+            ("load", None if self.load == 1.0 else self.load, "mlp"),
+            ("market-seed", self.market_seed or None, "mlp"),
+        ):
+            if value is not None and policy != self.policy:
+                raise ValueError(f"--{option} is an option of --policy {policy}; this is --policy {self.policy}")
+        return self._set_config() if self.policy == "set" else self._fixed_market_config()
+
+    def _fixed_market_config(self) -> FixedMarketConfig:
+        if self.algorithm == "equilibrium":
+            raise ValueError("--algorithm equilibrium trains --policy set; --policy mlp learns by ppo")
         config = replace(
-            PRESETS[self.train][self.preset],
+            PRESETS[self.side][self.preset],
             scenario=self.scenario,
             load=self.load,
             market_seed=self.market_seed,
@@ -102,9 +175,24 @@ class Arguments:
         )
         return config if self.transitions is None else replace(config, transitions=self.transitions)
 
+    def _set_config(self) -> SetConfig:
+        if self.side == "both":
+            raise ValueError("--policy set learns one side at a time; choose --train leaders or --train followers")
+        markets = MarketDistribution(preset=self.scenario)
+        if self.sizes is not None:
+            num_mus, num_asps = sizes_called(self.sizes)
+            markets = replace(markets, num_mus=num_mus, num_asps=num_asps)
+        if self.loads is not None:
+            markets = replace(markets, loads=self.loads)
+        usual = SET_PRESETS[self.algorithm or "equilibrium"][self.preset]
+        config = replace(usual, side=self.side, markets=markets, seed=self.seed)
+        return config if self.updates is None else replace(config, updates=self.updates)
 
-def train(config: Config, out: Path, *, resume: bool) -> tuple[Evaluation, dict[str, Any]]:
+
+def train(config: Config, out: Path, *, resume: bool) -> tuple[Evaluation | SetEvaluation[Any], dict[str, Any]]:
     """The training that a configuration is of."""
+    if isinstance(config, SetConfig):
+        return train_set_policy(config, out, resume=resume)
     if isinstance(config, JointConfig):
         return train_both(config, out, resume=resume)
     if isinstance(config, FollowerConfig):
@@ -123,7 +211,8 @@ def main(arguments: Arguments, console: Console) -> int:
         if (out / "config.json").exists():
             raise ValueError(f"{out} already holds a run; add --resume to go on with it, or choose another --out")
     folder = shlex.quote(str(out))
-    console.print(f"{LEARN[config.side]} on {config.scenario}, into {out}", markup=False)
+    learn = SET_LEARN[config.side] if isinstance(config, SetConfig) else LEARN[config.side]
+    console.print(f"{learn} on {config.scenario}, into {out}", markup=False)
     console.print(f"Curves: tensorboard --logdir {folder}", markup=False)
     console.print("The first use on a machine compiles the market, which takes up to a minute.", style="dim")
     try:
@@ -133,8 +222,13 @@ def main(arguments: Arguments, console: Console) -> int:
         return 130
     summary = result.summary()
     write_json(out / EVALUATION_FILE, summary)
-    figures = save_figures(result, metrics["curve"], out)
-    console.print(evaluation_table(result, escape(f"{config.scenario}: {summary['slots']} evaluation slots")))
+    if isinstance(result, SetEvaluation):
+        figures = save_set_figures(result, metrics["curve"], out)
+        table = set_table(result, escape(f"{summary['markets']} held-out markets; trained on {config.scenario}"))
+    else:
+        figures = save_figures(result, metrics["curve"], out)
+        table = evaluation_table(result, escape(f"{config.scenario}: {summary['slots']} evaluation slots"))
+    console.print(table)
     console.print(f"{metrics['transitions']:,} transitions in {metrics['wall_seconds']:.0f} s")
     console.print(f"Figures: {', '.join(path.name for path in figures)} in {out}", markup=False)
     return 0

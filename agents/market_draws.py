@@ -1,6 +1,7 @@
 """Fresh random markets of many sizes and loads, as slots of running episodes show them."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,19 @@ class MarketDistribution:
             bandwidth_capacity=market.bandwidth_capacity / load,
             spectral_efficiency=faded_efficiency(market.spectral_efficiency, shadow),
         )
+
+
+def sizes_called(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Least and largest M, and least and largest N, from text such as ``"4x2..10x5"``; ``"8x4"`` is one size.
+
+    Raises:
+        ValueError: the text is something else.
+    """
+    ends = [re.fullmatch(r"(\d{1,6})x(\d{1,6})", end) for end in text.split("..")]
+    if len(ends) > 2 or None in ends:
+        raise ValueError(f"sizes = {text!r} must be like 4x2..10x5: least and largest numbers of MUs x ASPs")
+    least, largest = (tuple(map(int, end.groups())) for end in (ends[0], ends[-1]) if end)
+    return (least[0], largest[0]), (least[1], largest[1])
 
 
 def _with_asps(market: Market, chosen: npt.NDArray[np.int64]) -> Market:

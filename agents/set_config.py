@@ -128,7 +128,7 @@ class SetPPOConfig(SetConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.side != "leaders":
-            raise ValueError(f"side = {self.side!r}: PPO trains set policies of leaders only; use equilibrium")
+            raise ValueError(f"side = {self.side!r}: ppo trains leaders only; followers learn by equilibrium")
         if not 0.0 < self.final_std <= self.initial_std:
             raise ValueError(f"final_std = {self.final_std} must be above 0 and at most initial_std")
 
@@ -152,7 +152,7 @@ def set_config_of(document: Mapping[str, Any]) -> SetConfig:
     entries: dict[str, Any] = dict(document)
     entries.pop("policy")
     kind = _ALGORITHMS[entries.pop("algorithm")]
-    markets: dict[str, Any] = {name: _as_tuple(value) for name, value in entries["markets"].items()}
+    markets: dict[str, Any] = {name: _as_tuple(value) for name, value in dict(entries["markets"]).items()}
     entries["markets"] = MarketDistribution(**markets)
     entries["larger_sizes"] = tuple(_as_tuple(size) for size in entries["larger_sizes"])
     return kind(**entries)

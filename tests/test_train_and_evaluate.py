@@ -17,7 +17,10 @@ import pytest
 import torch
 from matplotlib.image import imread
 
+from agents.market_draws import MarketDistribution
 from agents.policy import WEIGHTS_FILE
+from agents.set_config import SetPPOConfig
+from agents.set_training import train_set_policy
 from agents.training import LeaderConfig, train_leaders
 from aigc_market_env import Scenario
 
@@ -122,6 +125,34 @@ def test_a_run_is_trained_evaluated_and_resumed(command, tmp_path, side, expecte
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["slots"] == 8
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "side"), [("equilibrium", "leaders"), ("equilibrium", "followers"), ("ppo", "leaders")]
+)
+def test_one_network_for_every_market_is_trained_evaluated_and_resumed(command, tmp_path, algorithm, side):
+    asked = ["--policy", "set", "--preset", "quick", "--updates", "2", "--sizes", "2x1..3x2", "--loads", "0.5", "2"]
+    asked += [] if algorithm == "equilibrium" else ["--algorithm", algorithm]
+    asked += [] if side == "leaders" else ["--train", side]
+    status, out, _ = command("train.py", *asked)
+    assert status == 0
+    for words in ("worst, trained on", "worst, never seen", "20 × 5"):
+        assert words in out
+    run = tmp_path / "runs" / f"campus-set-{side}-{algorithm}-seed0"
+    names = {path.name for path in run.iterdir()}
+    assert {"config.json", "metrics.json", "evaluation.json", "checkpoint.pt", "regret_by_size.png"} <= names
+    markets = json.loads((run / "config.json").read_text())["markets"]
+    assert markets == {"preset": "campus", "num_mus": [2, 3], "num_asps": [1, 2], "loads": [0.5, 2.0]}
+    sizes = json.loads((run / "evaluation.json").read_text())["sizes"]
+    assert [(size["num_mus"], size["num_asps"], size["trained"]) for size in sizes] == [
+        (2, 1, True),
+        (3, 2, True),
+        (12, 6, False),
+        (20, 5, False),
+    ]
+    before = (run / WEIGHTS_FILE).read_bytes()
+    assert command("train.py", "--resume", *asked)[0] == 0
+    assert (run / WEIGHTS_FILE).read_bytes() == before
+
+
 def test_a_second_run_gets_a_folder_of_its_own(command, tmp_path):
     for _ in range(2):
         assert command("train.py", "--train", "leaders", "--scenario", "duo", "--transitions", "0")[0] == 0
@@ -141,7 +172,23 @@ BAD_TRAINING = {
     "seed negative": (["--seed", "-1"], "seed"),
     "market seed negative": (["--market-seed", "-1"], "market_seed"),
     "transitions negative": (["--transitions", "-1"], "transitions"),
+    "set policy of both sides": (["--policy", "set", "--train", "both"], "--train leaders"),
+    "set policy of one load": (["--policy", "set", "--load", "2"], "--load"),
+    "set policy of one market": (["--policy", "set", "--market-seed", "2"], "--market-seed"),
+    "set policy in transitions": (["--policy", "set", "--transitions", "2"], "--transitions"),
+    "set policy of a file": (["--policy", "set", "--scenario", "good.json"], "good.json"),
+    "set policy of a small market": (["--policy", "set", "--scenario", "duo"], "duo"),
+    "sizes not sizes": (["--policy", "set", "--sizes", "4..10"], "sizes"),
+    "sizes the wrong way round": (["--policy", "set", "--sizes", "8x4..4x2"], "num_mus"),
+    "loads the wrong way round": (["--policy", "set", "--loads", "3", "1"], "loads"),
+    "updates negative": (["--policy", "set", "--updates", "-1"], "updates"),
+    "followers of every market by ppo": (["--policy", "set", "--train", "followers", "--algorithm", "ppo"], "ppo"),
+    "sizes of one market": (["--sizes", "4x2"], "--sizes"),
+    "loads of one market": (["--loads", "1", "2"], "--loads"),
+    "updates of one market": (["--updates", "2"], "--updates"),
+    "exact conditions of one market": (["--algorithm", "equilibrium"], "--policy set"),
     "resume nothing": (["--resume"], "campus-seed0"),
+    "resume no set policy": (["--resume", "--policy", "set"], "campus-set-leaders-equilibrium-seed0"),
     "resume another folder": (["--resume", "--out", "nowhere"], "nowhere"),
     "out a file": (["--out", "bad.json/x"], "bad.json"),
 }
@@ -270,6 +317,8 @@ CHILD = """
 import sys
 from pathlib import Path
 import train
+from agents.market_draws import MarketDistribution
+from agents.set_config import SetPPOConfig
 from agents.training import LeaderConfig
 from rich.console import Console
 
@@ -290,6 +339,25 @@ def wait_for(path, process, seconds=120):
     while not path.exists() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     assert path.exists()
+
+
+def test_a_killed_run_of_a_set_policy_ends_with_the_same_bytes(tmp_path):
+    small = MarketDistribution(num_mus=(2, 3), num_asps=(1, 2))
+    config = SetPPOConfig(
+        markets=small, updates=200, links=24, width=8, layers=1, evaluate_every=1000, evaluation_markets=2,
+        final_evaluation_markets=2, larger_sizes=(), checkpoint_seconds=0.0,
+    )  # fmt: skip
+    killed = tmp_path / "killed"
+    process = child(config, killed)
+    wait_for(killed / "checkpoint.pt", process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / WEIGHTS_FILE).exists()
+    rarely = replace(config, checkpoint_seconds=1e9)
+    train_set_policy(rarely, killed, resume=True)
+    train_set_policy(rarely, tmp_path / "whole")
+    assert (killed / WEIGHTS_FILE).read_bytes() == (tmp_path / "whole" / WEIGHTS_FILE).read_bytes()
 
 
 LONG = replace(TINY, transitions=64 * 80)

@@ -5,6 +5,7 @@ on kinks are one square system (:mod:`~aigc_market_env.equilibrium.system`), sol
 (:mod:`~aigc_market_env.equilibrium.newton`). The certificate comes from another search and trusts none of this.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -57,7 +58,7 @@ class Equilibrium:
 def solve_equilibrium(
     market: Market,
     *,
-    start: npt.ArrayLike | Literal["dual_perturbation"] | None = None,
+    start: npt.ArrayLike | Callable[[Market], npt.ArrayLike] | Literal["dual_perturbation"] | None = None,
     tolerance: float = TOLERANCE,
     certify: bool = True,
 ) -> Equilibrium:
@@ -65,9 +66,9 @@ def solve_equilibrium(
 
     Args:
         market: one market or a batch.
-        start: rewards to start from, (..., M, N), credits per QoE; "dual_perturbation" for those that 20 probes of
-            :class:`DualPerturbation` learn; by default 0.3 of the reward bound. The answer does not depend on it,
-            unless the market has several equilibria.
+        start: rewards to start from, (..., M, N), credits per QoE, or a function that gives them for a market, such as
+            a trained policy's; "dual_perturbation" for those that 20 probes of :class:`DualPerturbation` learn; by
+            default 0.3 of the reward bound. The answer does not depend on it, unless the market has several equilibria.
         tolerance: leader regret that still counts as none, relative to the mean equilibrium utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
 
@@ -82,8 +83,10 @@ def solve_equilibrium(
     """
     if isinstance(start, str):
         if start != "dual_perturbation":
-            raise ValueError(f"start must be None, an array of rewards or 'dual_perturbation', got {start!r}")
+            raise ValueError(f"start must be None, rewards, a function or 'dual_perturbation', got {start!r}")
         start = DualPerturbation(rounds=10).run(market, np.random.default_rng(0)).rewards
+    elif callable(start):
+        start = start(market)
     default = np.broadcast_to(_START * market.reward_bound[..., None], market.accuracy.shape)
     if start is None:
         start = default

@@ -21,14 +21,21 @@ SIZES = [(4, 2), (7, 3), (1, 1), (3, 6)]
 
 
 def make_policy(kind, width=8, layers=2, seed=0):
-    """A policy with weights drawn at random, small enough to stay near its starting point."""
-    architecture = {"leader_set": LeaderSetArchitecture, "follower_set": FollowerSetArchitecture}[kind](width, layers)
+    """A policy with weights drawn at random, small enough to stay near its starting point.
+
+    "outcomes" is a policy of leaders that sees no first-order conditions.
+    """
+    architecture = {
+        "leader_set": LeaderSetArchitecture(width, layers),
+        "outcomes": LeaderSetArchitecture(width, layers, first_order=False),
+        "follower_set": FollowerSetArchitecture(width, layers),
+    }[kind]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = architecture.network()
     with torch.no_grad():
         network.last.weight.mul_(0.3)
-    return {"leader_set": LeaderSetPolicy, "follower_set": FollowerSetPolicy}[kind](architecture, network)
+    return (FollowerSetPolicy if kind == "follower_set" else LeaderSetPolicy)(architecture, network)
 
 
 def sample(num_mus, num_asps, batch=(), seed=0, preset="random"):
@@ -57,7 +64,7 @@ def in_units(market, compute, bandwidth):
     )
 
 
-KINDS = pytest.mark.parametrize("kind", ["leader_set", "follower_set"])
+KINDS = pytest.mark.parametrize("kind", ["leader_set", "outcomes", "follower_set"])
 
 
 # What does not matter
@@ -72,7 +79,7 @@ def test_the_order_of_players_does_not_matter(kind, seed, size):
     mus, asps = rng.permutation(size[0]), rng.permutation(size[1])
     played = play(policy, market, rewards)
     other = play(policy, permuted(market, mus, asps), rewards[np.ix_(mus, asps)])
-    expected = played[np.ix_(mus, asps)] if kind == "leader_set" else played[asps][:, :, mus]
+    expected = played[np.ix_(mus, asps)] if kind != "follower_set" else played[asps][:, :, mus]
     np.testing.assert_allclose(other, expected, rtol=2e-3, atol=1e-6)
 
 
@@ -90,7 +97,7 @@ def test_a_batch_is_played_market_by_market(kind):
     policy, market = make_policy(kind), sample(4, 3, batch=(2, 3))
     rewards = random_rewards(np.random.default_rng(0), market)
     played = play(policy, market, rewards)
-    assert played.shape == ((2, 3, 4, 3) if kind == "leader_set" else (2, 3, 3, 2, 4))
+    assert played.shape == ((2, 3, 4, 3) if kind != "follower_set" else (2, 3, 3, 2, 4))
     np.testing.assert_allclose(played[1, 2], play(policy, market[1, 2], rewards[1, 2]), rtol=1e-4, atol=1e-7)
 
 
@@ -116,7 +123,7 @@ def test_wild_markets_are_played_within_bounds(kind, game):
     assert np.isfinite(played).all()
     assert (played >= 0).all()
     assert (played <= 1).all()
-    if kind == "leader_set":
+    if kind != "follower_set":
         assert (policy.rewards(market) > 0).all()
     else:
         assert (follower_regret(market, rewards, *policy.allocate(market, rewards)) >= 0).all()
@@ -279,6 +286,8 @@ def test_neither_making_nor_loading_draws_random_numbers(tmp_path):
         {"layers": 1.0},
         {"layers": 3},
         {"layers": 10**9},
+        {"kind": "leader_set", "first_order": None},
+        {"kind": "leader_set", "first_order": 1},
     ],
     ids=str,
 )
@@ -317,7 +326,7 @@ def test_damaged_weights_are_named(tmp_path, kind, content):
 def test_the_oracle_goes_on_from_what_is_posted():
     market = sample(6, 3, batch=(4,), preset="campus")
     cold = solve_equilibrium(market)
-    warm = solve_equilibrium(market, start=make_policy("leader_set").rewards(market))
+    warm = solve_equilibrium(market, start=make_policy("leader_set").rewards)
     assert isinstance(market, Market)
     np.testing.assert_array_equal(warm.certificate.converged, cold.certificate.converged)
     np.testing.assert_allclose(warm.outcome.mu_utility, cold.outcome.mu_utility, rtol=1e-5)

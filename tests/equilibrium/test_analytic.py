@@ -185,6 +185,23 @@ def test_rewards_in_a_file_survive_somebody_elses_search(tmp_path):
         assert best - found.outcome.mu_utility[m] <= 1e-6 * found.outcome.mu_utility.mean()
 
 
+def test_starting_from_a_function_is_starting_from_what_it_gives():
+    market, asked = preset_market("campus"), []
+
+    def low(given):
+        asked.append(given)
+        return 0.1 * given.reward_bound[:, None] * np.ones((8, 4))
+
+    found = solve_equilibrium(market, start=low, certify=False)
+    assert len(asked) == 1
+    assert asked[0] is market
+    same = solve_equilibrium(market, start=low(market), certify=False)
+    np.testing.assert_array_equal(found.rewards, same.rewards)
+    np.testing.assert_array_equal(found.iterations, same.iterations)
+    with pytest.raises(ValueError, match="start"):
+        solve_equilibrium(market, start=lambda given: -low(given))
+
+
 def test_bad_starts_are_refused():
     market = simple_market()
     with pytest.raises(ValueError, match="dual_perturbation"):
