@@ -87,7 +87,7 @@ SET_PRESETS: dict[str, dict[str, SetConfig]] = {
     "ppo": {
         "quick": SetPPOConfig(updates=60, evaluate_every=20, **QUICK),
         "default": SetPPOConfig(),
-        "long": SetPPOConfig(updates=2400, evaluate_every=240),
+        "long": SetPPOConfig(updates=3000, evaluate_every=300),
     },
 }
 

@@ -115,10 +115,10 @@ class SetPPOConfig(SetConfig):
 
     algorithm: ClassVar[str] = "ppo"
 
-    updates: int = 600
+    updates: int = 400
     links: int = 1024
     warm_up: int = 20
-    evaluate_every: int = 60
+    evaluate_every: int = 50
     batches: int = 4
     epochs: int = 2
     clip_range: float = 0.2

@@ -22,14 +22,14 @@ def set_table(result: SetEvaluation[Any], title: str) -> Table:
     """Regret in held-out markets, size by size, those that were trained on apart from the others."""
     leaders = result.regret_name == "leader_regret_relative"
     caption = (
-        "regret: what an MU could gain alone, over mean utility at equilibrium; MU utility: against that at "
-        "equilibrium; ASPs respond exactly"
+        "regret: what an MU could gain alone, ASPs responding exactly, over mean utility at equilibrium; MU utility: "
+        "against that at equilibrium; certified: share of the markets whose equilibrium is"
         if leaders
         else "regret: what an ASP missed, over mean best profit; MUs post equilibrium rewards missed by a tenth"
     )
     table = Table(title=title, caption=caption)
     table.add_column("MUs × ASPs")
-    for heading in ("markets", "regret", "95 % interval", *(["MU utility"] if leaders else [])):
+    for heading in ("markets", "regret", "95 % interval", *(["MU utility", "certified"] if leaders else [])):
         table.add_column(heading, justify="right", overflow="fold")
     for trained in (True, False):
         sizes = [size for size in result.by_size if result.was_trained(size) == trained]
@@ -47,8 +47,12 @@ def _row(result: SetEvaluation[Any], size: Size) -> list[str]:
     one = result.by_size[size]
     interval = one.interval()
     shown = "" if interval is None else f"{100.0 * interval[0]:.3f}–{100.0 * interval[1]:.3f}%"
-    change = [f"{one.utility_ratio - 1.0:+.3%}"] if isinstance(one, LeaderEvaluation) else []
-    return [_name(size), str(len(one.regret)), f"{result.regret[size]:.3%}", shown, *change]
+    row = [_name(size), str(len(one.regret)), f"{result.regret[size]:.3%}", shown]
+    if isinstance(one, LeaderEvaluation):
+        certificate = one.equilibrium.certificate
+        certified = "" if certificate is None else f"{certificate.converged.mean():.0%}"
+        row += [f"{one.utility_ratio - 1.0:+.3%}", certified]
+    return row
 
 
 def save_set_figures(result: SetEvaluation[Any], curve: list[dict[str, float]], folder: Path) -> list[Path]:
