@@ -1,11 +1,12 @@
 """Train an edge market for generated content, and measure how far it is from equilibrium.
 
 Mobile users (leaders) post rewards, providers (followers) allocate. The market of a preset (or file) stays, its links
-fade from slot to slot. All agents of a side learn at once, with PPO and shared parameters. Which sides learn:
+fade from slot to slot. All agents of a side learn at once, with shared parameters, by PPO or SAC. Which sides learn:
 
     python train.py                               # both, against each other; campus, some minutes
     python train.py --train leaders               # mobile users, providers responding exactly
     python train.py --train followers             # providers, on rewards near equilibrium and far from it
+    python train.py --train leaders --algorithm sac --transitions 600000
     python train.py --preset quick                # less than a minute, to see it work
     python train.py --scenario town --seed 1
     python train.py --resume                      # go on with the run that was interrupted
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
-from agents.config import Config, FollowerConfig, JointConfig, LeaderConfig, read_config
+from agents.config import ALGORITHMS, Config, FollowerConfig, JointConfig, LeaderConfig, read_config
 from agents.figures import Evaluation
 from agents.joint_training import train_both
 from agents.report import evaluation_table, save_figures
@@ -66,6 +67,9 @@ class Arguments:
     train: Literal["both", "leaders", "followers"] = "both"
     """Who learns. both: mobile users and providers, each against the other as it is then. leaders: mobile users, with
     providers at their exact best response. followers: providers, on rewards from a mixture."""
+    algorithm: Literal["ppo", "sac"] = "ppo"
+    """What learns. ppo: from what it has just played. sac: from the latest 200,000 transitions, by way of a critic;
+    needs fewer transitions, each of which takes longer."""
     preset: Literal["quick", "default", "long"] = "default"
     """How long to train: less than a minute, a few minutes, or a quarter of an hour."""
     scenario: str = "campus"
@@ -79,22 +83,25 @@ class Arguments:
     transitions: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Slots times learning agents to train for, instead of the preset's; a tenth needs about a tenth of the time."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one; with a number
-    appended when that exists."""
+    """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, with -sac
+    before the seed when that learns; with a number appended when that exists."""
     resume: bool = False
-    """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed and
-    --train). The run's own configuration counts; --preset, --load and --transitions are not looked at."""
+    """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train and
+    --algorithm). The run's own configuration counts; --preset, --load and --transitions are not looked at."""
 
     @property
     def run_name(self) -> str:
         """What the run is called by default."""
         side = "" if self.train == "both" else f"-{self.train}"
-        return f"{Path(self.scenario).stem}{side}-seed{self.seed}"
+        algorithm = "" if self.algorithm == "ppo" else f"-{self.algorithm}"
+        return f"{Path(self.scenario).stem}{side}{algorithm}-seed{self.seed}"
 
     def config(self) -> Config:
         """The configuration asked for."""
         config = replace(
             PRESETS[self.train][self.preset],
+            algorithm=self.algorithm,
+            **ALGORITHMS[self.algorithm],
             scenario=self.scenario,
             load=self.load,
             market_seed=self.market_seed,
