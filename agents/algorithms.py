@@ -1,6 +1,7 @@
 """The learning algorithms: PPO, and SAC as an off-policy alternative, all of stable-baselines3, for either side."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from stable_baselines3 import PPO, SAC
@@ -29,7 +30,7 @@ def nonlinearities(model: BaseAlgorithm) -> dict[str, Any]:
     return {"activation": "relu", "squashed": True} if isinstance(model, SAC) else {}
 
 
-def _rate(config: TrainingConfig) -> Any:
+def _rate(config: TrainingConfig) -> Callable[[float], float]:
     # The last rollout may reach beyond the end, where the rate would be negative and undo what was learned.
     return lambda remaining: config.learning_rate * max(remaining, 0.0)
 
