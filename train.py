@@ -1,11 +1,12 @@
 """Train an edge market for generated content, and measure how far it is from equilibrium.
 
 Mobile users (leaders) post rewards, providers (followers) allocate. The market of a preset (or file) stays, its links
-fade from slot to slot. All agents of a side learn at once, with PPO and shared parameters. Which sides learn:
+fade from slot to slot. All agents of a side learn at once, with shared parameters, by PPO or SAC. Which sides learn:
 
     python train.py                               # both, against each other; campus, some minutes
     python train.py --train leaders               # mobile users, providers responding exactly
     python train.py --train followers             # providers, on rewards near equilibrium and far from it
+    python train.py --train leaders --algorithm sac --transitions 600000
     python train.py --preset quick                # less than a minute, to see it work
     python train.py --scenario town --seed 1
     python train.py --resume                      # go on with the run that was interrupted
@@ -32,7 +33,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
-from agents.config import Config, FixedMarketConfig, FollowerConfig, JointConfig, LeaderConfig, read_config
+from agents.config import ALGORITHMS, Config, FixedMarketConfig, FollowerConfig, JointConfig, LeaderConfig, read_config
 from agents.figures import Evaluation
 from agents.joint_training import train_both
 from agents.market_draws import MarketDistribution, sizes_called
@@ -103,9 +104,11 @@ class Arguments:
     policy: Literal["mlp", "set"] = "mlp"
     """What learns. mlp: a network for one market of one size. set: one network for markets of any size, which sees the
     whole market and does not care in what order mobile users and providers are listed."""
-    algorithm: Literal["ppo", "equilibrium"] | None = None
-    """How. ppo: from rewards alone; the default, except for set policies. equilibrium: on exact conditions of
-    optimality, without sampled returns; the default of set policies, and only for them."""
+    algorithm: Literal["ppo", "sac", "equilibrium"] | None = None
+    """How. ppo: from rewards alone, of what it has just played; the default, except for set policies. sac (mlp only):
+    likewise, but from the latest 200,000 transitions, by way of a critic; mobile users get near equilibrium from fewer
+    transitions, though on campus neither side got as near as with ppo. equilibrium (set only): on exact conditions of
+    optimality, without sampled returns; the default of set policies."""
     preset: Literal["quick", "default", "long"] = "default"
     """How long to train: less than a minute, a few minutes, or a quarter of an hour."""
     scenario: str = "campus"
@@ -126,8 +129,9 @@ class Arguments:
     updates: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """The same for a set policy: how often fresh markets are drawn and learned from."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, and
-    runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with a number appended when that exists."""
+    """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, with -sac
+    before the seed when that learns, and runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with a number
+    appended when that exists."""
     resume: bool = False
     """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train, --policy
     and --algorithm). The run's own configuration counts; options that say what to train are not looked at."""
@@ -142,7 +146,7 @@ class Arguments:
         """What the run is called by default."""
         kind = f"-set-{self.side}-{self.algorithm or 'equilibrium'}"
         if self.policy == "mlp":
-            kind = "" if self.side == "both" else f"-{self.side}"
+            kind = ("" if self.side == "both" else f"-{self.side}") + ("-sac" if self.algorithm == "sac" else "")
         return f"{Path(self.scenario).stem}{kind}-seed{self.seed}"
 
     def config(self) -> Config:
@@ -164,10 +168,13 @@ class Arguments:
         return self._set_config() if self.policy == "set" else self._fixed_market_config()
 
     def _fixed_market_config(self) -> FixedMarketConfig:
-        if self.algorithm == "equilibrium":
-            raise ValueError("--algorithm equilibrium trains --policy set; --policy mlp learns by ppo")
+        algorithm = self.algorithm or "ppo"
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"--algorithm {algorithm} trains --policy set; --policy mlp learns by ppo or sac")
         config = replace(
             PRESETS[self.side][self.preset],
+            algorithm=algorithm,
+            **ALGORITHMS[algorithm],
             scenario=self.scenario,
             load=self.load,
             market_seed=self.market_seed,
@@ -184,7 +191,10 @@ class Arguments:
             markets = replace(markets, num_mus=num_mus, num_asps=num_asps)
         if self.loads is not None:
             markets = replace(markets, loads=self.loads)
-        usual = SET_PRESETS[self.algorithm or "equilibrium"][self.preset]
+        algorithm = self.algorithm or "equilibrium"
+        if algorithm not in SET_PRESETS:
+            raise ValueError(f"--algorithm {algorithm} trains --policy mlp; --policy set learns by equilibrium or ppo")
+        usual = SET_PRESETS[algorithm][self.preset]
         config = replace(usual, side=self.side, markets=markets, seed=self.seed)
         return config if self.updates is None else replace(config, updates=self.updates)
 

@@ -1,4 +1,4 @@
-"""Learners: PPO for the two sides of one market, set policies for every market, policy files, evaluation."""
+"""Learners: PPO and SAC for the two sides of one market, set policies for every market, policy files, evaluation."""
 
 from agents.follower_policy import FollowerPolicy
 from agents.follower_set_policy import FollowerSetPolicy

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure as Picture
 from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.checkpoint import save_checkpoint
 from agents.figures import OneSided, small_figures
@@ -43,6 +44,8 @@ class MarketScalars(BaseCallback):
         scalars |= {f"qoe_{name}": served.qoe_terms[..., j].mean() for j, name in enumerate(QOE_DIMENSIONS)}
         for name, value in scalars.items():
             self.logger.record(f"market/{name}", float(value))
+        if isinstance(self.model, OffPolicyAlgorithm):  # which itself writes when episodes end, and none does
+            self.model.dump_logs()
 
 
 def open_log(folder: Path, document: dict[str, Any]) -> Logger:

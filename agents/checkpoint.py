@@ -1,4 +1,4 @@
-"""Checkpoints from which a run goes on as if it had never stopped: weights, optimiser, random streams, markets.
+"""Checkpoints from which a run goes on as if it had never stopped: weights, optimisers, replay, RNGs, markets.
 
 A checkpoint is taken between an update and the next rollout. It is written to a file beside the old one and then
 renamed, so that a run killed at any moment finds a whole one. It is read with ``weights_only=True``: numbers, no code.
@@ -9,12 +9,15 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.market_env import MarketVecEnv
 
@@ -101,9 +104,11 @@ def _read(path: Path) -> Any:
 
 def _learner_state(model: BaseAlgorithm, env: MarketVecEnv) -> dict[str, Any]:
     state = env.state()
+    modules, variables = model._get_torch_save_params()
     return {
-        "policy": model.policy.state_dict(),
-        "optimizer": model.policy.optimizer.state_dict(),
+        **{name: attrgetter(name)(model).state_dict() for name in modules},
+        **{name: attrgetter(name)(model).detach() for name in variables},
+        "replay": _replay_state(model),
         "num_timesteps": model.num_timesteps,
         "n_updates": model._n_updates,
         "last_obs": torch.from_numpy(np.array(model._last_obs)),
@@ -119,11 +124,51 @@ def _restore_learner(document: dict[str, Any], model: BaseAlgorithm, env: Market
         raise ValueError(f"last_obs has shape {last_obs.shape}")
     markets = {name: _array(tensor) for name, tensor in document["markets"].items()}
     env.restore(markets, document["slot"], document["returns"].numpy())
-    model.policy.load_state_dict(document["policy"])
-    model.policy.optimizer.load_state_dict(document["optimizer"])
+    modules, variables = model._get_torch_save_params()
+    for name in modules:
+        attrgetter(name)(model).load_state_dict(document[name])
+    for name in variables:  # in place, because an optimiser may know them
+        _fill(name, attrgetter(name)(model).detach().numpy(), document[name])
+    _restore_replay(document["replay"], model)
     model.num_timesteps, model._n_updates = int(document["num_timesteps"]), int(document["n_updates"])
     model._last_obs = last_obs
     model._last_episode_starts = np.zeros(env.num_envs, bool)
+
+
+def _replay_of(model: BaseAlgorithm) -> ReplayBuffer | None:
+    return model.replay_buffer if isinstance(model, OffPolicyAlgorithm) else None
+
+
+def _replay_state(model: BaseAlgorithm) -> dict[str, Any]:
+    """What an off-policy learner remembers; nothing of the others."""
+    replay = _replay_of(model)
+    if replay is None:
+        return {}
+    arrays = {name: torch.from_numpy(array) for name, array in _arrays(replay).items()}
+    return arrays | {"pos": replay.pos, "full": replay.full}
+
+
+def _restore_replay(state: dict[str, Any], model: BaseAlgorithm) -> None:
+    replay = _replay_of(model)
+    if replay is not None:
+        for name, array in _arrays(replay).items():
+            _fill(name, array, state[name])
+        replay.pos, replay.full = int(state["pos"]), bool(state["full"])
+
+
+def _arrays(replay: ReplayBuffer) -> dict[str, np.ndarray]:
+    return {name: value for name, value in vars(replay).items() if isinstance(value, np.ndarray)}
+
+
+def _fill(name: str, array: np.ndarray, saved: torch.Tensor) -> None:
+    """Copy what was saved into an array of the same shape.
+
+    Raises:
+        ValueError: it has another one.
+    """
+    if array.shape != tuple(saved.shape):
+        raise ValueError(f"{name} has shape {tuple(saved.shape)}, expected {array.shape}")
+    array[...] = saved.numpy()
 
 
 def _random_state() -> dict[str, Any]:

@@ -14,6 +14,10 @@ from aigc_market_env.scenarios import PRESETS, Dynamics
 #: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.
 STREAMS_PER_SEED = 100_000
 
+#: What may learn, with the fields whose defaults are not those of :class:`TrainingConfig`. SAC's gradient is that of a
+#: critic, which wants many small steps.
+ALGORITHMS: dict[str, dict[str, Any]] = {"ppo": {}, "sac": {"batch_size": 256, "epochs": 2}}
+
 #: Where the whole numbers of a configuration may lie.
 _WHOLE_NUMBERS = {
     "market_seed": (0, 2**63 - 1),
@@ -23,6 +27,7 @@ _WHOLE_NUMBERS = {
     "slots": (1, 2**31 - 1),
     "batch_size": (2, 2**31 - 1),
     "epochs": (1, 2**31 - 1),
+    "replay": (1, 2**31 - 1),
     "evaluate_every": (1, 2**63 - 1),
     "evaluation_slots": (1, 2**31 - 1),
     "final_evaluation_slots": (1, 2**31 - 1),
@@ -43,16 +48,19 @@ class TrainingConfig:
         seed: of the learner and of the channels.
         transitions: how long to train.
         markets: copies of the market side by side, each with its own channels.
-        slots: slots in a rollout.
+        slots: slots in a rollout, between two updates.
         batch_size: transitions in a gradient step.
-        epochs: passes over a rollout.
+        epochs: passes over a rollout; of SAC, how often a transition is learned from on average.
         learning_rate: at the start; it falls linearly to zero.
         hidden: width of each hidden layer.
-        initial_log_std: log standard deviation of exploration, in outputs that span [-1, 1].
+        initial_log_std: log standard deviation of PPO's exploration, in outputs that span [-1, 1].
         evaluate_every: transitions between two measurements of regret.
         evaluation_slots: slots in each of them.
         final_evaluation_slots: slots in the last one.
         checkpoint_seconds: time between two checkpoints.
+        algorithm: what learns, a name in :data:`ALGORITHMS`.
+        replay: transitions that SAC remembers and learns from.
+        initial_entropy_coefficient: what SAC pays for a nat of entropy at the start, in rewards; it adapts.
     """
 
     side: ClassVar[str]
@@ -73,16 +81,23 @@ class TrainingConfig:
     evaluation_slots: int = 64
     final_evaluation_slots: int = 512
     checkpoint_seconds: float = 30.0
+    algorithm: str = "ppo"
+    replay: int = 200_000
+    initial_entropy_coefficient: float = 0.05
 
     def __post_init__(self) -> None:
         for name, (low, high) in _WHOLE_NUMBERS.items():
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
                 raise ValueError(f"{name} = {value!r} must be a whole number from {low} to {high}")
-        for name in ("load", "learning_rate", "initial_log_std", "checkpoint_seconds"):
+        for name in ("load", "learning_rate", "initial_log_std", "checkpoint_seconds", "initial_entropy_coefficient"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not math.isfinite(value):
                 raise ValueError(f"{name} = {value!r} must be a finite number")
+        if self.initial_entropy_coefficient <= 0.0:
+            raise ValueError(f"initial_entropy_coefficient = {self.initial_entropy_coefficient!r} must be above 0")
+        if not isinstance(self.algorithm, str) or self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm = {self.algorithm!r} must be {' or '.join(map(repr, ALGORITHMS))}")
         if not self.hidden or not all(type(width) is int and 0 < width <= 65536 for width in self.hidden):
             raise ValueError(f"hidden = {self.hidden!r} must be widths from 1 to 65536")
         if not isinstance(self.scenario, str):

@@ -13,7 +13,7 @@ from torch import nn
 from agents.actions import allocation_of
 from agents.follower_env import features_per_asp, plan_features
 from agents.market_env import with_identity
-from agents.mlp import act_by_name, checked_sizes, mlp
+from agents.mlp import act_by_name, checked_nonlinearities, checked_sizes, mlp
 from agents.rule_of_thumb import Seen
 from aigc_market_env import spaces
 from aigc_market_env.market import FloatArray
@@ -28,16 +28,21 @@ class FollowerArchitecture:
         num_asps: N, likewise.
         hidden: width of each hidden layer.
         slot_duration: Δ of the scenario, s.
+        activation: what follows each hidden layer; see :func:`mlp`.
+        squashed: whether a tanh ends the network; likewise.
     """
 
     num_mus: int
     num_asps: int
     hidden: tuple[int, ...]
     slot_duration: float
+    activation: str = "tanh"
+    squashed: bool = False
 
     def network(self) -> nn.Sequential:
         """The network: an ASP's identity and plan in, M + 1 outputs in [-1, 1]; its weights are still to be loaded."""
-        return mlp(self.num_asps + features_per_asp(self.num_mus), self.hidden, self.num_mus + 1)
+        inputs = self.num_asps + features_per_asp(self.num_mus)
+        return mlp(inputs, self.hidden, self.num_mus + 1, activation=self.activation, squashed=self.squashed)
 
 
 class FollowerPolicy:
@@ -65,7 +70,7 @@ class FollowerPolicy:
         slot_duration: Any = document.get("slot_duration")
         if type(slot_duration) not in (int, float) or not 0.0 < slot_duration < math.inf:
             raise ValueError(f"slot_duration = {slot_duration!r} must be a finite number > 0")
-        architecture = FollowerArchitecture(*sizes, float(slot_duration))
+        architecture = FollowerArchitecture(*sizes, float(slot_duration), **checked_nonlinearities(document))
         return cls(architecture, architecture.network())
 
     def act_batch(self, observations: npt.NDArray[np.float32]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Training of both sides by PPO, each against the other as it is then.
+"""Training of both sides by PPO or SAC, each against the other as it is then.
 
 Two time scales (Heusel et al., arXiv 1706.08500, call it that): providers' best responses depend on the rewards of a
 slot alone, so they are learned first and then only kept up, on what the mobile users post by then and, for the other
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Generic
 
 import numpy as np
-from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.algorithms import make_model
 from agents.callbacks import Bar, MarketScalars, log_evaluation
 from agents.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint
-from agents.config import STREAMS_PER_SEED, JointConfig, as_document
+from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig, as_document
 from agents.figures import OneSided
 from agents.follower_env import FollowerVecEnv
 from agents.follower_policy import FollowerPolicy
@@ -35,7 +36,6 @@ from agents.training import (
     extract_policy,
     learning_fields,
     log_to,
-    make_model,
 )
 from aigc_market_env.market import FloatArray
 
@@ -129,23 +129,23 @@ class _Side(Generic[SidePolicy]):
         env: where it learns.
         model: what learns.
         policy: a deterministic policy with a copy of the model's weights.
+        rollout: transitions in a rollout.
     """
 
     policy: SidePolicy
 
-    def __init__(self, name: str, env: MarketVecEnv, model: PPO, extract: Callable[[PPO], SidePolicy]) -> None:
-        self.name, self.env, self.model = name, env, model
-        self._extract: Callable[[PPO], SidePolicy] = extract
-        self._full_rate = model.lr_schedule(1.0)
+    def __init__(
+        self, name: str, env: MarketVecEnv, own: TrainingConfig, extract: Callable[[BaseAlgorithm], SidePolicy]
+    ) -> None:
+        self.name, self.env, self.model = name, env, make_model(own, env)
+        self.rollout = own.slots * env.num_envs
+        self._extract: Callable[[BaseAlgorithm], SidePolicy] = extract
+        self._full_rate = self.model.lr_schedule(1.0)
         self.refresh()
 
-    @property
-    def rollout(self) -> int:
-        """Transitions in a rollout."""
-        return int(self.model.n_steps * self.env.num_envs)
-
-    def begin(self) -> None:
+    def begin(self, first_stream: int) -> None:
         """Open the markets, so that there is something to save before the side's first rollout."""
+        self.env.seed(first_stream)  # the model has seeded it with its own seed
         self.model._last_obs = self.env.reset()
         self.model._last_episode_starts = np.ones(self.env.num_envs, bool)
 
@@ -174,8 +174,9 @@ class _Run:
         self.asps, self.mus = self._asps(), self._mus()
         self.sides = self.mus, self.asps
         self.plan = Plan.of(config, self.mus.rollout, self.asps.rollout)
-        for side in self.sides:
-            side.begin()
+        first_stream = config.seed * STREAMS_PER_SEED
+        self.mus.begin(first_stream)
+        self.asps.begin(first_stream + _STREAMS_OF_ASPS)
 
     def _asps(self) -> _Side[FollowerPolicy]:
         config, scenario = self.config, self.scenario
@@ -187,16 +188,13 @@ class _Run:
             return (usual if self.rollouts < self.plan.head_start else mixture)(situation)
 
         env = FollowerVecEnv(scenario, config.markets, source=source)
-        model = make_model(own, env)
-        env.seed(config.seed * STREAMS_PER_SEED + _STREAMS_OF_ASPS)  # PPO has seeded it with its own seed
-        return _Side(ASPS_FOLDER, env, model, lambda trained: extract_follower_policy(trained, scenario, own.hidden))
+        return _Side(ASPS_FOLDER, env, own, lambda trained: extract_follower_policy(trained, scenario, own.hidden))
 
     def _mus(self) -> _Side[LeaderPolicy]:
         config, scenario = self.config, self.scenario
         env = LeaderVecEnv(scenario, config.markets, followers=lambda seen: self.asps.policy.act_batch(seen))
-        model = make_model(config.leaders(), env)
-        env.seed(config.seed * STREAMS_PER_SEED)
-        return _Side(MUS_FOLDER, env, model, lambda trained: extract_policy(trained, scenario, config.hidden))
+        own = config.leaders()
+        return _Side(MUS_FOLDER, env, own, lambda trained: extract_policy(trained, scenario, own.hidden))
 
     @property
     def finished(self) -> bool:

@@ -1,7 +1,8 @@
-"""What policies for markets of one size share: a network of layers with tanh between them, sizes, agents by name."""
+"""What policies for markets of one size share: a network of layers, their sizes and nonlinearities, agents by name."""
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,18 +10,31 @@ from torch import nn
 
 from aigc_market_env.market import FloatArray
 
+#: What may stand between two layers, by the name that a policy's file gives it.
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
-def mlp(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
+
+def mlp(
+    inputs: int, hidden: tuple[int, ...], outputs: int, *, activation: str = "tanh", squashed: bool = False
+) -> nn.Sequential:
     """A network whose weights are still to be loaded, with ``assign=True``.
 
     None are drawn, so that the random numbers of a training run do not depend on how often it is measured, and no
     memory is taken on the word of a file.
+
+    Args:
+        inputs: how many.
+        hidden: width of each hidden layer.
+        outputs: how many.
+        activation: what follows each hidden layer, a name in :data:`ACTIVATIONS`.
+        squashed: whether a tanh keeps the outputs within [-1, 1]; otherwise whoever reads them clips.
     """
     widths = [inputs, *hidden]
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(widths):
-        layers += [nn.Linear(before, after, device="meta"), nn.Tanh()]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs, device="meta"))
+        layers += [nn.Linear(before, after, device="meta"), ACTIVATIONS[activation]()]
+    layers.append(nn.Linear(widths[-1], outputs, device="meta"))
+    return nn.Sequential(*layers, *([nn.Tanh()] if squashed else []))
 
 
 def checked_sizes(num_mus: object, num_asps: object, hidden: object) -> tuple[int, int, tuple[int, ...]]:
@@ -34,6 +48,20 @@ def checked_sizes(num_mus: object, num_asps: object, hidden: object) -> tuple[in
     if len(sizes) < 2 + len(widths):
         raise ValueError("num_mus, num_asps and the entries of hidden must be integers from 1 to 65536")
     return sizes[0], sizes[1], tuple(sizes[2:])
+
+
+def checked_nonlinearities(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of a network's ``activation`` and whether it is ``squashed``; files of old say neither.
+
+    Raises:
+        ValueError: one of them is impossible.
+    """
+    activation, squashed = document.get("activation", "tanh"), document.get("squashed", False)
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise ValueError(f"activation = {activation!r} must be {' or '.join(map(repr, ACTIVATIONS))}")
+    if not isinstance(squashed, bool):
+        raise ValueError(f"squashed = {squashed!r} must be true or false")
+    return {"activation": activation, "squashed": squashed}
 
 
 def act_by_name(

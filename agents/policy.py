@@ -20,7 +20,7 @@ from agents.follower_policy import FollowerPolicy
 from agents.follower_set_policy import FollowerSetPolicy
 from agents.joint_policy import JointPolicy
 from agents.market_env import with_identity
-from agents.mlp import act_by_name, checked_sizes, mlp
+from agents.mlp import act_by_name, checked_nonlinearities, checked_sizes, mlp
 from agents.set_policy import LeaderSetPolicy
 from aigc_market_env import spaces
 
@@ -36,16 +36,21 @@ class Architecture:
         num_mus: M of the scenario it was trained on.
         num_asps: N, likewise.
         hidden: width of each hidden layer.
+        activation: what follows each hidden layer; see :func:`mlp`.
+        squashed: whether a tanh ends the network; likewise.
     """
 
     num_mus: int
     num_asps: int
     hidden: tuple[int, ...]
+    activation: str = "tanh"
+    squashed: bool = False
 
     def network(self) -> nn.Sequential:
         """The network: an MU's identity and observation in, one output in [-1, 1] per ASP; see :func:`mlp`."""
         observation = spaces.mu_observation_space(self.num_asps).shape[0]
-        return mlp(self.num_mus + observation, self.hidden, self.num_asps)
+        inputs = self.num_mus + observation
+        return mlp(inputs, self.hidden, self.num_asps, activation=self.activation, squashed=self.squashed)
 
 
 class LeaderPolicy:
@@ -69,7 +74,8 @@ class LeaderPolicy:
         Raises:
             ValueError: an entry is missing or impossible.
         """
-        architecture = Architecture(*checked_sizes(*(document.get(name) for name in ("num_mus", "num_asps", "hidden"))))
+        sizes = checked_sizes(*(document.get(name) for name in ("num_mus", "num_asps", "hidden")))
+        architecture = Architecture(*sizes, **checked_nonlinearities(document))
         return cls(architecture, architecture.network())
 
     def act_batch(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -1,20 +1,19 @@
-"""Training by PPO on a fixed market with fading links: of the mobile users, or of the providers.
+"""Training by PPO or SAC on a fixed market with fading links: of the mobile users, or of the providers.
 
 One trainer, two sides. A :class:`Side` is what differs: the environment, what a policy is made from the model, and how
 it is measured.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import torch
-from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
+from agents.algorithms import deterministic_layers, make_model, nonlinearities
 from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, open_log
 from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from agents.config import STREAMS_PER_SEED, FollowerConfig, LeaderConfig, TrainingConfig, as_document, read_config
@@ -49,7 +48,7 @@ class Side(Generic[SidePolicy, _Evaluation]):
     """
 
     env: MarketVecEnv
-    extract: Callable[[PPO], SidePolicy]
+    extract: Callable[[BaseAlgorithm], SidePolicy]
     evaluate: Callable[[SidePolicy], _Evaluation]
     evaluate_finally: Callable[[SidePolicy], tuple[_Evaluation, dict[str, float]]]
     regret: str
@@ -142,7 +141,7 @@ def _train(
 ) -> tuple[_Evaluation, dict[str, Any]]:
     env = side.env
     model = make_model(config, env)
-    env.seed(config.seed * STREAMS_PER_SEED)  # PPO has seeded it with its own seed
+    env.seed(config.seed * STREAMS_PER_SEED)  # the model has seeded it with its own seed
     log_to(out, model, config)
     began, curve, spent = time.monotonic(), [], 0.0  # type: float, list[dict[str, float]], float
     if resume and (out / CHECKPOINT_FILE).exists():
@@ -188,51 +187,27 @@ def _train(
     return result, metrics
 
 
-def extract_policy(model: PPO, scenario: Scenario, hidden: tuple[int, ...]) -> LeaderPolicy:
+def extract_policy(model: BaseAlgorithm, scenario: Scenario, hidden: tuple[int, ...]) -> LeaderPolicy:
     """A deterministic policy of the MUs with a copy of the model's weights."""
-    architecture = Architecture(scenario.num_mus, scenario.num_asps, hidden)
+    architecture = Architecture(scenario.num_mus, scenario.num_asps, hidden, **nonlinearities(model))
     return LeaderPolicy(architecture, _copy_weights(model, architecture.network()))
 
 
-def extract_follower_policy(model: PPO, scenario: Scenario, hidden: tuple[int, ...]) -> FollowerPolicy:
+def extract_follower_policy(model: BaseAlgorithm, scenario: Scenario, hidden: tuple[int, ...]) -> FollowerPolicy:
     """A deterministic policy of the ASPs with a copy of the model's weights."""
     slot_duration = float(scenario.sample(0).slot_duration)
-    architecture = FollowerArchitecture(scenario.num_mus, scenario.num_asps, hidden, slot_duration)
+    sizes = scenario.num_mus, scenario.num_asps
+    architecture = FollowerArchitecture(*sizes, hidden, slot_duration, **nonlinearities(model))
     return FollowerPolicy(architecture, _copy_weights(model, architecture.network()))
 
 
-def _copy_weights(model: PPO, network: nn.Sequential) -> nn.Sequential:
-    layers = nn.Sequential(*model.policy.mlp_extractor.policy_net, model.policy.action_net)
-    network.load_state_dict({name: tensor.clone() for name, tensor in layers.state_dict().items()}, assign=True)
+def _copy_weights(model: BaseAlgorithm, network: nn.Sequential) -> nn.Sequential:
+    weights = deterministic_layers(model).state_dict()
+    network.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
     return network
 
 
-def make_model(config: TrainingConfig, env: MarketVecEnv) -> PPO:
-    """The learner of one side, untrained."""
-    hidden = list(config.hidden)
-    rollout = env.num_envs * config.slots
-    return PPO(
-        "MlpPolicy",
-        env,
-        # The last rollout may reach beyond the end, where the rate would be negative and undo what was learned.
-        learning_rate=lambda remaining: config.learning_rate * max(remaining, 0.0),
-        n_steps=config.slots,
-        batch_size=_even_batch_size(rollout, config.batch_size),
-        n_epochs=config.epochs,
-        # Nothing that a learner does matters beyond the slot, so the return of an action is the slot's reward.
-        gamma=0.0,
-        gae_lambda=0.0,
-        policy_kwargs={
-            "net_arch": {"pi": hidden, "vf": hidden},
-            "activation_fn": torch.nn.Tanh,
-            "log_std_init": config.initial_log_std,
-        },
-        seed=config.seed,
-        device="cpu",
-    )
-
-
-def log_to(folder: Path, model: PPO, config: TrainingConfig) -> None:
+def log_to(folder: Path, model: BaseAlgorithm, config: TrainingConfig) -> None:
     """Write a learner's TensorBoard events into a folder, the configuration first."""
     folder.mkdir(parents=True, exist_ok=True)
     model.set_logger(open_log(folder, as_document(config)))
@@ -251,12 +226,3 @@ def check_same_run(progress: dict[str, Any], config: TrainingConfig, out: Path) 
 def learning_fields(config: TrainingConfig) -> dict[str, Any]:
     """What has to be the same when a run goes on, as plain numbers."""
     return {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
-
-
-def _even_batch_size(rollout: int, batch_size: int) -> int:
-    """The largest size up to ``batch_size`` that divides a rollout, unless that is less than half of it."""
-    batches = math.ceil(rollout / batch_size)
-    while rollout % batches:
-        batches += 1
-    even = rollout // batches
-    return even if 2 * even >= min(batch_size, rollout) else min(batch_size, rollout)

@@ -4,8 +4,9 @@ import time
 
 from stable_baselines3 import PPO
 
+from agents.algorithms import make_model
+from agents.config import LeaderConfig
 from agents.leader_env import LeaderVecEnv
-from agents.training import LeaderConfig, make_model
 from benchmarks.floors import DoNothingVecEnv
 
 
@@ -21,7 +22,7 @@ class Learner:
     def __init__(self, *, does_nothing: bool = False) -> None:
         config = LeaderConfig()
         env = LeaderVecEnv(config.make_scenario(), config.markets)
-        self.model: PPO = make_model(config, DoNothingVecEnv(env) if does_nothing else env)  # type: ignore[arg-type]
+        self.model: PPO = make_model(config, DoNothingVecEnv(env) if does_nothing else env)  # type: ignore[arg-type,assignment]
         _, self._callback = self.model._setup_learn(1, None)
         self._callback.on_training_start({}, {})
         self.rollout_seconds = 0.0

@@ -90,6 +90,12 @@ def test_help_teaches(command, script):
     assert "--out" in out
 
 
+def test_help_tells_of_the_algorithms(command):
+    _, out, _ = command("train.py", "--help")
+    assert "--algorithm {ppo,sac}" in out
+    assert "critic" in out
+
+
 SIDES = {
     "both": ("duo-seed0", {"rewards.png", "regret.png", "allocation.png", "regret_of_asps.png"}, ["mus", "asps"]),
     "leaders": ("duo-leaders-seed0", {"rewards.png", "regret.png"}, ["."]),
@@ -151,6 +157,19 @@ def test_one_network_for_every_market_is_trained_evaluated_and_resumed(command, 
     before = (run / WEIGHTS_FILE).read_bytes()
     assert command("train.py", "--resume", *asked)[0] == 0
     assert (run / WEIGHTS_FILE).read_bytes() == before
+
+
+def test_the_mobile_users_learn_by_sac(command, tmp_path):
+    asked = ["--train", "leaders", "--algorithm", "sac", "--scenario", "duo", "--transitions", "1", "--preset", "quick"]
+    assert command("train.py", *asked)[0] == 0
+    run = tmp_path / "runs" / "duo-leaders-sac-seed0"
+    config = json.loads((run / "config.json").read_text())
+    assert config["algorithm"] == "sac"
+    assert (config["batch_size"], config["epochs"]) == (256, 2)
+    before = (run / WEIGHTS_FILE).read_bytes()
+    assert command("train.py", "--resume", *asked)[0] == 0
+    assert (run / WEIGHTS_FILE).read_bytes() == before
+    assert command("evaluate.py", run, "--markets", "8")[0] == 0
 
 
 def test_a_second_run_gets_a_folder_of_its_own(command, tmp_path):

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from agents import callbacks
+from agents.algorithms import make_model
 from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from agents.leader_env import LeaderVecEnv
 from agents.policy import WEIGHTS_FILE
-from agents.training import make_model, train_leaders
+from agents.training import train_leaders
 
 
 class Killed(BaseException):
@@ -143,7 +144,7 @@ WRONG = {
     "progress": lambda document: document | {"progress": 3},
     "random numbers": lambda document: document | {"torch_rng": torch.zeros(3, dtype=torch.uint8)},
     "numpy": lambda document: document | {"numpy_rng": [torch.zeros(3, dtype=torch.int64), 0, 0, 0.0]},
-    "missing": lambda document: {name: value for name, value in document.items() if name != "optimizer"},
+    "missing": lambda document: {name: value for name, value in document.items() if name != "policy.optimizer"},
 }
 
 

@@ -74,6 +74,8 @@ DESCRIPTIONS = {
     "slot true": {"slot_duration": True},
     "slot endless": {"slot_duration": float("inf")},
     "slot unknown": {"slot_duration": float("nan")},
+    "activation unknown": {"activation": "sigmoid"},
+    "squashed a word": {"squashed": "yes"},
 }
 
 

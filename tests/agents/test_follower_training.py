@@ -5,7 +5,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents import FollowerPolicy, callbacks, load_policy, training
+from agents import FollowerPolicy, algorithms, callbacks, load_policy, training
 from agents.actions import allocation_of
 from agents.follower_env import FollowerVecEnv
 from agents.follower_evaluation import evaluate_followers
@@ -141,7 +141,7 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average():
     config = tiny()
     scenario = config.make_scenario()
     env = FollowerVecEnv(scenario, 3)
-    model = training.make_model(config, env)
+    model = algorithms.make_model(config, env)
     policy = training.extract_follower_policy(model, scenario, config.hidden)
     flat = env.reset()
     means = model.policy.get_distribution(torch.from_numpy(flat)).distribution.mean.detach().numpy()

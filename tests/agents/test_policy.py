@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from agents import LeaderPolicy, load_policy
+from agents.actions import shares_of
+from agents.market_env import with_identity
 from agents.policy import DESCRIPTION_FILE, WEIGHTS_FILE, Architecture, save_policy
 from aigc_market_env import BatchedMarketEnv, market_v0
 
@@ -32,6 +34,39 @@ def test_a_saved_policy_acts_the_same(tmp_path):
     assert loaded.architecture == policy.architecture
     assert np.array_equal(loaded.act_batch(observations()), policy.act_batch(observations()))
     assert sorted(path.name for path in tmp_path.iterdir()) == [DESCRIPTION_FILE, WEIGHTS_FILE]
+
+
+def make_squashed_policy():
+    architecture = Architecture(2, 1, (8, 4), activation="relu", squashed=True)
+    network = architecture.network()
+    network.load_state_dict(make_policy().network.state_dict(), assign=True)
+    return LeaderPolicy(architecture, network)
+
+
+def test_a_squashed_policy_of_relus_acts_the_same_when_loaded_and_unlike_others(tmp_path):
+    policy = make_squashed_policy()
+    save_policy(policy, tmp_path)
+    loaded = load_policy(tmp_path)
+    assert loaded.architecture == policy.architecture
+    seen = observations()
+    assert np.array_equal(loaded.act_batch(seen), policy.act_batch(seen))
+    assert not np.allclose(loaded.act_batch(seen), make_policy().act_batch(seen))
+    first, second, third = (loaded.network.state_dict()[f"{i}.weight"].numpy().T for i in (0, 2, 4))
+    biases = [loaded.network.state_dict()[f"{i}.bias"].numpy() for i in (0, 2, 4)]
+    x = with_identity(seen)
+    x = np.maximum(np.maximum(x @ first + biases[0], 0) @ second + biases[1], 0) @ third + biases[2]
+    assert np.allclose(loaded.act_batch(seen), shares_of(np.tanh(x)), rtol=1e-4)
+
+
+def test_a_file_from_before_there_was_a_choice_of_nonlinearities_acts_as_ever(tmp_path):
+    policy = make_policy()
+    save_policy(policy, tmp_path)
+    path = tmp_path / DESCRIPTION_FILE
+    document = json.loads(path.read_text())
+    assert document.pop("activation") == "tanh"
+    assert document.pop("squashed") is False
+    path.write_text(json.dumps(document))
+    assert np.array_equal(load_policy(tmp_path).act_batch(observations()), policy.act_batch(observations()))
 
 
 def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path):
@@ -116,6 +151,11 @@ DESCRIPTIONS = {
     "width true": {"hidden": [True, 4]},
     "widths enormous": {"hidden": [65536, 65536]},
     "width beyond": {"hidden": [10**30]},
+    "activation unknown": {"activation": "sigmoid"},
+    "activation null": {"activation": None},
+    "activation a list": {"activation": ["relu"]},
+    "squashed a number": {"squashed": 1},
+    "squashed null": {"squashed": None},
     "no users": {"num_mus": 0},
     "users missing": {"num_mus": None},
     "too many users": {"num_mus": 3},

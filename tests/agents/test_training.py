@@ -7,7 +7,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents import load_policy, training
+from agents import algorithms, load_policy, training
 from agents.actions import shares_of
 from agents.leader_env import LeaderVecEnv
 from agents.policy import WEIGHTS_FILE
@@ -113,9 +113,9 @@ def test_rollouts_that_batches_do_not_divide_train_without_a_warning(tiny, tmp_p
 @pytest.mark.filterwarnings("ignore:.*mini-batch")
 def test_a_rollout_that_only_small_batches_divide_keeps_the_batch_size(tiny, tmp_path):
     train_leaders(tiny(markets=13, slots=1, batch_size=5, transitions=1), tmp_path)
-    assert training._even_batch_size(26, 5) == 5
-    assert training._even_batch_size(6144, 4096) == 3072
-    assert training._even_batch_size(16384, 4096) == 4096
+    assert algorithms._even_batch_size(26, 5) == 5
+    assert algorithms._even_batch_size(6144, 4096) == 3072
+    assert algorithms._even_batch_size(16384, 4096) == 4096
 
 
 @pytest.mark.parametrize("scenario", ["campus", "town", "random"])
@@ -202,7 +202,7 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average(tiny):
     config = tiny()
     scenario = config.make_scenario()
     env = LeaderVecEnv(scenario, 3)
-    model = training.make_model(config, env)
+    model = algorithms.make_model(config, env)
     policy = training.extract_policy(model, scenario, config.hidden)
     flat = env.reset()
     means = model.policy.get_distribution(torch.from_numpy(flat)).distribution.mean.detach().numpy()
