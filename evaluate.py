@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -24,8 +24,11 @@ from rich.markup import escape
 from agents.command import run_command
 from agents.held_out import HeldOut, check_comparable, evaluate_run, together
 from agents.held_out_figures import save_held_out_figures
+from agents.policy import load_policy
 from agents.report import evaluation_table, runs_table
 from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
+from agents.set_evaluation import usual_size
+from agents.set_report import set_table
 from agents.slots_file import SLOTS_FILE, write_slots
 
 
@@ -69,27 +72,41 @@ def output_folder(arguments: Arguments) -> Path:
     return arguments.out or arguments.runs[0] / EVALUATION_FOLDER
 
 
-def show(runs: Sequence[HeldOut], console: Console) -> dict[str, dict[str, object]]:
+def show(runs: Sequence[HeldOut], console: Console) -> dict[str, dict[str, Any]]:
     """Print the tables; the figures of all runs together, by size, where there are several."""
-    found: dict[str, dict[str, object]] = {}
+    if len(runs) == 1:
+        show_one(runs[0], console)
+        return {}
+    found = {}
     for size in runs[0].plays:
-        plays = [run.plays[size] for run in runs]
-        slots = len(plays[0]["learned"].leader_regret)
-        if len(runs) == 1:
-            title = escape(f"{runs[0].name}: {slots} evaluation slots, {size}")
-            console.print(evaluation_table(runs[0].results[size], plays[0], title))
-            continue
-        learned = [each["learned"] for each in plays]
+        learned = [run.plays[size]["learned"] for run in runs]
         found[size] = together(learned)
+        title = f"{len(runs)} runs as learned, {slots_of(runs[0], size)}"
         names = [escape(run.name) for run in runs]
-        title = f"{len(runs)} runs as learned, {slots} evaluation slots, {size}"
         console.print(runs_table(found[size], [play.figures() for play in learned], names, title))
     return found
+
+
+def show_one(run: HeldOut, console: Console) -> None:
+    """Print the table of a run; of a set policy, that of all sizes and that of the usual one."""
+    sizes, name = list(run.plays), escape(run.name)
+    if run.fresh is not None:
+        console.print(set_table(run.fresh, f"{name}: held-out markets"))
+        sizes = [sizes[list(run.fresh.by_size).index(usual_size(run.fresh.trained))]]
+    for size in sizes:
+        console.print(evaluation_table(run.results[size], run.plays[size], f"{name}: {slots_of(run, size)}"))
+
+
+def slots_of(run: HeldOut, size: str) -> str:
+    """How many evaluation slots of a size there are, in words."""
+    return f"{len(run.plays[size]['learned'].leader_regret)} evaluation slots, {size.replace('x', ' MUs × ')} ASPs"
 
 
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status."""
     out, (files, count) = output_folder(arguments), asked_for(arguments)
+    for run in arguments.runs:
+        load_policy(run)  # that what is wrong with the last run is not found after measuring all others
     runs = []
     for run in arguments.runs:
         with console.status(escape(f"{run}: playing, and searching best responses")):

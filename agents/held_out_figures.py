@@ -16,6 +16,7 @@ from agents.confidence import relative
 from agents.figures import Draw, draw_learning, drawings
 from agents.held_out import HeldOut
 from agents.plays import HEADINGS, Play
+from agents.set_report import draw_sizes
 
 _COLOURS = {
     "learned": "#0072b2",
@@ -47,6 +48,8 @@ def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
         by_size[size] |= drawings(result, [])
     names = next(iter(by_size.values()))
     figures = {name: panels({size: draws[name] for size, draws in by_size.items()}) for name in names}
+    if shown.fresh is not None:
+        figures["regret_by_size"] = panels({"": partial(draw_sizes, result=shown.fresh)})
     curves = [run.curve for run in runs if run.curve]
     if curves:
         figures["learning"] = panels({"": partial(draw_learning, curves=curves)})
