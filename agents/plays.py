@@ -29,7 +29,7 @@ HEADINGS = {
     "learned": "learned",
     "learned_exact_asps": "learned MUs, exact ASPs",
     "exact_asps": "exact ASPs",
-    "equilibrium": "equilibrium",
+    "equilibrium": "oracle",
     "best_response": "best response",
     "uniform": "uniform",
     "even_split": "even split",

@@ -22,15 +22,15 @@ RATIOS = {
 _ROWS = {
     "nash_conv": "NashConv",
     "mu_utility": "MU utility",
-    "mu_service_cost": "MU service cost",
+    "mu_service_cost": "MU payments",
     "mu_qoe": "MU QoE",
-    "qoe_accuracy": "  accuracy",
-    "qoe_token_count": "  token count",
-    "qoe_timeliness": "  timeliness",
+    "qoe_accuracy": " accuracy",
+    "qoe_token_count": " token count",
+    "qoe_timeliness": " timeliness",
     "asp_profit": "ASP profit",
     "asp_cost": "ASP cost",
-    "utilisation_compute": "compute used",
-    "utilisation_bandwidth": "bandwidth used",
+    "utilisation_compute": "compute use",
+    "utilisation_bandwidth": "bandwidth use",
     "welfare": "welfare",
 }
 
@@ -47,8 +47,8 @@ def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) 
     table = _table(title, _CAPTION, *(HEADINGS[name] for name in figures))
     for name, label in RATIOS.items():
         table.add_row(label, *(shown(name, column[name]) for column in figures.values()))
-        table.add_row("  95 %", *(shown_interval(name, column[f"{name}_interval_95"]) for column in figures.values()))
-        table.add_row("  IQM", *(shown(name, column[f"{name}_iqm"]) for column in figures.values()))
+        table.add_row(" 95 %", *(shown_interval(name, column[f"{name}_interval_95"]) for column in figures.values()))
+        table.add_row(" IQM", *(shown(name, column[f"{name}_iqm"]) for column in figures.values()))
     for label, entry, column in _asides(result):
         table.add_row(label, *(entry if name == column else "" for name in plays))
     table.add_section()
@@ -98,18 +98,18 @@ def runs_table(
     table = _table(title, caption, *RATIOS.values())
     for run, figures in zip(names, runs, strict=True):
         table.add_row(run, *(shown(name, figures[name]) for name in RATIOS))
-        table.add_row("  95 %", *(shown_interval(name, figures[f"{name}_interval_95"]) for name in RATIOS))
+        table.add_row(" 95 %", *(shown_interval(name, figures[f"{name}_interval_95"]) for name in RATIOS))
     table.add_section()
     for label, key in (("mean of all", "mean"), ("IQM of all", "iqm")):
         table.add_row(label, *(shown(name, together[name][key]) for name in RATIOS))
-        table.add_row("  95 %", *(shown_interval(name, together[name][f"{key}_interval_95"]) for name in RATIOS))
+        table.add_row(" 95 %", *(shown_interval(name, together[name][f"{key}_interval_95"]) for name in RATIOS))
     extremes = (shown_interval(name, (together[name]["lowest"], together[name]["highest"])) for name in RATIOS)
     table.add_row("lowest–highest run", *extremes)
     return table
 
 
 def _table(title: str, caption: str, *columns: str) -> Table:
-    table = Table(title=title, caption=caption)
+    table = Table(title=title, caption=caption, padding=(0, 1, 0, 0))
     table.add_column("", overflow="fold")
     for heading in columns:
         table.add_column(heading, justify="right", overflow="fold")
@@ -129,8 +129,8 @@ def shown_interval(name: str, interval: Sequence[float] | None) -> str:
         return "one slot"
     low, high = interval
     if name == "utility_ratio":
-        return f"{low:.4f}–{high:.4f}"
-    return f"{_percent(low, high)}–{_percent(high, high)}%" if high >= _TINY else ""
+        return f"{low:.4f} – {high:.4f}"
+    return f"{_percent(low, high)} – {_percent(high, high)}%" if high >= _TINY else ""
 
 
 def _percent(share: float, size: float) -> str:

@@ -22,7 +22,6 @@ of it when learning has come to rest is the price of not knowing. What learning 
 how much that is.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +52,11 @@ LABELS = {
 
 LOADS = 0.3, 3.0
 #: Markets side by side, slots before they are drawn anew, and slots that regret is measured in.
-LANES, EPISODE, EVALUATION_SLOTS = 64, 16, 256
+LANES, EPISODE, EVALUATION_SLOTS = 64, 16, 128
 WIDTH, LAYERS = 64, 3
 LEARNING_RATE, WARM_UP = 1e-3, 50
 #: Points of a curve.
-POINTS = 10
+POINTS = 8
 #: Longest step in log r; derivatives of U/ω are of this order near equilibrium; logarithm of the shares begun with.
 _STEP, _DERIVATIVE, _START = 0.5, 0.01, -1.5
 _LOWEST = -12.0
@@ -226,4 +225,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Arguments, description=__doc__)))
+    main(tyro.cli(Arguments, description=__doc__))

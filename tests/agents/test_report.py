@@ -44,7 +44,7 @@ def test_the_table_shows_the_regret():
     text = rendered(result, 100)
     low, high = (f"{100 * end:.1f}" for end in result.interval())
     assert f"{100 * result.leader_regret_relative:.1f}%" in text
-    assert f"{low}–{high}%" in text
+    assert f"{low} – {high}%" in text
     assert "best response" in text
     assert "uniform" in text
 
@@ -52,11 +52,11 @@ def test_the_table_shows_the_regret():
 def test_shares_have_the_digits_that_tell_something():
     name = "leader_regret_relative"
     assert [shown(name, share) for share in (0.0, 3e-13, 0.00048, 0.25)] == ["0.000%", "3e-11%", "0.048%", "25.0%"]
-    assert shown_interval(name, (0.00044, 0.00054)) == "0.044–0.054%"
+    assert shown_interval(name, (0.00044, 0.00054)) == "0.044 – 0.054%"
     assert shown_interval(name, (1e-13, 2e-13)) == ""
     assert shown_interval(name, None) == "one slot"
     assert shown("utility_ratio", 1.00098) == "1.0010"
-    assert shown_interval("utility_ratio", (-0.5, 1.0)) == "-0.5000–1.0000"
+    assert shown_interval("utility_ratio", (-0.5, 1.0)) == "-0.5000 – 1.0000"
 
 
 def test_several_runs_are_shown_one_by_one_and_together():
