@@ -51,6 +51,7 @@ def _cache_folder() -> Iterator[None]:
         _SETTINGS.CACHE_DIR = chosen
 
 
+_INNER: dict[str, Any] = {"_nrt": False, "forceinline": True}
 _FINGERPRINT = _source_fingerprint()
 
 
@@ -58,6 +59,18 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` on its first call, cache the machine code on disk, and release the GIL while it runs."""
     with _cache_folder():
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+def compiled_inner(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that makes no arrays into the compiled functions that call it.
+
+    It does not count references to the arrays that it works on. The counts are atomic, take longer than much of what
+    is done to a market between two of them, and are shared by all threads, which would wait for one another. It becomes
+    part of its callers, so that what vector code must make sure of, that rows do not overlap, is looked at once for
+    all markets.
+    """
+    with _cache_folder():
+        return numba.njit(cache=True, nogil=True, error_model="numpy", **_INNER)(function)
 
 
 announce_compilations()

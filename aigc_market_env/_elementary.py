@@ -11,6 +11,7 @@ from aigc_market_env._compile import compiled
 _INVERSE_LN2 = 1.4426950408889634
 # ln 2 in two parts, the first with so few bits that its multiples by an exponent are exact.
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_TURN = 6.283185307179586
 _ROOT_HALF = np.int64(0x3FE6A09E667F3BCD)  # the bits of √½
 _BIAS, _MANTISSA = np.int64(1023), np.int64(52)
 
@@ -61,3 +62,37 @@ def log(x: float) -> float:
     k = np.float64(exponent)
     half = 0.5 * f * f
     return k * _LN2_HIGH + (f - (half - (s * (half + series * z) + k * _LN2_LOW)))
+
+
+@compiled
+def log1p(x: float) -> float:
+    """log(1 + x) for x >= 0: that of the rounded sum, and what was rounded off."""
+    total = 1.0 + x
+    return log(total) + (x - (total - 1.0)) / total
+
+
+@compiled
+def cos_sin(turns: float) -> tuple[float, float]:
+    """Cosine and sine of 2π ``turns``, for 0 <= turns <= 1: the Taylor series of what is left of quarter turns."""
+    quarter = np.floor(4.0 * turns + 0.5)
+    x = _TURN * (turns - 0.25 * quarter)  # at most π/4
+    z = x * x
+    sine = -1.0 / 1307674368000.0
+    sine = sine * z + 1.0 / 6227020800.0
+    sine = sine * z - 1.0 / 39916800.0
+    sine = sine * z + 1.0 / 362880.0
+    sine = sine * z - 1.0 / 5040.0
+    sine = sine * z + 1.0 / 120.0
+    sine = sine * z - 1.0 / 6.0
+    sine = x + x * (z * sine)
+    cosine = 1.0 / 20922789888000.0
+    cosine = cosine * z - 1.0 / 87178291200.0
+    cosine = cosine * z + 1.0 / 479001600.0
+    cosine = cosine * z - 1.0 / 3628800.0
+    cosine = cosine * z + 1.0 / 40320.0
+    cosine = cosine * z - 1.0 / 720.0
+    cosine = cosine * z + 1.0 / 24.0
+    cosine = 1.0 - z * (0.5 - z * cosine)
+    swapped = quarter == 1.0 or quarter == 3.0
+    one, other = (sine, cosine) if swapped else (cosine, sine)
+    return (-one if quarter == 1.0 or quarter == 2.0 else one), (-other if quarter == 2.0 or quarter == 3.0 else other)

@@ -10,9 +10,10 @@ from aigc_market_env import _kernels, _lanes, spaces
 from aigc_market_env._compile import over_markets
 from aigc_market_env._lanes import Views
 from aigc_market_env._sheets import Sheet, Sheets
+from aigc_market_env._source import MarketSource
 from aigc_market_env.market import FIELDS, FloatArray, Market
 from aigc_market_env.scenarios import Scenario
-from aigc_market_env.scenarios.streams import seed_streams, uniforms
+from aigc_market_env.scenarios.streams import seed_streams
 
 #: Default accuracy of best responses in the environments: the profit that an ASP forgoes is of second order in it, less
 #: than 1e-9 of what it earns.
@@ -28,7 +29,7 @@ class Engine:
         groups: whose observations are handed out.
         tolerance: accuracy to which best responses use up a binding capacity, relative to it.
         copy: whether observations handed out are the user's to keep, or views that the next step overwrites.
-        by_agent: whether the first lane's observations are also wanted agent by agent.
+        agents: names by which the first lane's observations are also wanted one by one.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Engine:
         groups: Sequence[str] = ("mu", "asp"),
         tolerance: float = TOLERANCE,
         copy: bool = True,
-        by_agent: bool = False,
+        agents: Sequence[str] = (),
     ) -> None:
         self.scenario = scenario
         self.num_lanes = num_lanes
@@ -54,11 +55,13 @@ class Engine:
         b, m, n = num_lanes, scenario.num_mus, scenario.num_asps
         self.lanes = _lanes.new_lanes(b, m, n)
         sizes = spaces.mu_observation_space(n).shape[0], spaces.asp_observation_space(m).shape[0]
-        self._lasting = Views(np.zeros((b, m, sizes[0]), np.float32), np.zeros((b, n, sizes[1]), np.float32))
+        self._picture = Views(np.zeros((b, m * sizes[0]), np.float32), np.zeros((b, n * sizes[1]), np.float32))
+        self._whole = (b, m, sizes[0]), (b, n, sizes[1])
         self._shapes = ((b, m if "mu" in groups else 0, sizes[0]), (b, n if "asp" in groups else 0, sizes[1]))
-        self._by_agent = by_agent
+        self._agents = agents
         self._prepare()
-        self._seeded = self._loaded = False
+        self._source = MarketSource(scenario, np.zeros(b, np.uint64))
+        self._seeded = False
 
     def reset(self, seeds: Sequence[int | None] | None) -> Sheet:
         """Begin an episode in every lane.
@@ -69,15 +72,14 @@ class Engine:
         Returns:
             What agents see, like :meth:`post`, :meth:`serve` and :meth:`trade`.
         """
-        streams = self.lanes.streams
         if seeds is not None or not self._seeded:
             seeds = [None] * self.num_lanes if seeds is None else seeds
-            streams[:] = seed_streams([np.random.default_rng(seed) for seed in seeds])
+            generators = [np.random.default_rng(seed) for seed in seeds]
+            for streams in (self._source.streams, self.lanes.streams):
+                streams[:] = seed_streams(generators)
+            self._source.forget()
             self._seeded = True
-        if self.scenario.num_draws or not self._loaded:
-            drawn = uniforms(streams, self.scenario.num_draws)
-            over_markets(self._load, self.num_lanes, drawn, min_slice=256, slices_per_thread=1)
-            self._loaded = True
+        self._source.load(self.lanes)
         return self._run(_kernels.begin, self._process[0])
 
     def post(self, shares: FloatArray) -> Sheet:
@@ -98,7 +100,7 @@ class Engine:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of all that the lanes consist of, by name; :meth:`restore` takes them back."""
-        return {name: self.quantity(_lanes.place_of(name)).copy("C") for name in _lanes.state_names()}
+        return {name: array.copy("C") for name, array in self._arrays().items()}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from a state that an engine of the same scenario and size was in.
@@ -110,41 +112,42 @@ class Engine:
             ValueError: an array is missing, does not have the shape and type of this engine's, or is not of a valid
                 market. Nothing changes.
         """
-        for name in _lanes.state_names():
-            own = self.quantity(_lanes.place_of(name))
+        arrays = self._arrays()
+        for name, own in arrays.items():
             if name not in state or (state[name].shape, state[name].dtype) != (own.shape, own.dtype):
                 raise ValueError(f"state {name!r} is missing or not an array of {own.dtype} and shape {own.shape}")
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
         base.replace(**{name: state[f"now.{name}"] for name in _lanes.CHANGING})
         _lanes.load_market(self.lanes, base)
-        for name in _lanes.state_names():
-            self.quantity(_lanes.place_of(name))[...] = state[name]
-        self._seeded, self._loaded = True, False
-        over_markets(_kernels.resume, self.num_lanes, *self.lanes, *self._lasting)
+        for name, own in arrays.items():
+            own[...] = state[name]
+        self._source.forget()
+        self._seeded = True
+        over_markets(_kernels.resume, self.num_lanes, *self.lanes, *self._picture)
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Views of all that the lanes consist of, by name."""
+        lanes = {name: self.quantity(_lanes.place_of(name)) for name in _lanes.state_names()}
+        return lanes | {"market_streams": self._source.streams}
 
     def market(self, lane: int | None = None) -> Market:
         """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
         return _lanes.market_of(self.lanes, lane)
 
-    def _load(self, start: int, stop: int, drawn: FloatArray) -> None:
-        """Build markets from uniform numbers (B, K) and put them into their lanes."""
-        market = self.scenario.build(drawn[start:stop])
-        _lanes.load_market(_lanes.some_of(self.lanes, start, stop), market)
-
     def observe(self, *, mus_turn: bool) -> Views:
         """What all agents of both groups see now, in new arrays."""
-        views = Views(*(np.empty_like(view) for view in self._lasting))
-        over_markets(_kernels.observe, self.num_lanes, *self.lanes, *self._lasting, *views, mus_turn)
-        return views
+        sheet = Sheet(self._whole)
+        over_markets(_kernels.observe, self.num_lanes, *self.lanes, *self._picture, *sheet.flat, mus_turn)
+        return sheet.views
 
     def _run(self, kernel: Any, *inputs: Any) -> Sheet:
         sheet = self._own or self._sheets.take()
-        arrays = (*self.lanes, *self._lasting, *sheet.views)
+        arrays = (*self.lanes, *self._picture, *sheet.flat)
         over_markets(kernel, self.num_lanes, *arrays, *inputs, slices_per_thread=1)
         return sheet
 
     def _prepare(self) -> None:
-        self._sheets = Sheets(self._shapes, by_agent=self._by_agent)
+        self._sheets = Sheets(self._shapes, self._agents)
         self._own = None if self.copy else self._sheets.take()  # the only one there will be
 
     # Copies and pickles of sheets would be arrays that do not look into one another.

@@ -1,7 +1,7 @@
 """How B running markets lie in memory, and how their quantities are called from outside (private).
 
-All that belongs to one market lies together, so that a step touches few cache lines; all that belongs to one ASP lies
-together in rows over its MUs, of which the first are its link table, so that its best response works in place.
+All that belongs to one market lies together, so that a step touches few cache lines. A quantity of links is one row
+over all of a market's links, ASP by ASP: link ``n * M + m`` is that of MU m and ASP n.
 """
 
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env.followers import LINK_ROWS
+from aigc_market_env.followers import ENTRY
 from aigc_market_env.market import FIELDS, FloatArray, Market
 
 Float32Array = npt.NDArray[np.float32]
@@ -42,16 +42,16 @@ MU_ROWS = SCORE + 3
     KAPPA,
     REASONING,
     SLOT,  # its duration, the same for all ASPs
-    COMPUTE_ENTRY,  # the next two as agents see them
-    BANDWIDTH_ENTRY,
     COMPUTE_PRICE,  # effective prices shown to MUs, the board
     BANDWIDTH_PRICE,
     PROFIT,
     NEWTON_STEPS,
     SHADOW_PRICE,  # and the one after it: λ and μ, the warm start of best responses
-) = range(14)
+) = range(12)
 ASP_ROWS = SHADOW_PRICE + 2
-# Rows of ``Lanes.links``, after those of the link table.
+#: Rows of ``Lanes.links`` that are those of link tables: QoE coefficients and the entry slope.
+DESCRIBED = ENTRY + 1
+# Rows after them.
 (
     POSTED,
     REWARD,
@@ -66,9 +66,8 @@ ASP_ROWS = SHADOW_PRICE + 2
     BASE_ACCURACY,
     ACCURACY,
     LATENCY,
-    CHANNEL,  # log of the efficiency as agents see it
-) = range(LINK_ROWS, LINK_ROWS + 14)
-ROWS = CHANNEL + 1
+) = range(DESCRIBED, DESCRIBED + 13)
+LINK_ROWS = LATENCY + 1
 
 #: The fields of a market that the dynamics write, slot by slot.
 CHANGING = ("accuracy", "bits_per_token", "desired_tokens", "spectral_efficiency")
@@ -79,12 +78,12 @@ class Lanes(NamedTuple):
 
     mus: FloatArray  # (B, MU_ROWS, M)
     asps: FloatArray  # (B, ASP_ROWS, N)
-    links: FloatArray  # (B, N, ROWS, M)
+    links: FloatArray  # (B, LINK_ROWS, N * M)
     streams: Streams  # (B,) random streams
 
 
 class Views(NamedTuple):
-    """What agents see, float32."""
+    """What agents see, float32; in compiled loops agent after agent, (B, M * size) and (B, N * size)."""
 
     mus: Float32Array  # (B, M, size of an MU's observation)
     asps: Float32Array  # (B, N, size of an ASP's observation)
@@ -148,7 +147,7 @@ def new_lanes(num_lanes: int, num_mus: int, num_asps: int) -> Lanes:
     return Lanes(
         np.zeros((b, MU_ROWS, m)),
         np.zeros((b, ASP_ROWS, n)),
-        np.zeros((b, n, ROWS, m)),
+        np.zeros((b, LINK_ROWS, n * m)),
         np.zeros(b, np.uint64),
     )
 
@@ -161,7 +160,7 @@ def quantity(lanes: Lanes, name: str) -> npt.NDArray[Any]:
         return lanes.asps[:, SLOT, 0]
     group, rows = _PLACES[name]
     if group == "links":
-        return lanes.links[:, :, rows].swapaxes(1, 2)
+        return lanes.links[:, rows].reshape(-1, lanes.asps.shape[2], lanes.mus.shape[2]).swapaxes(1, 2)
     view = getattr(lanes, group)[:, rows]
     return view if isinstance(rows, int) else view.swapaxes(1, 2)
 

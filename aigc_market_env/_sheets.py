@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,17 @@ class Sheet:
 
     Attributes:
         views: by group.
-        rows: by agent, of the first lane; empty unless asked for.
+        flat: the same memory, agent after agent, for compiled loops.
+        rows: of the first lane, by agent; empty unless agents were named.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], *, by_agent: bool) -> None:
+    def __init__(self, shapes: Sequence[tuple[int, ...]], agents: Sequence[Any] = ()) -> None:
         self.views = Views(*(np.empty(shape, np.float32) for shape in shapes))
-        self.rows: list[Float32Array] = [row for view in self.views for row in view[0]] if by_agent else []
-        self._parts = [*self.views, *self.rows]
+        self.flat = Views(*(view.reshape(len(view), -1) for view in self.views))
+        self.rows: dict[Any, Float32Array] = {}
+        if agents:
+            self.rows = dict(zip(agents, (row for view in self.views for row in view[0]), strict=True))
+        self._parts = [*self.views, *self.rows.values()]
         self._unheld = self._references()
 
     def is_held(self) -> bool:
@@ -40,11 +45,11 @@ class Sheets:
 
     Args:
         shapes: of the observations of MUs and of ASPs.
-        by_agent: whether they are also wanted agent by agent.
+        agents: names by which those of the first lane are also wanted one by one.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], *, by_agent: bool) -> None:
-        self._shapes, self._by_agent = shapes, by_agent
+    def __init__(self, shapes: Sequence[tuple[int, ...]], agents: Sequence[Any] = ()) -> None:
+        self._shapes, self._agents = shapes, agents
         self._kept: list[Sheet] = []
 
     def take(self) -> Sheet:
@@ -52,7 +57,7 @@ class Sheets:
         for sheet in self._kept:
             if not sheet.is_held():
                 return sheet
-        sheet = Sheet(self._shapes, by_agent=self._by_agent)
+        sheet = Sheet(self._shapes, self._agents)
         if _COUNTS and len(self._kept) < _KEPT:
             self._kept.append(sheet)
         return sheet

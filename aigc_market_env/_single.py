@@ -1,5 +1,7 @@
 """What the AEC and the Parallel environment share: one market, its agents, their actions and observations (private)."""
 
+import math
+import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -15,27 +17,53 @@ from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
 
 #: Attributes that are views of buffers.
-_VIEWS = ("_groups", "_rows", "_payoffs")
+_VIEWS = ("_mu_shares", "_asp_shares", "_payoffs")
+_SHAPE_AND_TYPE = operator.attrgetter("shape", "dtype")
 
 
-class Group:
-    """Agents that act together, and where their actions are kept: an array with a row for each."""
+class ActionBuffer:
+    """Where the actions of all agents are kept.
 
-    def __init__(self, agents: list[str], rows: FloatArray) -> None:
-        self.agents = agents
-        self.shapes = [row.shape for row in rows]
-        self.flat = rows.reshape(-1)
-        self.joined = rows.reshape(-1, *rows.shape[2:])
+    Args:
+        shapes: of actions, by agent.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._shapes = dict(shapes)
+        self.flat = np.zeros(sum(map(math.prod, shapes.values())))
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Give every agent its row of the buffer."""
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
+        parts = np.split(self.flat, ends[:-1])
+        self.rows = {
+            agent: part.reshape(shape) for (agent, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
+        self._plain = {dtype: [(shape, dtype) for shape in self._shapes.values()] for dtype in spaces.PLAIN}
+
+    # Copies and pickles of views would be arrays of their own.
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_shapes": self._shapes, "flat": self.flat}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._share_out()
 
     def store(self, actions: list[Any]) -> bool:
-        """Keep the actions of all agents if they are plain arrays with nothing to object to; whether they are."""
+        """Keep the actions of all agents, in order, if there is nothing to look at twice; whether that is so.
+
+        That is, if all are arrays of one floating-point type and of the right shape, and within [0, 1].
+        """
         try:
-            if [action.shape for action in actions] != self.shapes:
+            forms = list(map(_SHAPE_AND_TYPE, actions))
+            dtype = forms[0][1]
+            if forms != self._plain.get(dtype):
                 return False
-            np.concatenate(actions, out=self.joined)
-        except (AttributeError, TypeError, ValueError):
+            joined = b"".join(actions)
+        except (AttributeError, BufferError, TypeError):
             return False
-        return not spaces.any_outside(self.flat)
+        return not spaces.keep(np.frombuffer(joined, dtype), self.flat)
 
 
 class SingleMarket:
@@ -66,16 +94,14 @@ class SingleMarket:
         mus = [f"mu_{m}" for m in range(self.num_mus)]
         providers = [f"asp_{n}" for n in range(self.num_asps)] if asps == "agents" else []
         self.possible_agents = mus + providers
-        self._positions = {agent: position for position, agent in enumerate(self.possible_agents)}
         self.observation_spaces = {agent: spaces.mu_observation_space(self.num_asps) for agent in mus}
         self.observation_spaces |= {agent: spaces.asp_observation_space(self.num_mus) for agent in providers}
         self.action_spaces = {agent: spaces.mu_action_space(self.num_asps) for agent in mus}
         self.action_spaces |= {agent: spaces.asp_action_space(self.num_mus) for agent in providers}
         self.state_space = spaces.state_space(self.num_mus, self.num_asps)
-        self._mu_shares = np.zeros((1, self.num_mus, self.num_asps))
-        self._asp_shares = np.zeros((1, self.num_asps if providers else 0, 2, self.num_mus))
+        self._actions = ActionBuffer({agent: space.shape for agent, space in self.action_spaces.items()})
         groups = ("mu", "asp") if providers else ("mu",)
-        self._engine = Engine(self.scenario, 1, groups=groups, by_agent=True)
+        self._engine = Engine(self.scenario, 1, groups=groups, agents=self.possible_agents)
         self._share_out()
         self._window: rendering.Window | None = None
         self._has_reset = False
@@ -138,12 +164,10 @@ class SingleMarket:
     # What the two environments are made of ---------------------------------------------------------------------------
 
     def _share_out(self) -> None:
-        """Give every agent its row of the buffers of actions, and look up where payoffs will lie."""
-        names = self.possible_agents
-        self._groups = [Group(names[: self.num_mus], self._mu_shares[0])]
-        if self.asps == "agents":
-            self._groups.append(Group(names[self.num_mus :], self._asp_shares[0]))
-        self._rows = dict(zip(names, [*self._mu_shares[0], *self._asp_shares[0]], strict=True))
+        """Look up where actions and payoffs lie."""
+        posted = self.num_mus * self.num_asps
+        self._mu_shares = self._actions.flat[:posted].reshape(1, self.num_mus, self.num_asps)
+        self._asp_shares = self._actions.flat[posted:].reshape(1, -1, 2, self.num_mus)
         self._payoffs = [self._engine.quantity(name)[0] for name in ("utility", "profit")]
 
     # Copies and pickles of views would be arrays of their own; a window belongs to one environment.
@@ -161,7 +185,7 @@ class SingleMarket:
 
     def _store(self, agent: str, action: Any) -> int:
         """Check an action and keep it for the step; how many of its entries are out of range."""
-        row = self._rows[agent]
+        row = self._actions.rows[agent]
         if type(action) is np.ndarray and action.shape == row.shape and action.dtype.char in "fd":
             row[...] = action
             if not spaces.any_outside(row.reshape(-1)):
@@ -180,11 +204,12 @@ class SingleMarket:
         """
         if not isinstance(actions, Mapping):
             raise ValueError(f"actions must be a dictionary by agent, got {actions!r}")
-        if len(actions) != len(self._rows) or actions.keys() != self._rows.keys():
-            missing, unknown = self._rows.keys() - actions.keys(), actions.keys() - self._rows.keys()
+        rows = self._actions.rows
+        if actions.keys() != rows.keys():
+            missing, unknown = rows.keys() - actions.keys(), actions.keys() - rows.keys()
             wrong = f"missing for {min(missing)!r}" if missing else f"for unknown agent {min(unknown, key=str)!r}"
             raise ValueError(f"action {wrong}; the agents are {', '.join(self.possible_agents)}")
-        if all(group.store([actions[agent] for agent in group.agents]) for group in self._groups):
+        if self._actions.store([actions[agent] for agent in self.possible_agents]):
             return None
         return [self._store(agent, actions[agent]) for agent in self.possible_agents]
 
@@ -203,8 +228,8 @@ class SingleMarket:
         return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
 
     def _observe(self, agent: str) -> npt.NDArray[np.float32]:
-        return self._seen[self._positions[agent]].copy()
+        return self._seen[agent].copy()
 
     def _observations(self) -> dict[str, npt.NDArray[np.float32]]:
         """What all agents see, in arrays that are theirs."""
-        return dict(zip(self.possible_agents, self._seen, strict=True))
+        return self._seen.copy()

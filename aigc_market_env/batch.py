@@ -1,6 +1,5 @@
 """Thousands of markets a step, as arrays: what training loops run on."""
 
-import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -275,9 +274,8 @@ class BatchedMarketEnv:
         if group not in actions:
             raise ValueError(f"actions of group {group!r}, whose turn it is, are missing")
         shares, action = self._shares[group], actions[group]
-        if type(action) is not np.ndarray or action.shape != shares.shape or action.dtype.kind != "f":
+        if type(action) is not np.ndarray or action.shape != shares.shape or action.dtype not in spaces.PLAIN:
             action = spaces.as_action(action, shares.shape, f"group {group!r}", strict=False)
-        np.copyto(shares, action)
-        if not math.isfinite(shares.sum()):  # an entry may be bad, or the sum of very large ones may
+        if not spaces.keep_finite(action.reshape(-1), shares.reshape(-1)):
             spaces.as_action(action, shares.shape, f"group {group!r}", strict=False)
         return shares

@@ -221,6 +221,12 @@ def throughput(compute: float, bandwidth: float, flops_per_token: float, bandwid
 
 
 @compiled
+def bandwidth_per_rate(bits_per_token: float, spectral_efficiency: float) -> float:
+    """MHz σ that a token/s takes to send."""
+    return bits_per_token / (spectral_efficiency * 1e6)
+
+
+@compiled
 def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
     """Write the link table (LINK_ROWS, M) of ASP ``n`` in market ``k`` of a flat batch."""
     for m in range(link.shape[1]):
@@ -251,7 +257,7 @@ def describe(link: FloatArray, m: int, c: qoe.Coefficients) -> None:
 @compiled
 def connect(link: FloatArray, m: int, kappa: float, bits_per_token: float, spectral_efficiency: float) -> None:
     """Write the channel of MU ``m`` into a link table."""
-    sigma = bits_per_token / (spectral_efficiency * 1e6)
+    sigma = bandwidth_per_rate(bits_per_token, spectral_efficiency)
     link[SIGMA, m] = sigma
     link[CROSS, m] = math.sqrt(kappa * sigma)
 
@@ -353,6 +359,13 @@ def _moved(price: float, cost: float, log_step: float) -> float:
 
 
 @compiled
+def _copy(source: FloatArray, target: FloatArray) -> None:
+    """Copy (M,) element by element; Numba's own assignment counts references."""
+    for m in range(source.shape[0]):
+        target[m] = source[m]
+
+
+@compiled
 def shadow_prices(
     link: FloatArray,
     asp: Asp,
@@ -395,7 +408,7 @@ def shadow_prices(
         scale = 1.0
         while True:
             new_lam, new_mu = _moved(lam, cost_u, scale * step_u), _moved(mu, cost_w, scale * step_w)
-            trial[:] = x
+            _copy(x, trial)
             profit, nf, nb, nuu, nuw, nww = demand(link, kappa, cost_u + new_lam, cost_w + new_mu, rewards, trial)
             new_dual = profit + new_lam * capacity_u + new_mu * capacity_w
             before = (f - capacity_u) * (new_lam - lam) + (b - capacity_w) * (new_mu - mu)
@@ -409,7 +422,7 @@ def shadow_prices(
         stuck = new_lam == lam and new_mu == mu
         lam, mu, dual = new_lam, new_mu, new_dual
         f, b, huu, huw, hww = nf, nb, nuu, nuw, nww
-        x[:] = trial
+        _copy(trial, x)
         if stuck:
             break
     prices[0], prices[1] = lam, mu

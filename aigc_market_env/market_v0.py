@@ -181,10 +181,12 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         self._plain_infos = [
             [
                 (agent, {"acting": (position < self.num_mus) is turn, "clipped": 0})
-                for agent, position in self._positions.items()
+                for position, agent in enumerate(self.possible_agents)
             ]
             for turn in (False, True)
         ]
+        self._nothing = dict.fromkeys(self.possible_agents, 0.0)
+        self._all = {answer: dict.fromkeys(self.possible_agents, answer) for answer in (False, True)}
 
     @property
     def rewards(self) -> FloatArray:
@@ -213,10 +215,9 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         if not self.agents:
             raise ValueError("step() after the end of the episode; call reset() first")
         clipped = self._store_all(actions)
-        agents = self.agents
         if self._mus_turn and self.asps == "agents":
             self._post()
-            rewards = dict.fromkeys(agents, 0.0)
+            rewards = self._nothing.copy()
         else:
             rewards = self._serve()
         self._cycle += 1
@@ -226,7 +227,7 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
             self.agents = []
         if self.render_mode == "human":
             self.render()
-        return observations, rewards, dict.fromkeys(agents, False), dict.fromkeys(agents, over), infos
+        return observations, rewards, self._all[False].copy(), self._all[over].copy(), infos
 
     def _infos(self, clipped: list[int] | None) -> dict[str, dict[str, Any]]:
         infos = {agent: info.copy() for agent, info in self._plain_infos[self._mus_turn]}

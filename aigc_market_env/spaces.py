@@ -32,6 +32,8 @@ REFERENCE = {
     "spectral_efficiency": 1.0,
 }
 OBSERVATION_BOUND = 10.0
+#: Types of actions that compiled loops take as they are.
+PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
 
 _MU_TYPE = (
     "log_satisfaction_scale",
@@ -166,6 +168,26 @@ def any_outside(shares: npt.NDArray[np.float64]) -> bool:
     for i in range(shares.shape[0]):
         inside &= 0.0 <= shares[i] <= 1.0
     return not inside
+
+
+@compiled
+def keep(shares: npt.NDArray[np.floating], kept: npt.NDArray[np.float64]) -> bool:
+    """Copy a flat array; whether an entry of it is not a number in [0, 1]."""
+    inside = True
+    for i in range(kept.shape[0]):
+        kept[i] = shares[i]
+        inside &= 0.0 <= shares[i] <= 1.0
+    return not inside
+
+
+@compiled
+def keep_finite(shares: npt.NDArray[np.floating], kept: npt.NDArray[np.float64]) -> bool:
+    """Copy a flat array; whether all entries of it are finite."""
+    finite = True
+    for i in range(kept.shape[0]):
+        kept[i] = shares[i]
+        finite &= shares[i] - shares[i] == 0.0
+    return finite
 
 
 @compiled

@@ -46,7 +46,7 @@ class Arguments:
     """Length of a turn."""
     repeats: int = 7
     """Turns of each contender."""
-    batch_sizes: tuple[int, ...] = (1, 32, 1024, 8192)
+    batch_sizes: tuple[int, ...] = (1, 32, 512, 1024, 8192)
     """Markets side by side."""
     peer_batch_sizes: tuple[int, ...] = (1024, 8192)
     """Environments side by side of VMAS and JaxMARL."""

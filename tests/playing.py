@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from aigc_market_env import Dynamics, Scenario, market_v0
+from aigc_market_env import Dynamics, Market, Scenario, market_v0
 
 PRESETS = ("duo", "campus", "town", "random")
 MODES = ("agents", "best_response")
@@ -55,6 +55,17 @@ def same(one, other):
     if isinstance(one, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
     return type(one) is type(other) and one == other
+
+
+def arrays_of(thing):
+    """All arrays in a structure of dictionaries, sequences and markets."""
+    if isinstance(thing, np.ndarray):
+        return [thing]
+    if isinstance(thing, Market):
+        return [thing.spectral_efficiency, thing.accuracy, thing.desired_tokens, thing.bits_per_token]
+    if isinstance(thing, dict):
+        thing = list(thing.values())
+    return [array for part in thing for array in arrays_of(part)] if isinstance(thing, list | tuple) else []
 
 
 def decoded(market, actions):

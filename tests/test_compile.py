@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from markets import random_market, random_rewards
+from numba.core.errors import NumbaError
 
 from aigc_market_env import _compile, follower_response
-from aigc_market_env._compile import over_markets
+from aigc_market_env._compile import compiled_inner, over_markets
 
 
 def squares(start, stop, values, results):
@@ -121,3 +122,9 @@ def test_a_first_use_says_that_it_compiles_and_the_next_has_nothing_to_say(tmp_p
 def test_import_compiles_nothing(tmp_path):
     assert run_python("import aigc_market_env", tmp_path).stderr == ""
     assert list(tmp_path.rglob("*.nbc")) == []
+
+
+def test_inner_functions_make_no_arrays():
+    """Which they cannot, as they count no references."""
+    with pytest.raises(NumbaError, match="empty"):
+        compiled_inner(lambda: np.empty(3))()

@@ -8,6 +8,7 @@ from aigc_market_env import BatchedMarketEnv, _sheets
 from aigc_market_env._sheets import Sheets
 
 SHAPES = ((2, 3, 5), (2, 4, 6))
+AGENTS = range(7)
 
 #: Ways to go on holding a sheet, given the sheet.
 HOLDS = {
@@ -18,16 +19,16 @@ HOLDS = {
     "tensor": lambda sheet: torch.from_numpy(sheet.views.mus),
     "tensor of a row": lambda sheet: torch.from_numpy(sheet.rows[6])[1:],
     "memory": lambda sheet: memoryview(sheet.rows[0]),
-    "dictionary": lambda sheet: dict(enumerate(sheet.rows)),
+    "dictionary": lambda sheet: sheet.rows.copy(),
     "transpose": lambda sheet: sheet.views.mus.reshape(6, 5).T,
 }
 
 
 @pytest.mark.parametrize("hold", HOLDS)
 def test_a_sheet_is_used_again_when_nobody_holds_it_and_only_then(hold):
-    sheets = Sheets(SHAPES, by_agent=True)
+    sheets = Sheets(SHAPES, AGENTS)
     first = sheets.take()
-    assert [row.shape for row in first.rows] == [(5,)] * 3 + [(6,)] * 4
+    assert [row.shape for row in first.rows.values()] == [(5,)] * 3 + [(6,)] * 4
     held = HOLDS[hold](first)
     second = sheets.take()
     assert second is not first
@@ -38,7 +39,7 @@ def test_a_sheet_is_used_again_when_nobody_holds_it_and_only_then(hold):
 
 
 def test_no_more_sheets_are_kept_than_a_loop_needs():
-    sheets = Sheets(SHAPES, by_agent=False)
+    sheets = Sheets(SHAPES)
     taken = [list(sheets.take().views) for _ in range(10)]
     assert len({id(views[0]) for views in taken}) == 10
     del taken
@@ -47,7 +48,7 @@ def test_no_more_sheets_are_kept_than_a_loop_needs():
 
 def test_without_reference_counts_nothing_is_used_again(monkeypatch):
     monkeypatch.setattr(_sheets, "_COUNTS", False)
-    sheets = Sheets(SHAPES, by_agent=True)
+    sheets = Sheets(SHAPES, AGENTS)
     assert sheets.take() is not sheets.take()
 
 

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from aigc_market_env.market import FloatArray
 
@@ -34,6 +33,8 @@ class Draws:
 
     def log_normal(self, log_mean: float, log_deviation: float, *shape: int, cut: float = 2.0) -> FloatArray:
         """Log-normal, its logarithm cut at ``cut`` standard deviations. (..., *shape)."""
+        from scipy.special import ndtri  # a quarter of the package's import, and not everybody draws markets
+
         normal = np.clip(ndtri(self._take(shape)), -cut, cut)
         draw: FloatArray = np.exp(log_mean + log_deviation * normal)
         return draw

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env._compile import compiled, compiled_inner, over_markets
 from aigc_market_env._elementary import exp, log
 from aigc_market_env.market import FloatArray
 from aigc_market_env.scenarios import radio
@@ -85,7 +85,7 @@ def _fade(start: int, stop: int, efficiency: FloatArray, shadow: FloatArray, shi
         shifted[i] = faded(efficiency[i], signal_of(efficiency[i]), shadow[i])
 
 
-@compiled
+@compiled_inner
 def draw_request(i: int, streams: npt.NDArray[np.uint64], probability: float, num_mus: int) -> int:
     """Whose content of the base market an MU of lane ``i`` turns to, drawn uniformly; -1 when it stays with its own."""
     if next_uniform(streams, i) >= probability:

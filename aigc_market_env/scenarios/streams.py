@@ -12,13 +12,15 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env._compile import compiled, compiled_inner, over_markets
+from aigc_market_env._elementary import cos_sin, log
 from aigc_market_env.market import FloatArray
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
-_UNIT = 2.0**-52  # with the half added below, 53 bits: more would round up to 1
+# 52 bits after the leading 1 of a number in [1, 2), less this, lie in the middle of 2^52 intervals between 0 and 1.
+_ONE, _BELOW_ONE = np.uint64(0x3FF0000000000000), 1.0 - 2.0**-53
 
 
 def seed_streams(generators: list[np.random.Generator]) -> npt.NDArray[np.uint64]:
@@ -26,26 +28,35 @@ def seed_streams(generators: list[np.random.Generator]) -> npt.NDArray[np.uint64
     return np.array([g.integers(0, 2**64, dtype=np.uint64) for g in generators], dtype=np.uint64)
 
 
-@compiled
+@compiled_inner
+def _number(state: np.uint64) -> float:
+    """The number, uniform on the open interval (0, 1), that a stream in this state gives."""
+    z = (state ^ (state >> _S30)) * _MIX_1
+    z = (z ^ (z >> _S27)) * _MIX_2
+    z = z ^ (z >> _S31)
+    return np.uint64((z >> _S12) | _ONE).view(np.float64) - _BELOW_ONE
+
+
+@compiled_inner
 def next_uniform(streams: npt.NDArray[np.uint64], i: int) -> float:
     """Advance lane ``i`` by one number, uniform on the open interval (0, 1)."""
     streams[i] += _GAMMA
-    z = streams[i]
-    z = (z ^ (z >> _S30)) * _MIX_1
-    z = (z ^ (z >> _S27)) * _MIX_2
-    z = z ^ (z >> _S31)
-    return (float(z >> _S12) + 0.5) * _UNIT
+    return _number(streams[i])
 
 
-@compiled
-def next_normals(streams: npt.NDArray[np.uint64], i: int) -> tuple[float, float]:
-    """Two independent standard normal numbers from lane ``i`` (the polar method: Marsaglia and Bray 1964)."""
-    while True:
-        x, y = 2.0 * next_uniform(streams, i) - 1.0, 2.0 * next_uniform(streams, i) - 1.0
-        square = x * x + y * y
-        if 0.0 < square < 1.0:
-            scale = math.sqrt(-2.0 * math.log(square) / square)
-            return x * scale, y * scale
+@compiled_inner
+def fill_normals(streams: npt.NDArray[np.uint64], i: int, numbers: FloatArray) -> None:
+    """Advance lane ``i`` by independent standard normal numbers, as many as fill an array of even length.
+
+    The method of Box and Muller (1958): unlike others it has no branches, so that this loop is vector code.
+    """
+    half, state = numbers.shape[0] // 2, streams[i]
+    for k in range(half):
+        before = state + np.uint64(2 * k) * _GAMMA
+        radius = math.sqrt(-2.0 * log(_number(before + _GAMMA)))
+        cosine, sine = cos_sin(_number(before + _GAMMA + _GAMMA))
+        numbers[k], numbers[half + k] = radius * cosine, radius * sine
+    streams[i] = state + np.uint64(2 * half) * _GAMMA
 
 
 def uniforms(streams: npt.NDArray[np.uint64], count: int) -> FloatArray:
@@ -53,6 +64,11 @@ def uniforms(streams: npt.NDArray[np.uint64], count: int) -> FloatArray:
     numbers = np.empty((len(streams), count))
     over_markets(_fill, len(streams), streams, numbers)
     return numbers
+
+
+def skip(streams: npt.NDArray[np.uint64], count: int) -> None:
+    """Advance every lane as :func:`uniforms` does, without the numbers."""
+    streams += np.uint64(count * int(_GAMMA) % 2**64)
 
 
 @compiled

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
-from aigc_market_env.scenarios.streams import next_normals, next_uniform, seed_streams, uniforms
+from aigc_market_env.scenarios.streams import fill_normals, next_uniform, seed_streams, uniforms
 
 #: SplitMix64 from seed 1234567, as published with many implementations.
 REFERENCE = (
@@ -57,13 +58,34 @@ def test_uniforms_fill_the_interval():
     assert np.abs(np.corrcoef(numbers[:, :-1].ravel(), numbers[:, 1:].ravel())[0, 1]) < 4 / np.sqrt(numbers.size)
 
 
-def test_normals_are_normal_in_pairs():
-    streams = seed_streams([np.random.default_rng(0)])
-    pairs = np.array([next_normals(streams, 0) for _ in range(20000)])
-    assert np.abs(pairs.mean(axis=0)).max() < 4 / np.sqrt(20000)
-    assert np.abs(pairs.var(axis=0) - 1).max() < 4 * np.sqrt(2 / 20000)
-    assert abs(np.corrcoef(pairs.T)[0, 1]) < 4 / np.sqrt(20000)
-    assert abs((pairs**4).mean() - 3) < 0.2
+def normals(stream, count):
+    numbers = np.empty(count)
+    fill_normals(stream, 0, numbers)
+    return numbers
+
+
+def test_normals_are_normal():
+    numbers = normals(seed_streams([np.random.default_rng(0)]), 400_000)
+    assert kstest(numbers, "norm").pvalue > 1e-3
+    for power, moment, deviation in ((1, 0, 1.0), (2, 1, 2**0.5), (3, 0, 15**0.5), (4, 3, 96**0.5)):
+        assert abs((numbers**power).mean() - moment) < 4 * deviation / np.sqrt(numbers.size)
+    first, second = np.split(numbers, 2)  # made in pairs
+    for one, other in ((first, second), (first**2, second**2), (numbers[:-1], numbers[1:])):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(one.size)
+
+
+def test_normals_are_those_of_box_and_muller():
+    stream, twin = np.array([5], np.uint64), np.array([5], np.uint64)
+    drawn = [next_uniform(twin, 0) for _ in range(40)]
+    radius, angle = np.sqrt(-2 * np.log(drawn[::2])), 2 * np.pi * np.array(drawn[1::2])
+    expected = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    np.testing.assert_allclose(normals(stream, 40), expected, rtol=1e-13)
+    assert stream == twin
+
+
+@pytest.mark.parametrize("output", [0, ALL])
+def test_normals_are_finite_at_the_ends_of_the_interval(output):
+    assert np.isfinite(normals(np.array([state_before(output)], np.uint64), 2)).all()
 
 
 def test_a_lane_goes_on_whatever_its_neighbours_do():
