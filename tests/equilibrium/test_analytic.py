@@ -186,7 +186,7 @@ def test_rewards_in_a_file_survive_somebody_elses_search(tmp_path):
 
 
 def test_starting_from_a_function_is_starting_from_what_it_gives():
-    market, asked = preset_market("campus"), []
+    market, asked = preset_market(0, 8, 4, 1.0), []
 
     def low(given):
         asked.append(given)
