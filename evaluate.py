@@ -1,16 +1,18 @@
-"""Evaluate a trained run: how far it is from equilibrium, with confidence intervals and figures.
+"""Evaluate trained runs: how far they are from equilibrium, with confidence intervals and figures.
 
-The policies act in slots that training has not seen. Every MU's best deviation is searched, the ASPs responding
-exactly; every ASP's profit is compared with that of its exact best response. A run of both sides is measured twice, the
-MUs among exact ASPs and among learned ones. A run of providers serves the rewards that it was trained on.
+The policies act in slots, or markets, that training has not seen. Every MU's best deviation is searched, the ASPs
+responding exactly; every ASP's profit is compared with that of its exact best response. Beside what was learned stand
+the equilibrium, everyone's best response to what the others learned, and play at random, all in the same slots.
 
     python evaluate.py runs/campus-seed0
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
     python evaluate.py runs/campus-seed0 --markets a.json b.json
+    python evaluate.py runs/campus-seed? --out campus        # several seeds, each and together
 """
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,108 +22,103 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
-from agents.config import FollowerConfig, read_config
-from agents.evaluation import evaluate_leaders
-from agents.figures import REGRETS, Evaluation
-from agents.follower_evaluation import evaluate_followers
-from agents.follower_policy import FollowerPolicy
-from agents.joint_evaluation import evaluate_both
-from agents.joint_policy import JointPolicy
-from agents.policy import AnyPolicy, LeaderPolicy, load_policy
-from agents.report import evaluation_table, save_figures
-from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json, write_json
-from agents.set_config import SetConfig
-from agents.training import source_of
-from aigc_market_env import Market, Scenario
-from aigc_market_env.scenarios import STATIC
+from agents.held_out import HeldOut, check_comparable, evaluate_run, together
+from agents.held_out_figures import save_held_out_figures
+from agents.policy import load_policy
+from agents.report import evaluation_table, runs_table
+from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
+from agents.set_evaluation import usual_size
+from agents.set_report import set_table
+from agents.slots_file import SLOTS_FILE, write_slots
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Evaluate a trained run against exact best responses."""
+    """Evaluate trained runs against exact best responses."""
 
-    run: Annotated[Path, tyro.conf.Positional]
-    """The run folder that train.py wrote."""
-    markets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N|FILE...")] = ("512",)
-    """How many evaluation slots of the run's own scenario, or market files to price instead."""
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+    """Run folders that train.py wrote; several, of one scenario, are shown one by one and together."""
+    markets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N|FILE...")] = ()
+    """How many evaluation slots of the run's own scenario (512 by default), or markets of each size for a set policy
+    (as many as have 2,048 links by default); or market files to act in instead."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Where evaluation.json and the figures go; by default the run folder."""
+    """Where evaluation.json, slots.csv and the figures go; by default evaluation/ in the run folder."""
 
 
-def evaluation_scenario(arguments: Arguments) -> tuple[Scenario, int]:
-    """The scenario to evaluate on and how many slots of it.
+def asked_for(arguments: Arguments) -> tuple[tuple[str, ...], int | None]:
+    """Market files to evaluate on, or how many slots or markets.
 
     Raises:
-        ValueError: ``--markets`` is neither a positive number nor readable market files of one size.
+        ValueError: ``--markets`` is a number below 1.
     """
     if len(arguments.markets) == 1 and re.fullmatch(r"-?\d{1,9}", arguments.markets[0]):
-        slots = int(arguments.markets[0])
-        if slots < 1:
-            raise ValueError(f"--markets {slots} must be at least 1")
-        config = read_config(arguments.run)
-        if isinstance(config, SetConfig):
-            raise ValueError(f"{arguments.run} is a run of a set policy, which has no market of its own to evaluate on")
-        return config.make_scenario(), slots
-    if not arguments.markets:
-        raise ValueError("--markets needs a number or market files")
-    markets = Market.stack([Market.from_json(file) for file in arguments.markets])
-    count = len(arguments.markets)
-    return Scenario("files", markets.num_mus, markets.num_asps, STATIC, 0, lambda _: markets), count
+        count = int(arguments.markets[0])
+        if count < 1:
+            raise ValueError(f"--markets {count} must be at least 1")
+        return (), count
+    return arguments.markets, None
 
 
-def learning_curve(run: Path) -> list[dict[str, float]]:
-    """The evaluations during training; none when the run has not ended.
+def output_folder(arguments: Arguments) -> Path:
+    """Where results go.
 
     Raises:
-        ValueError: the metrics of the run are damaged; the message names the file.
+        ValueError: there are several runs, or none, and no ``--out``.
     """
-    path = run / METRICS_FILE
-    if not path.exists():
-        return []
-    document = read_json(path)
-    try:
-        return [_numbers(point) for point in document["curve"]]
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: not the metrics of a run: {error!r}") from None
+    if not arguments.runs:
+        raise ValueError("name at least one run folder")
+    if arguments.out is None and len(arguments.runs) > 1:
+        raise ValueError("several runs need --out DIR for what they come to")
+    return arguments.out or arguments.runs[0] / EVALUATION_FOLDER
 
 
-def _numbers(point: dict[str, Any]) -> dict[str, float]:
-    shown = {name: float(point[name]) for name in REGRETS if name in point}
-    if not shown:
-        raise ValueError(f"a point has none of {', '.join(REGRETS)}")
-    return shown | {"transitions": float(point["transitions"])}
+def show(runs: Sequence[HeldOut], console: Console) -> dict[str, dict[str, Any]]:
+    """Print the tables; the figures of all runs together, by size, where there are several."""
+    if len(runs) == 1:
+        show_one(runs[0], console)
+        return {}
+    found = {}
+    for size in runs[0].plays:
+        learned = [run.plays[size]["learned"] for run in runs]
+        found[size] = together(learned)
+        title = f"{len(runs)} runs as learned, {slots_of(runs[0], size)}"
+        names = [escape(run.name) for run in runs]
+        console.print(runs_table(found[size], [play.figures() for play in learned], names, title))
+    return found
 
 
-def evaluate(run: Path, policy: AnyPolicy, scenario: Scenario, slots: int) -> Evaluation:
-    """Measure the policy of a run.
+def show_one(run: HeldOut, console: Console) -> None:
+    """Print the table of a run; of a set policy, that of all sizes and that of the usual one."""
+    sizes, name = list(run.plays), escape(run.name)
+    if run.fresh is not None:
+        console.print(set_table(run.fresh, f"{name}: held-out markets"))
+        sizes = [sizes[list(run.fresh.by_size).index(usual_size(run.fresh.trained))]]
+    for size in sizes:
+        console.print(evaluation_table(run.results[size], run.plays[size], f"{name}: {slots_of(run, size)}"))
 
-    Raises:
-        ValueError: the policy is for markets of another size, or the configuration does not fit it.
-    """
-    if isinstance(policy, JointPolicy):
-        return evaluate_both(policy.mus.act_batch, policy.asps.act_batch, scenario, slots, certify=True)
-    if isinstance(policy, LeaderPolicy):
-        return evaluate_leaders(policy.act_batch, scenario, slots, certify=True)
-    if not isinstance(policy, FollowerPolicy):
-        raise ValueError(f"{run} holds a policy of kind {policy.kind!r}; only those of PPO can be evaluated here")
-    config = read_config(run)
-    if not isinstance(config, FollowerConfig):
-        raise ValueError(f"{run} holds a policy of providers, but its configuration is of {config.side}")
-    return evaluate_followers(policy.act_batch, scenario, slots, source_of(config))
+
+def slots_of(run: HeldOut, size: str) -> str:
+    """How many evaluation slots of a size there are, in words."""
+    return f"{len(run.plays[size]['learned'].leader_regret)} evaluation slots, {size.replace('x', ' MUs × ')} ASPs"
 
 
 def main(arguments: Arguments, console: Console) -> int:
-    """Evaluate one run; the exit status."""
-    policy, curve = load_policy(arguments.run), learning_curve(arguments.run)
-    scenario, slots = evaluation_scenario(arguments)
-    with console.status(f"playing {slots} slots and searching best responses"):
-        result = evaluate(arguments.run, policy, scenario, slots)
-    out = arguments.out or arguments.run
+    """Evaluate runs; the exit status."""
+    out, (files, count) = output_folder(arguments), asked_for(arguments)
+    for run in arguments.runs:
+        load_policy(run)  # that what is wrong with the last run is not found after measuring all others
+    runs = []
+    for run in arguments.runs:
+        with console.status(escape(f"{run}: playing, and searching best responses")):
+            runs.append(evaluate_run(run, files, count))
+    check_comparable(runs)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / EVALUATION_FILE, result.summary())
-    figures = save_figures(result, curve, out)
-    console.print(evaluation_table(result, escape(f"{arguments.run}: {slots} evaluation slots of {scenario.name}")))
-    console.print(f"Written: {EVALUATION_FILE}, {', '.join(path.name for path in figures)} in {out}", markup=False)
+    found = show(runs, console)
+    write_json(out / EVALUATION_FILE, {"runs": {run.name: run.summary() for run in runs}, "together": found})
+    write_slots(runs, out / SLOTS_FILE)
+    figures = save_held_out_figures(runs, out)
+    written = ", ".join([EVALUATION_FILE, SLOTS_FILE, *(path.name for path in figures)])
+    console.print(f"Written: {written} in {out}", markup=False)
     return 0
 
 

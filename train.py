@@ -36,6 +36,7 @@ from agents.config import Config, FixedMarketConfig, FollowerConfig, JointConfig
 from agents.figures import Evaluation
 from agents.joint_training import train_both
 from agents.market_draws import MarketDistribution, sizes_called
+from agents.plays import plays_of
 from agents.report import evaluation_table, save_figures
 from agents.runs import EVALUATION_FILE, latest_run_folder, new_run_folder, write_json
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig
@@ -227,7 +228,8 @@ def main(arguments: Arguments, console: Console) -> int:
         table = set_table(result, escape(f"{summary['markets']} held-out markets; trained on {config.scenario}"))
     else:
         figures = save_figures(result, metrics["curve"], out)
-        table = evaluation_table(result, escape(f"{config.scenario}: {summary['slots']} evaluation slots"))
+        title = escape(f"{config.scenario}: {summary['slots']} evaluation slots")
+        table = evaluation_table(result, plays_of(result), title)
     console.print(table)
     console.print(f"{metrics['transitions']:,} transitions in {metrics['wall_seconds']:.0f} s")
     console.print(f"Figures: {', '.join(path.name for path in figures)} in {out}", markup=False)

@@ -1,5 +1,6 @@
 """What happens beside learning: TensorBoard scalars, evaluation, checkpoints, the progress bar, a clean stop."""
 
+import math
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -10,10 +11,11 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure as Picture
-from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.logger import HParam, Logger, configure
 
 from agents.checkpoint import save_checkpoint
-from agents.figures import OneSided, small_figures
+from agents.evaluation import LeaderEvaluation
+from agents.figures import REGRETS, OneSided, small_figures
 from agents.market_env import MarketVecEnv
 from aigc_market_env.qoe import QOE_DIMENSIONS
 
@@ -46,19 +48,35 @@ class MarketScalars(BaseCallback):
 
 
 def open_log(folder: Path, document: dict[str, Any]) -> Logger:
-    """Begin TensorBoard events in a folder, with a run's configuration as text."""
+    """Begin TensorBoard events in a folder, with a run's configuration as text and as hyperparameters."""
     logger = configure(str(folder), ["tensorboard"])
     logger.record("config", "\n".join(f"    {key}: {value}" for key, value in document.items()))
+    plain = {
+        key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in document.items()
+    }
+    regrets = {f"equilibrium/{name}": math.nan for name in REGRETS}  # TensorBoard takes their values from the scalars
+    logger.record("hparams", HParam(plain, regrets))
     return logger
 
 
 def log_evaluation(logger: Logger, numbers: dict[str, float], result: OneSided, step: int) -> None:
-    """Show an evaluation in TensorBoard, as ``equilibrium/…``: its numbers, and what it looks like."""
-    for name, value in numbers.items():
-        logger.record(f"equilibrium/{name}", value)
+    """Show an evaluation in TensorBoard: its numbers and what it looks like as ``equilibrium/…``, and each agent's.
+
+    ``payoff/mu_0`` and ``regret/mu_0`` are in credits per slot, means over the slots.
+    """
+    for name, value in ({f"equilibrium/{name}": value for name, value in numbers.items()} | by_agent(result)).items():
+        logger.record(name, value)
     for name, figure in small_figures(result).items():
         logger.record(f"equilibrium/{name}", Picture(figure, close=False))
     logger.dump(step)
+
+
+def by_agent(result: OneSided) -> dict[str, float]:
+    """Mean payoff and regret, credits per slot, of each agent of the side measured; ``payoff/asp_1`` for one."""
+    mus = isinstance(result, LeaderEvaluation)
+    agent, payoffs = ("mu", result.outcome.mu_utility) if mus else ("asp", result.outcome.asp_profit)
+    means = {"payoff": payoffs.mean(axis=0), "regret": result.regret.mean(axis=0)}
+    return {f"{what}/{agent}_{i}": float(value) for what, values in means.items() for i, value in enumerate(values)}
 
 
 class Evaluations(BaseCallback):

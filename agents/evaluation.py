@@ -1,14 +1,13 @@
 """How far learned pricing is from equilibrium: regret on slots unseen in training, with confidence intervals."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import DegenerateDataWarning, bootstrap
 
+from agents.confidence import ratio_interval, relative
 from aigc_market_env import (
     BatchedMarketEnv,
     Equilibrium,
@@ -168,49 +167,3 @@ def averages(outcome: Outcome) -> dict[str, float]:
         "welfare": outcome.welfare,
     }
     return {name: float(values.mean()) for name, values in figures.items()}
-
-
-def relative(regret: FloatArray, scale: FloatArray) -> float:
-    """Mean regret over a mean utility or profit; zero when there is nothing to gain or lose."""
-    mean = float(np.abs(scale).mean())
-    return float(regret.mean()) / mean if mean > 0.0 else 0.0
-
-
-def ratio_interval(
-    regret: FloatArray, scale: FloatArray, point: float, confidence: float, seed: int
-) -> tuple[float, float] | None:
-    """Bootstrap interval (BCa, over slots) of mean regret over mean utility or profit; None for a single slot.
-
-    Where BCa is not defined, as when all slots have the same regret, it is the percentile interval.
-
-    Args:
-        regret: mean regret in each slot. (S,)
-        scale: mean utility or profit in each slot. (S,)
-        point: the estimate, which the interval is made to contain.
-        confidence: probability with which the interval is to contain the truth.
-        seed: of the resampling.
-    """
-    if len(regret) < 2:
-        return None
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-            warnings.simplefilter("ignore", DegenerateDataWarning)
-            low, high = bootstrap(
-                (regret, scale),
-                _ratio_of_means,
-                paired=True,
-                vectorized=True,
-                confidence_level=confidence,
-                n_resamples=2000,
-                method=method,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        if np.isfinite([low, high]).all():
-            break
-    return min(float(low), point), max(float(high), point)
-
-
-def _ratio_of_means(numerator: FloatArray, denominator: FloatArray, axis: int) -> FloatArray:
-    above, below = numerator.mean(axis=axis), denominator.mean(axis=axis)
-    ratio: FloatArray = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
-    return ratio

@@ -1,6 +1,7 @@
 """Pictures of evaluations: what was learned against what is best, how regret is spread, how it fell."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def drawings(result: Evaluation, curve: list[dict[str, float]]) -> dict[str, Dra
         found |= _of_leaders(result if isinstance(result, LeaderEvaluation) else result.leaders)
     if not isinstance(result, LeaderEvaluation):
         found |= _of_followers(result if isinstance(result, FollowerEvaluation) else result.followers)
-    return found | ({"learning": lambda axes: _draw_learning(axes, curve)} if curve else {})
+    return found | ({"learning": lambda axes: draw_learning(axes, [curve])} if curve else {})
 
 
 def small_figures(result: OneSided) -> dict[str, Figure]:
@@ -98,7 +99,8 @@ def _draw_boxes(axes: Axes, regret: FloatArray, scale: FloatArray, agent: str, u
     shares = 100.0 * regret / (mean if mean > 0.0 else 1.0)
     axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST})
     axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
-    axes.set_xticks(range(1, shares.shape[1] + 1), [f"{agent.lower()}_{i}" for i in range(shares.shape[1])])
+    named = range(0, shares.shape[1], math.ceil(shares.shape[1] / 20))
+    axes.set_xticks([i + 1 for i in named], [f"{agent.lower()}_{i}" for i in named])
     axes.tick_params(axis="x", rotation=45 if shares.shape[1] > 10 else 0)
     axes.set(ylabel=f"regret, % of {unit}")
     axes.set_title(f"Regret of each {agent} over {len(shares)} slots: box 25-75 %, whiskers 5-95 %")
@@ -123,20 +125,31 @@ def _draw_allocation(axes: Axes, result: FollowerEvaluation) -> None:
     axes.legend(loc="upper left", markerscale=3)
 
 
-def _draw_learning(axes: Axes, curve: list[dict[str, Any]]) -> None:
-    """Regret while learning."""
-    shown = {name: look for name, look in REGRETS.items() if all(name in point for point in curve)}
+def draw_learning(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]]) -> None:
+    """Regret while learning: of one run, or of several with their median and a band from lowest to highest."""
+    points = [point for curve in curves for point in curve]
+    shown = {name: look for name, look in REGRETS.items() if all(name in point for point in points)}
+    several = len(curves) > 1
     for name, (label, colour) in shown.items():
-        axes.plot(
-            [point["transitions"] / 1e6 for point in curve],
-            [100.0 * point[name] for point in curve],
-            "o-",
-            color=colour,
-            markersize=4,
-            label=label,
-        )
-    regretted = any(point[name] > 0.0 for point in curve for name in shown)
+        lines = [_line(curve, name) for curve in curves]
+        for x, y in lines:
+            look = {"linewidth": 0.6, "alpha": 0.6} if several else {"marker": "o", "markersize": 4, "label": label}
+            axes.plot(x, y, color=colour, **look)
+        if several and len({tuple(x) for x, _ in lines}) == 1:
+            together = np.array([y for _, y in lines])
+            x = lines[0][0]
+            axes.fill_between(x, together.min(axis=0), together.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+            axes.plot(x, np.median(together, axis=0), "o-", color=colour, markersize=4, label=label)
+        elif several:
+            axes.plot([], [], color=colour, label=label)
+    regretted = any(point[name] > 0.0 for point in points for name in shown)
     axes.set(yscale="log" if regretted else "linear", xlabel="transitions, millions", ylabel="relative regret, %")
     axes.grid(which="both", color="0.92")
-    axes.set_title("Regret on evaluation slots while learning")
+    axes.set_title(
+        "Regret on evaluation slots while learning" + (f": {len(curves)} runs, median, band" if several else "")
+    )
     axes.legend()
+
+
+def _line(curve: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
+    return [point["transitions"] / 1e6 for point in curve], [100.0 * point[name] for point in curve]

@@ -8,15 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation import (
-    EVALUATION_SEED,
-    WARM_UP_SLOTS,
-    LeaderEvaluation,
-    averages,
-    judge_rewards,
-    ratio_interval,
-    relative,
-)
+from agents.confidence import ratio_interval, relative
+from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, averages, judge_rewards
 from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
 from aigc_market_env.market import FloatArray
@@ -64,7 +57,7 @@ class FollowerEvaluation:
         return shares
 
     def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
-        """Bootstrap interval of the relative regret; see :func:`~agents.evaluation.ratio_interval`."""
+        """Bootstrap interval of the relative regret; see :func:`~agents.confidence.ratio_interval`."""
         point = self.follower_regret_relative
         return ratio_interval(self.regret.mean(axis=1), self.best_profit.mean(axis=1), point, confidence, seed)
 

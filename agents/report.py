@@ -1,108 +1,140 @@
-"""What people look at after an evaluation: a table in the terminal, and figures."""
+"""What people look at after an evaluation: tables in the terminal, and figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from agents.evaluation import LeaderEvaluation
 from agents.figures import Evaluation, drawings, drawn
 from agents.follower_evaluation import FollowerEvaluation
 from agents.joint_evaluation import JointEvaluation
+from agents.plays import HEADINGS, Play
 
+#: Shares below this one are as good as none.
+_TINY = 5e-6
+#: Relative figures with their names in tables; each has an interval and an interquartile mean.
+RATIOS = {
+    "leader_regret_relative": "leader regret",
+    "follower_regret_relative": "follower regret",
+    "utility_ratio": "utility ratio",
+}
 _ROWS = {
+    "nash_conv": "NashConv",
     "mu_utility": "MU utility",
-    "mu_service_cost": "MU service cost",
+    "mu_service_cost": "MU payments",
     "mu_qoe": "MU QoE",
-    "qoe_accuracy": "  from accuracy",
-    "qoe_token_count": "  from token count",
-    "qoe_timeliness": "  from timeliness",
+    "qoe_accuracy": " accuracy",
+    "qoe_token_count": " token count",
+    "qoe_timeliness": " timeliness",
     "asp_profit": "ASP profit",
     "asp_cost": "ASP cost",
-    "utilisation_compute": "compute in use",
-    "utilisation_bandwidth": "bandwidth in use",
+    "utilisation_compute": "compute use",
+    "utilisation_bandwidth": "bandwidth use",
     "welfare": "welfare",
 }
 
 
-def evaluation_table(result: Evaluation, title: str) -> Table:
-    """Regret of what was learned, and what it comes to beside what is best."""
-    if isinstance(result, LeaderEvaluation):
-        return _leader_table(result, title)
-    return _follower_table(result, title) if isinstance(result, FollowerEvaluation) else _joint_table(result, title)
+def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) -> Table:
+    """Regrets of what was learned, and what it comes to, beside other ways to play the same slots.
 
-
-def _leader_table(result: LeaderEvaluation, title: str) -> Table:
-    summary = result.summary()
-    learned, reference = summary["learned"], summary["equilibrium"]
-    caption = "credits per slot, means over MUs or ASPs and slots; ASPs respond exactly"
-    table = _table(title, caption, "learned policy", "equilibrium")
-    table.add_row("leader regret, relative", f"{summary['leader_regret_relative']:.3%}", "0 by definition")
-    table.add_row("  95 % interval (bootstrap)", _shown(summary["leader_regret_relative_interval_95"]), "")
-    table.add_row("follower regret, relative", f"{summary['follower_regret_relative']:.1e}", "")
-    table.add_row("NashConv", f"{summary['nash_conv']:.4f}", "0 by definition")
-    _add_certified(table, summary)
-    _add_averages(table, learned, reference)
+    Args:
+        result: the evaluation.
+        plays: of it, by names of :data:`~agents.plays.HEADINGS`; the first is what was learned.
+        title: of the table; rich markup.
+    """
+    figures = {name: play.figures() for name, play in plays.items()}
+    table = _table(title, _CAPTION, *(HEADINGS[name] for name in figures))
+    for name, label in RATIOS.items():
+        table.add_row(label, *(shown(name, column[name]) for column in figures.values()))
+        table.add_row(" 95 %", *(shown_interval(name, column[f"{name}_interval_95"]) for column in figures.values()))
+        table.add_row(" IQM", *(shown(name, column[f"{name}_iqm"]) for column in figures.values()))
+    for label, entry, column in _asides(result):
+        table.add_row(label, *(entry if name == column else "" for name in plays))
+    table.add_section()
+    for name, label in _ROWS.items():
+        form = ".1%" if name.startswith("utilisation") else ".4f"
+        table.add_row(label, *(format(column[name], form) for column in figures.values()))
     return table
 
 
-def _follower_table(result: FollowerEvaluation, title: str) -> Table:
-    summary = result.summary()
-    caption = "credits per slot, means over MUs or ASPs and slots; both serve the same rewards"
-    table = _table(title, caption, "learned ASPs", "exact ASPs")
-    table.add_row("follower regret, relative", f"{summary['follower_regret_relative']:.3%}", "0 by definition")
-    table.add_row("  95 % interval (bootstrap)", _shown(summary["follower_regret_relative_interval_95"]), "")
-    table.add_row("leader regret of what is posted", "", f"{summary['leader_regret_relative']:.1%}")
-    _add_averages(table, summary["learned"], summary["best_response"])
-    return table
+_CAPTION = (
+    "Money in credits per slot, means over MUs or ASPs and slots; NashConv and welfare are the whole market's. Leader "
+    "regrets are over utility at equilibrium, by exact responses, also where learned ASPs serve. 95 %: bootstrap "
+    "interval over slots; IQM: mean of the middle half of them. Utility ratio: MUs' utility over that at equilibrium."
+)
 
 
-def _joint_table(result: JointEvaluation, title: str) -> Table:
-    summary = result.summary()
-    leaders, followers = summary["leaders"], summary["followers"]
-    caption = (
-        "credits per slot, means over MUs or ASPs and slots; leader regrets are measured by exact responses, also "
-        "those of the rewards that MUs post where learned ASPs serve"
-    )
-    table = _table(title, caption, "learned MUs, learned ASPs", "learned MUs, exact ASPs", "equilibrium")
-    among, alone = summary["leader_regret_relative_learned_asps"], summary["leader_regret_relative"]
-    table.add_row("leader regret", f"{among:.3%}", f"{alone:.3%}", "0 by definition")
-    intervals = result.among_learned.interval(), leaders["leader_regret_relative_interval_95"]
-    table.add_row("  95 % interval", *map(_shown, intervals), "")
-    exact = f"{leaders['follower_regret_relative']:.1e}"
-    table.add_row("follower regret", f"{summary['follower_regret_relative']:.3%}", exact, "")
-    table.add_row("  95 % interval", _shown(followers["follower_regret_relative_interval_95"]), "", "")
-    table.add_row("  near equilibrium", f"{summary['follower_regret_relative_near']:.3%}", "", "")
-    lost = summary["mu_utility_ratio_learned_asps"] - 1.0
-    table.add_row("MU utility, same rewards", f"{lost:+.3%}", "the reference", "")
-    _add_certified(table, leaders, "")
-    _add_averages(table, followers["learned"], leaders["learned"], leaders["equilibrium"])
+def _asides(result: Evaluation) -> list[tuple[str, str, str]]:
+    """Figures that belong to one play: label, entry, play."""
+    if isinstance(result, FollowerEvaluation):
+        return []
+    leaders, found = result.leaders if isinstance(result, JointEvaluation) else result, []
+    if isinstance(result, JointEvaluation):
+        lost = result.mu_utility_ratio_learned_asps - 1.0
+        near = shown("follower_regret_relative", result.near.follower_regret_relative)
+        found += [
+            ("follower regret near equilibrium", near, "learned"),
+            ("MU utility lost to learned ASPs", f"{-lost:.3%}", "learned"),
+        ]
+    certificate = leaders.equilibrium.certificate
+    if certificate is not None:
+        found.append(("slots certified", f"{certificate.converged.mean():.1%}", "equilibrium"))
+    return found
+
+
+def runs_table(
+    together: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], names: Sequence[str], title: str
+) -> Table:
+    """Every run's relative figures on the same slots, then those of all runs.
+
+    Args:
+        together: figures of all runs by name, see :func:`~agents.held_out.together`.
+        runs: figures of the learned play of each run.
+        names: of the runs; rich markup.
+        title: of the table; rich markup.
+    """
+    caption = "95 % intervals: of a run over slots, of all over runs and slots. IQM: mean of the middle half of those."
+    table = _table(title, caption, *RATIOS.values())
+    for run, figures in zip(names, runs, strict=True):
+        table.add_row(run, *(shown(name, figures[name]) for name in RATIOS))
+        table.add_row(" 95 %", *(shown_interval(name, figures[f"{name}_interval_95"]) for name in RATIOS))
+    table.add_section()
+    for label, key in (("mean of all", "mean"), ("IQM of all", "iqm")):
+        table.add_row(label, *(shown(name, together[name][key]) for name in RATIOS))
+        table.add_row(" 95 %", *(shown_interval(name, together[name][f"{key}_interval_95"]) for name in RATIOS))
+    extremes = (shown_interval(name, (together[name]["lowest"], together[name]["highest"])) for name in RATIOS)
+    table.add_row("lowest–highest run", *extremes)
     return table
 
 
 def _table(title: str, caption: str, *columns: str) -> Table:
-    table = Table(title=title, caption=caption)
+    table = Table(title=title, caption=caption, padding=(0, 1, 0, 0))
     table.add_column("", overflow="fold")
     for heading in columns:
         table.add_column(heading, justify="right", overflow="fold")
     return table
 
 
-def _shown(interval: Sequence[float] | None) -> str:
-    return "needs two slots or more" if interval is None else f"{interval[0]:.3%} to {interval[1]:.3%}"
+def shown(name: str, value: float) -> str:
+    """A relative figure: regret in per cent, a tiny one by its order of magnitude; a ratio of utilities as a number."""
+    if name == "utility_ratio":
+        return f"{value:.4f}"
+    return f"{100 * value:.0e}%" if 0.0 < value < _TINY else f"{_percent(value, value)}%"
 
 
-def _add_certified(table: Table, summary: dict[str, Any], *before: str) -> None:
-    if summary["equilibrium_certified"] is not None:
-        table.add_row("slots certified", "", *before, f"{summary['equilibrium_certified']:.1%}")
+def shown_interval(name: str, interval: Sequence[float] | None) -> str:
+    """An interval of a relative figure; nothing for one of tiny regrets, which are rounding."""
+    if interval is None:
+        return "one slot"
+    low, high = interval
+    if name == "utility_ratio":
+        return f"{low:.4f} – {high:.4f}"
+    return f"{_percent(low, high)} – {_percent(high, high)}%" if high >= _TINY else ""
 
 
-def _add_averages(table: Table, *columns: dict[str, float]) -> None:
-    table.add_section()
-    for name, label in _ROWS.items():
-        form = ".1%" if name.startswith("utilisation") else ".4f"
-        table.add_row(label, *(format(column[name], form) for column in columns))
+def _percent(share: float, size: float) -> str:
+    return f"{100 * share:.{3 if size < 0.1 else 1}f}"
 
 
 def save_figures(result: Evaluation, curve: list[dict[str, float]], folder: Path) -> list[Path]:

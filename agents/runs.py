@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 CONFIG_FILE, METRICS_FILE, EVALUATION_FILE = "config.json", "metrics.json", "evaluation.json"
+#: Sub-folder of a run for what evaluate.py writes.
+EVALUATION_FOLDER = "evaluation"
 
 
 def write_json(path: Path, document: Any) -> None:

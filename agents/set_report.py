@@ -58,12 +58,12 @@ def _row(result: SetEvaluation[Any], size: Size) -> list[str]:
 def save_set_figures(result: SetEvaluation[Any], curve: list[dict[str, float]], folder: Path) -> list[Path]:
     """Write a figure of regret by size, and those of markets of the usual size; the files written."""
     path = folder / "regret_by_size.png"
-    drawn(lambda axes: _draw_sizes(axes, result), 120).savefig(path)
+    drawn(lambda axes: draw_sizes(axes, result), 120).savefig(path)
     usual = result.by_size.get(usual_size(result.trained), next(iter(result.by_size.values())))
     return [path, *save_figures(usual, curve, folder)]
 
 
-def _draw_sizes(axes: Axes, result: SetEvaluation[Any]) -> None:
+def draw_sizes(axes: Axes, result: SetEvaluation[Any]) -> None:
     """Relative regret of each size with its interval, in the order measured."""
     sizes = list(result.by_size)
     for trained, colour, label in ((True, _TRAINED, "trained on"), (False, _OTHER, "never seen in training")):

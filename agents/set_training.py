@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.logger import HParam
 
 from agents.callbacks import Bar, log_evaluation, open_log
 from agents.checkpoint import CHECKPOINT_FILE, load_state, save_state
@@ -102,10 +101,7 @@ class _Run:
 
     def log_to(self, out: Path) -> None:
         """Write TensorBoard events into a folder, the configuration first."""
-        document = as_set_document(self.config)
-        self.logger = open_log(out, document)
-        plain = {name: value if type(value) in (int, float, str) else str(value) for name, value in document.items()}
-        self.logger.record("hparams", HParam(plain, {f"equilibrium/{self.regret_name}": 0.0}), exclude="stdout")
+        self.logger = open_log(out, as_set_document(self.config))
 
     def evaluate_when_due(self) -> None:
         """Extend the learning curve, every so many updates, by regret in held-out markets of the usual size."""

@@ -90,6 +90,12 @@ def test_help_teaches(command, script):
     assert "--out" in out
 
 
+def evaluated(folder, run):
+    """What evaluate.py wrote of a run on one market."""
+    (found,) = json.loads((folder / "evaluation.json").read_text())["runs"][str(run)].values()
+    return found
+
+
 SIDES = {
     "both": ("duo-seed0", {"rewards.png", "regret.png", "allocation.png", "regret_of_asps.png"}, ["mus", "asps"]),
     "leaders": ("duo-leaders-seed0", {"rewards.png", "regret.png"}, ["."]),
@@ -121,8 +127,11 @@ def test_a_run_is_trained_evaluated_and_resumed(command, tmp_path, side, expecte
     assert command("train.py", "--resume", *asked)[0] == 0
     assert weights(run) == before
     assert command("evaluate.py", run, "--markets", "8", "--out", tmp_path / "out")[0] == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"evaluation.json", "learning.png"} | figures
-    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["slots"] == 8
+    files = {"evaluation.json", "slots.csv", "learning.png", "money.png"} | figures
+    learners = {"both": ["leader", "follower"], "leaders": ["leader"], "followers": ["follower"]}[side]
+    files |= {f"spread_of_{learner}_regret.png" for learner in learners}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == files
+    assert evaluated(tmp_path / "out", run)["slots"] == 8
 
 
 @pytest.mark.parametrize(
@@ -215,21 +224,47 @@ def test_a_damaged_run_is_not_resumed(command, run, name):
 # evaluate.py ---------------------------------------------------------------------------------------------------------
 
 
-def test_evaluation_writes_figures_and_numbers_into_the_run(command, run):
-    for path in (*run.glob("*.png"), *run.glob("evaluation.json")):
-        path.unlink()
+def test_evaluation_writes_figures_and_numbers_into_a_folder_of_the_run(command, run):
+    before = {path: path.read_bytes() for path in run.iterdir()}
     status, out, err = command("evaluate.py", run, "--markets", "8")
     assert (status, err) == (0, "")
     assert "regret" in out
-    metrics, document = (json.loads((run / name).read_text()) for name in ("metrics.json", "evaluation.json"))
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    folder = run / "evaluation"
+    metrics, document = json.loads((run / "metrics.json").read_text()), evaluated(folder, run)
     assert document["slots"] == 8
     assert document["leader_regret_relative"] == metrics["leader_regret_relative"]
-    figures = list(run.glob("*.png"))
-    assert len(figures) >= 2
+    assert set(document["plays"]) == {"learned", "equilibrium", "best_response", "uniform"}
+    figures = list(folder.glob("*.png"))
+    assert len(figures) >= 4
     assert all(imread(path).size for path in figures)
-    first = (run / "evaluation.json").read_bytes()
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
     command("evaluate.py", run, "--markets", "8")
-    assert (run / "evaluation.json").read_bytes() == first
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+
+
+def test_a_run_of_which_only_policy_configuration_and_metrics_are_kept_can_be_evaluated(command, run, tmp_path):
+    kept = {"config.json", "metrics.json", "policy.json", WEIGHTS_FILE}
+    for path in run.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    assert command("evaluate.py", run, "--markets", "2", "--out", tmp_path / "out")[0] == 0
+    assert {path.name for path in run.iterdir()} == kept
+    assert command("evaluate.py", run, "--markets", "2")[0] == 0
+    assert {path.name for path in run.iterdir()} == kept | {"evaluation"}
+
+
+def test_several_runs_are_evaluated_together(command, run, tmp_path):
+    other = Path(shutil.copytree(run, tmp_path / "b run"))
+    assert fails(command("evaluate.py", run, other), "--out")
+    status, out, err = command("evaluate.py", run, other, "--markets", "4", "--out", tmp_path / "out")
+    assert (status, err) == (0, "")
+    assert "mean of all" in out
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert set(document["runs"]) == {str(run), str(other)}
+    assert document["together"]["2x1"]["leader_regret_relative"]["mean_interval_95"] is not None
+    rows = (tmp_path / "out" / "slots.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 4 * 4 * 3  # runs, slots, plays, agents
 
 
 def test_evaluation_on_market_files_goes_where_it_is_told(command, run, tmp_path):
@@ -241,14 +276,11 @@ def test_evaluation_on_market_files_goes_where_it_is_told(command, run, tmp_path
         files = [f"{seed}.json" for seed in range(count)]
         status, _, err = command("evaluate.py", run, "--out", out, "--markets", *files)
         assert (status, err) == (0, "")
-        assert json.loads((out / "evaluation.json").read_text())["slots"] == count
+        found = evaluated(out, run)
+        assert found["slots"] == count
+        assert (found["leader_regret_relative_interval_95"] is None) == (count == 1)
         assert len(list(out.glob("*.png"))) >= 2
     assert {path: path.read_bytes() for path in run.iterdir()} == before
-
-
-def test_one_slot_is_enough(command, run):
-    assert command("evaluate.py", run, "--markets", "1")[0] == 0
-    assert json.loads((run / "evaluation.json").read_text())["leader_regret_relative_interval_95"] is None
 
 
 def test_a_run_that_was_interrupted_before_its_metrics_can_be_evaluated(command, run):
@@ -258,6 +290,7 @@ def test_a_run_that_was_interrupted_before_its_metrics_can_be_evaluated(command,
 
 BAD_EVALUATION = {
     "no markets": (["--markets", "0"], "--markets 0"),
+    "two numbers": (["--markets", "3", "4"], "3"),
     "missing file": (["--markets", "none.json"], "none.json"),
     "folder": (["--markets", "."], "directory"),
     "not a market": (["--markets", "bad.json"], "bad.json"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, evaluate_leaders, relative
+from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, evaluate_leaders
 from aigc_market_env import (
     Dynamics,
     Market,
@@ -144,8 +144,3 @@ def test_nothing_to_gain_is_no_regret(evaluation, slots):
         assert made.leader_regret_relative == 0.0
         assert made.interval() == (0.0, 0.0)
         json.dumps(made.summary(), allow_nan=False)
-
-
-def test_relative_regret_is_over_the_size_of_utilities():
-    assert relative(np.array([1.0, 3.0]), np.array([-4.0, 4.0])) == 0.5
-    assert relative(np.array([0.0]), np.array([0.0])) == 0.0

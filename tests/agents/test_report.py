@@ -7,7 +7,9 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from agents.evaluation import evaluate_leaders
-from agents.report import evaluation_table, save_figures
+from agents.held_out import together
+from agents.plays import plays_of
+from agents.report import evaluation_table, runs_table, save_figures, shown, shown_interval
 from aigc_market_env import Dynamics, Scenario
 
 CURVE = [
@@ -24,11 +26,11 @@ def evaluate(name="duo", share=0.2, slots=5, **preset):
 
 def rendered(result, width, title="title"):
     console = Console(width=width, file=io.StringIO(), record=True)
-    console.print(evaluation_table(result, title))
+    console.print(evaluation_table(result, plays_of(result), title))
     return console.export_text()
 
 
-@pytest.mark.parametrize("width", [30, 40, 80, 200])
+@pytest.mark.parametrize("width", [60, 80, 200])
 @pytest.mark.parametrize("slots", [1, 5])
 def test_the_table_fits_the_terminal(width, slots):
     text = rendered(evaluate(slots=slots), width)
@@ -39,8 +41,37 @@ def test_the_table_fits_the_terminal(width, slots):
 
 def test_the_table_shows_the_regret():
     result = evaluate()
-    assert f"{result.leader_regret_relative:.3%}" in rendered(result, 100)
-    assert f"{result.interval()[0]:.3%} to {result.interval()[1]:.3%}" in rendered(result, 100)
+    text = rendered(result, 100)
+    low, high = (f"{100 * end:.1f}" for end in result.interval())
+    assert f"{100 * result.leader_regret_relative:.1f}%" in text
+    assert f"{low} – {high}%" in text
+    assert "best response" in text
+    assert "uniform" in text
+
+
+def test_shares_have_the_digits_that_tell_something():
+    name = "leader_regret_relative"
+    assert [shown(name, share) for share in (0.0, 3e-13, 0.00048, 0.25)] == ["0.000%", "3e-11%", "0.048%", "25.0%"]
+    assert shown_interval(name, (0.00044, 0.00054)) == "0.044 – 0.054%"
+    assert shown_interval(name, (1e-13, 2e-13)) == ""
+    assert shown_interval(name, None) == "one slot"
+    assert shown("utility_ratio", 1.00098) == "1.0010"
+    assert shown_interval("utility_ratio", (-0.5, 1.0)) == "-0.5000 – 1.0000"
+
+
+def test_several_runs_are_shown_one_by_one_and_together():
+    plays = [plays_of(evaluate(share=share))["learned"] for share in (0.2, 0.3)]
+    found, figures = together(plays), [play.figures() for play in plays]
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(runs_table(found, figures, ["first run", "second run"], "title"))
+    text = console.export_text()
+    regrets = [each["leader_regret_relative"] for each in figures]
+    assert regrets[0] != regrets[1]
+    assert found["leader_regret_relative"]["lowest"] == min(regrets)
+    assert found["leader_regret_relative"]["highest"] == max(regrets)
+    assert np.isclose(found["leader_regret_relative"]["mean"], np.mean(regrets))
+    for words in ("first run", "second run", f"{100 * np.mean(regrets):.1f}%", "IQM"):
+        assert words in text
 
 
 CASES = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from agents import load_policy, training
 from agents.actions import shares_of
@@ -88,6 +89,22 @@ def test_tensorboard_shows_market_training_and_equilibrium(tiny, tmp_path):
     assert regrets[0].step == 0
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert np.allclose([e.value for e in regrets], [point["leader_regret_relative"] for point in metrics["curve"]])
+    payoffs, of_agents = (
+        [events.Scalars(f"{what}/mu_{m}")[-1].value for m in range(2)] for what in ("payoff", "regret")
+    )
+    last = metrics["curve"][-1]
+    assert np.isclose(np.mean(payoffs), last["mu_utility_learned"], rtol=1e-5)
+    relative = np.mean(of_agents) / last["mu_utility_at_equilibrium"]
+    assert np.isclose(relative, last["leader_regret_relative"], rtol=1e-5)
+
+
+def test_tensorboard_compares_runs_by_their_hyperparameters(finished_run, tiny):
+    events = EventAccumulator(str(finished_run)).Reload()
+    started = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    found = HParamsPluginData.FromString(started).session_start_info.hparams
+    assert found["learning_rate"].number_value == tiny().learning_rate
+    assert found["scenario"].string_value == "duo"
+    assert set(found) == {"side", *asdict(tiny())}
 
 
 def test_learning_lowers_the_regret(tiny, tmp_path):

@@ -1,0 +1,118 @@
+"""How sure a mean is: interquartile means, and bootstrap intervals over slots, or over runs and slots.
+
+Regret is relative to a mean utility or profit over the same slots, so numerator and denominator are resampled together.
+Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021 (arXiv 2108.13264)
+say why a few runs want an interquartile mean and an interval that covers runs.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import DegenerateDataWarning, bootstrap, trim_mean
+
+from aigc_market_env.market import FloatArray
+
+RESAMPLES = 2000
+#: Resamples of runs and slots held in memory at once.
+_AT_ONCE = 100
+
+Interval = tuple[float, float]
+#: From above and below (..., R, S) to a figure for each of the leading axes.
+Statistic = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+def relative(regret: FloatArray, scale: FloatArray) -> float:
+    """Mean regret over a mean utility or profit; zero when there is nothing to gain or lose."""
+    mean = float(np.abs(scale).mean())
+    return float(regret.mean()) / mean if mean > 0.0 else 0.0
+
+
+def ratio_interval(
+    regret: FloatArray, scale: FloatArray, point: float, confidence: float = 0.95, seed: int = 0
+) -> Interval | None:
+    """Bootstrap interval (BCa, over slots) of mean regret over mean utility or profit; None for a single slot.
+
+    Where BCa is not defined, as when all slots have the same regret, it is the percentile interval.
+
+    Args:
+        regret: mean regret in each slot. (S,)
+        scale: mean utility or profit in each slot. (S,)
+        point: the estimate, which the interval is made to contain.
+        confidence: probability with which the interval is to contain the truth.
+        seed: of the resampling.
+    """
+    if len(regret) < 2:
+        return None
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+            warnings.simplefilter("ignore", DegenerateDataWarning)
+            low, high = bootstrap(
+                (regret, scale),
+                _ratio_of_means,
+                paired=True,
+                vectorized=True,
+                confidence_level=confidence,
+                n_resamples=RESAMPLES,
+                method=method,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        if np.isfinite([low, high]).all():
+            break
+    return min(float(low), point), max(float(high), point)
+
+
+def crossed_interval(
+    above: FloatArray, below: FloatArray, statistic: Statistic, confidence: float = 0.95, seed: int = 0
+) -> Interval | None:
+    """Bootstrap interval (percentile) of a figure of R runs on S common slots; None for one run or one slot.
+
+    Runs are resampled, and slots, the latter the same for all runs: what holds of other seeds of the learner as well
+    as of other slots. Of few runs, such an interval says little about seeds, and is rather too narrow.
+
+    Args:
+        above: regret, say, of each run in each slot. (R, S)
+        below: what it is relative to. (R, S)
+        statistic: :func:`ratio_of_means` or :func:`interquartile_ratio`.
+        confidence: probability with which the interval is to contain the truth.
+        seed: of the resampling.
+    """
+    if min(above.shape) < 2:
+        return None
+
+    def resampled(runs: npt.NDArray[np.floating], slots: npt.NDArray[np.floating], axis: int) -> FloatArray:
+        chosen = runs.astype(np.int64)[..., :, None], slots.astype(np.int64)[..., None, :]
+        return statistic(above[chosen], below[chosen])
+
+    low, high = bootstrap(
+        tuple(np.arange(length, dtype=np.float64) for length in above.shape),
+        resampled,
+        vectorized=True,
+        batch=_AT_ONCE,
+        confidence_level=confidence,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(low), float(high)
+
+
+def ratio_of_means(above: FloatArray, below: FloatArray) -> FloatArray:
+    """Mean over runs and slots of one over that of the other, (..., R, S) to (...); 0 where the latter is."""
+    return _ratio_of_means(above, below, axis=(-2, -1))
+
+
+def interquartile_ratio(above: FloatArray, below: FloatArray) -> FloatArray:
+    """Mean of the middle half of all runs' slots over the mean of ``below``, (..., R, S) to (...); 0 where that is."""
+    middle = trim_mean(above.reshape(*above.shape[:-2], -1), 0.25, axis=-1)
+    return _quotient(np.asarray(middle, np.float64), below.mean(axis=(-2, -1)))
+
+
+def _ratio_of_means(above: FloatArray, below: FloatArray, axis: int | tuple[int, int]) -> FloatArray:
+    return _quotient(above.mean(axis=axis), below.mean(axis=axis))
+
+
+def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
+    ratio: FloatArray = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
+    return ratio
