@@ -45,7 +45,10 @@ def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
         by_size[size] = {"money": partial(_draw_money, plays=shown.plays[size])}
         for side in shown.learners:
             by_size[size][f"spread_of_{side}_regret"] = partial(_draw_spread, side=side, runs=everyones)
-        by_size[size] |= drawings(result, [])
+        links_and_agents = drawings(result, [])
+        if len(shown.results) > 1:  # an MU of many sizes of markets is nobody in particular
+            links_and_agents = {name: draw for name, draw in links_and_agents.items() if not name.startswith("regret")}
+        by_size[size] |= links_and_agents
     names = next(iter(by_size.values()))
     figures = {name: panels({size: draws[name] for size, draws in by_size.items()}) for name in names}
     if shown.fresh is not None:

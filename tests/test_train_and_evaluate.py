@@ -261,6 +261,17 @@ def test_evaluation_writes_figures_and_numbers_into_a_folder_of_the_run(command,
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
 
 
+def test_a_run_of_which_only_policy_configuration_and_metrics_are_kept_can_be_evaluated(command, run, tmp_path):
+    kept = {"config.json", "metrics.json", "policy.json", WEIGHTS_FILE}
+    for path in run.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    assert command("evaluate.py", run, "--markets", "2", "--out", tmp_path / "out")[0] == 0
+    assert {path.name for path in run.iterdir()} == kept
+    assert command("evaluate.py", run, "--markets", "2")[0] == 0
+    assert {path.name for path in run.iterdir()} == kept | {"evaluation"}
+
+
 def test_several_runs_are_evaluated_together(command, run, tmp_path):
     other = Path(shutil.copytree(run, tmp_path / "b run"))
     assert fails(command("evaluate.py", run, other), "--out")

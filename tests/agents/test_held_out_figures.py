@@ -74,6 +74,12 @@ def test_figures_of_both_sides_and_of_nobody_served(tmp_path):
     assert written([held_out(result)], tmp_path) == LEADERS | followers
 
 
+def test_agents_are_not_told_apart_over_several_sizes(runs, tmp_path):
+    (result,), (plays,) = runs[0].results.values(), runs[0].plays.values()
+    both = replace(runs[0], results={"2x1": result, "2x2": result}, plays={"2x1": plays, "2x2": plays})
+    assert written([both], tmp_path) == LEADERS - {"regret.png"}
+
+
 def test_panels_share_a_title_and_one_legend():
     def draw(axes):
         axes.plot([0, 1], label="line")
