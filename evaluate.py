@@ -7,6 +7,8 @@ MUs among exact ASPs and among learned ones. A run of providers serves the rewar
     python evaluate.py runs/campus-seed0
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
     python evaluate.py runs/campus-seed0 --markets a.json b.json
+
+Another command compares mechanisms instead of a run: python evaluate.py mechanisms --help
 """
 
 import re
@@ -33,6 +35,7 @@ from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json, write_json
 from agents.training import source_of
 from aigc_market_env import Market, Scenario
 from aigc_market_env.scenarios import STATIC
+from baselines.study import command as mechanisms
 
 
 @dataclass(frozen=True)
@@ -122,4 +125,7 @@ def main(arguments: Arguments, console: Console) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["mechanisms"]:
+        sys.argv[:2] = [f"{sys.argv[0]} mechanisms"]
+        sys.exit(run_command(mechanisms.main, mechanisms.Arguments, mechanisms.__doc__))
     sys.exit(run_command(main, Arguments, __doc__))
