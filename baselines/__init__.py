@@ -1,1 +1,19 @@
 """Mechanisms to compare with: each prices and allocates in one market (``Mechanism.run``)."""
+
+from baselines.coordinate_perturbation import OneAtATime
+from baselines.dual_perturbation import LearnedRewards
+from baselines.mechanism import GOAL, Mechanism, MechanismResult
+from baselines.oracle import Oracle
+from baselines.uniform_reward import UniformReward
+
+_ALL: tuple[Mechanism, ...] = (
+    Oracle(),
+    LearnedRewards(),
+    LearnedRewards("coordinate_perturbation", "coordinate perturbation", OneAtATime()),
+    UniformReward(),
+)
+
+#: Every mechanism by its name, in the order of tables.
+MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in _ALL}
+
+__all__ = ["GOAL", "MECHANISMS", "Mechanism", "MechanismResult"]

@@ -13,6 +13,9 @@ from aigc_market_env import Market, Outcome, follower_response
 from aigc_market_env.equilibrium import Overhead
 from aigc_market_env.market import FloatArray
 
+#: Relative regret within its own rules at which a mechanism counts as having arrived.
+GOAL = 0.01
+
 
 @dataclass(frozen=True, eq=False)
 class MechanismResult:
@@ -21,10 +24,11 @@ class MechanismResult:
     Attributes:
         outcome: what a slot produces there: ``outcome.rewards`` are payments per QoE delivered, credits (M, N),
             whatever the mechanism's own currency is; ``outcome.compute`` and ``outcome.bandwidth`` the allocation.
-        overhead: what it took to get there; None for a mechanism that is not iterated (a closed form, or an oracle that
-            knows the whole market).
-        reached: whether those who iterate got to within 1 % of their own goal (each says which) before their cap;
-            True for all others.
+        overhead: what it took to get there; None for a mechanism that does not learn by being played (a closed form, or
+            an equilibrium computed by one who knows the whole market).
+        reached: whether its own relative regret is at most GOAL: for those who play until then, before their cap; for
+            equilibria, at the point computed, since an equilibrium in pure strategies need not exist. True where nobody
+            chooses anything.
     """
 
     outcome: Outcome
@@ -56,16 +60,24 @@ class MechanismResult:
 
 
 class Mechanism(Protocol):
-    """A way to price and allocate.
+    """A way to price and allocate."""
 
-    Attributes:
-        name: in tables and files, such as ``"uniform_reward"``.
-        label: for people, such as ``"uniform reward"``.
-    """
+    @property
+    def name(self) -> str:
+        """In tables and files, such as ``"uniform_reward"``."""
+        ...
 
-    name: str
-    label: str
+    @property
+    def label(self) -> str:
+        """For people, such as ``"uniform reward"``."""
+        ...
 
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
         """Price and allocate in one market (no batch axes); all randomness comes from ``rng``."""
         ...
+
+
+def relative(regret: FloatArray, gain: FloatArray) -> float:
+    """Mean regret over the mean of what the players have, both (players,); 0 where nobody could gain a thing."""
+    missed = float(regret.mean())
+    return missed / max(float(gain.mean()), np.finfo(np.float64).tiny) if missed > 0.0 else 0.0
