@@ -45,7 +45,7 @@ class Arguments:
     """Compare mechanisms side by side."""
 
     markets: int = 100
-    """In how many markets each mechanism is played."""
+    """In how many markets each mechanism is played for the table."""
     seed: int = 0
     """Seed of the first market; the others follow."""
     scenario: Literal["campus", "town", "random", "duo"] = "campus"
@@ -56,6 +56,8 @@ class Arguments:
     """Load of the table: demand against capacity."""
     loads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="LOAD...")] = LOADS
     """Loads of the sweep; nothing after --loads leaves it out."""
+    sweep_markets: int | None = None
+    """How many of the markets are played at every load of the sweep; a tenth, but two or more, when left out."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     """Mechanisms to play instead of all."""
     workers: int = 0
@@ -70,9 +72,15 @@ def plan_of(arguments: Arguments) -> Plan:
     Raises:
         ValueError: an argument is out of its range, or no mechanism has that name.
     """
-    for name, smallest in (("markets", 1), ("seed", 0), ("workers", 0)):
-        if getattr(arguments, name) < smallest:
-            raise ValueError(f"--{name} {getattr(arguments, name)} must be at least {smallest}")
+    sweep_markets = max(arguments.markets // 10, 2) if arguments.sweep_markets is None else arguments.sweep_markets
+    for option, given, smallest in (
+        ("--markets", arguments.markets, 1),
+        ("--sweep-markets", sweep_markets, 1),
+        ("--seed", arguments.seed, 0),
+        ("--workers", arguments.workers, 0),
+    ):
+        if given < smallest:
+            raise ValueError(f"{option} {given} must be at least {smallest}")
     unknown = sorted(set(arguments.only) - set(MECHANISMS))
     if unknown:
         raise ValueError(f"--only {unknown[0]}: no such mechanism; there are {', '.join(MECHANISMS)}")
@@ -88,6 +96,7 @@ def plan_of(arguments: Arguments) -> Plan:
         sweep=tuple(setting(load) for load in sorted(set(arguments.loads))),
         sizes=tuple(setting(arguments.load, *size) for size in SIZES) if arguments.scenario != "duo" else (),
         seeds=tuple(range(arguments.seed, arguments.seed + arguments.markets)),
+        sweep_markets=min(sweep_markets, arguments.markets),
         mechanisms=tuple(m for name, m in MECHANISMS.items() if not arguments.only or name in arguments.only),
         at_most=MARKETS_AT_MOST,
     )

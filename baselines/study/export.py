@@ -59,6 +59,7 @@ def summary(study: Study, findings: Findings) -> dict[str, Any]:
             "load": plan.table.load,
             "loads": [setting.load for setting in plan.sweep],
             "market_seeds": list(plan.seeds),
+            "sweep_markets": plan.sweep_markets,
             "markets_at_most": dict(plan.at_most),
             "code": code_fingerprint(),
         },

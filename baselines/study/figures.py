@@ -89,7 +89,7 @@ def _sweep(study: Study, metrics: Sequence[str]) -> Figure:
         draw_over_loads(axes, loads, lines, plan.label, metric in _LOGARITHMIC)
         axes.set_ylabel(METRICS[metric].heading)
         _percent(axes, metric, "y")
-    figure.suptitle(f"{_where(study)}: means over {len(plan.seeds)} markets, band: 95 % interval of ours")
+    figure.suptitle(f"{_where(study)}: means over {plan.sweep_markets} markets, band: 95 % interval of ours")
     return figure
 
 
@@ -113,7 +113,8 @@ def _savings(study: Study, regimes: Mapping[str, Regime], how: str) -> Figure:
         axes.set_ylabel(f"{claim.label} saved by ours")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     figure.suptitle(
-        f"{_where(study)}: what ours saves against each benchmark, {how} (below {_LEAST_SAVING:.0%} drawn there)"
+        f"{_where(study)}: what ours saves against each benchmark, {how}: "
+        f"{study.plan.sweep_markets} markets (below {_LEAST_SAVING:.0%} drawn there)"
     )
     return figure
 

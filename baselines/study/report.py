@@ -127,7 +127,8 @@ def _equal_qoe_table(study: Study, where: str) -> Table:
 def _regimes_table(study: Study, found: dict[str, Regime], title: str) -> Table:
     caption = (
         "service cost lower by 66.5 % or more, utilisation or ASP cost by 76.8 % or more, each at no lower mean MU "
-        "utility; in brackets the largest saving and its load, whatever the utility"
+        "utility; in brackets the largest saving and its load, whatever the utility; "
+        f"{study.plan.sweep_markets} markets a load"
     )
     table = _table(title, caption, CONDITIONS)
     for name, regime in found.items():

@@ -27,7 +27,8 @@ class Plan:
         table: the setting of the table.
         sweep: settings at growing loads.
         sizes: settings in which mechanisms that learn are compared in overhead.
-        seeds: of the markets of every setting.
+        seeds: of the markets of the table.
+        sweep_markets: how many of them are played in the other settings, the first ones.
         mechanisms: who plays, in the order of tables.
         at_most: markets that a mechanism which takes long is played in, by its name; the first ones.
     """
@@ -36,6 +37,7 @@ class Plan:
     sweep: tuple[Setting, ...]
     sizes: tuple[Setting, ...]
     seeds: tuple[int, ...]
+    sweep_markets: int
     mechanisms: tuple[Mechanism, ...]
     at_most: Mapping[str, int]
 
@@ -51,13 +53,17 @@ class Plan:
         return next(mechanism.label for mechanism in self.mechanisms if mechanism.name == name)
 
     def trials(self, settings: Iterable[Setting], mechanisms: Iterable[Mechanism]) -> list[Trial]:
-        """Every mechanism in every market."""
+        """Every mechanism in every market of the settings."""
         return [
             Trial(setting, seed, mechanism)
             for setting in dict.fromkeys(settings)
             for mechanism in mechanisms
-            for seed in self.seeds[: self.at_most.get(mechanism.name)]
+            for seed in self.seeds[: self._markets(setting, mechanism)]
         ]
+
+    def _markets(self, setting: Setting, mechanism: Mechanism) -> int:
+        markets = len(self.seeds) if setting == self.table else self.sweep_markets
+        return min(markets, self.at_most.get(mechanism.name, markets))
 
 
 class Results:

@@ -32,7 +32,14 @@ def fakes():
 
 
 def small(out, **changes):
-    arguments = {"markets": 4, "seed": 5, "size": (3, 2), "loads": (0.05, 0.4, 1.0), "workers": 1} | changes
+    arguments = {
+        "markets": 4,
+        "seed": 5,
+        "size": (3, 2),
+        "loads": (0.05, 0.4, 1.0),
+        "workers": 1,
+        "sweep_markets": 4,
+    } | changes
     return Arguments(out=out, **arguments)
 
 
@@ -145,6 +152,7 @@ def test_without_ours_there_is_nothing_to_compare_but_a_table(tmp_path):
     ("changes", "problem"),
     [
         ({"markets": 0}, "--markets 0 must be at least 1"),
+        ({"sweep_markets": 0}, "--sweep-markets 0 must be at least 1"),
         ({"seed": -1}, "--seed -1 must be at least 0"),
         ({"workers": -2}, "--workers -2 must be at least 0"),
         ({"load": 0.0}, "load"),
@@ -163,6 +171,11 @@ def test_what_is_wrong_is_told_and_nothing_is_written(tmp_path, changes, problem
 def test_the_sizes_of_the_overhead_are_those_of_the_issue_unless_the_preset_has_one_size():
     assert [(s.num_mus, s.num_asps) for s in plan_of(Arguments()).sizes] == [(2, 2)]  # here replaced
     assert plan_of(Arguments(scenario="duo")).sizes == ()
+
+
+@pytest.mark.parametrize(("markets", "given", "swept"), [(100, None, 10), (10, None, 2), (1, None, 1), (10, 7, 7)])
+def test_the_sweep_plays_a_tenth_of_the_markets_but_two(markets, given, swept):
+    assert plan_of(Arguments(markets=markets, sweep_markets=given)).sweep_markets == swept
 
 
 def test_it_is_a_command_beside_that_for_runs():

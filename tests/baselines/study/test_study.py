@@ -1,5 +1,6 @@
 """Playing: interruption and resumption, workers, failures, and the figures that come of it."""
 
+import dataclasses
 import io
 import itertools
 
@@ -22,7 +23,7 @@ SWEEP = tuple(Setting("campus", 3, 2, load) for load in (0.05, 1.0))
 
 def plan(names=tuple(FAKES), markets=4, at_most=None):
     mechanisms = tuple(FAKES[name] for name in names)
-    return Plan(TABLE, SWEEP, (OTHER_SIZE,), tuple(range(5, 5 + markets)), mechanisms, at_most or {})
+    return Plan(TABLE, SWEEP, (OTHER_SIZE,), tuple(range(5, 5 + markets)), markets, mechanisms, at_most or {})
 
 
 def quiet():
@@ -161,6 +162,13 @@ def test_a_mechanism_that_takes_long_is_played_in_the_first_markets(tmp_path):
     mean = benchmark_values(found, TABLE, MEAN, "mu_service_cost")
     known = [found.played.values(TABLE, name, "mu_service_cost") for name in ("slow_learner", "priced_out", "broken")]
     np.testing.assert_allclose(mean, np.mean(known, axis=0))
+
+
+def test_other_loads_and_sizes_are_played_in_the_first_markets_of_the_table(tmp_path):
+    few = dataclasses.replace(plan(names=("dual_perturbation", "generous")), sweep_markets=2)
+    found = play(few, Cache(tmp_path / "cache.jsonl"), here, quiet()).played
+    counts = [len(list(found.of(setting, "dual_perturbation"))) for setting in (TABLE, SWEEP[0], OTHER_SIZE)]
+    assert counts == [4, 2, 2]
 
 
 def test_reductions_by_hand(study):
