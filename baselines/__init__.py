@@ -1,9 +1,13 @@
 """Mechanisms to compare with: each prices and allocates in one market (``Mechanism.run``)."""
 
+from aigc_market_env.qoe import QOE_DIMENSIONS
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.dual_perturbation import LearnedRewards
+from baselines.fixed_reward import FixedReward
 from baselines.mechanism import GOAL, Mechanism, MechanismResult
 from baselines.oracle import Oracle
+from baselines.single_dimension import SingleDimension
+from baselines.truthful_pricing import TruthfulPricing
 from baselines.uniform_reward import UniformReward
 
 _ALL: tuple[Mechanism, ...] = (
@@ -11,6 +15,9 @@ _ALL: tuple[Mechanism, ...] = (
     LearnedRewards(),
     LearnedRewards("coordinate_perturbation", "coordinate perturbation", OneAtATime()),
     UniformReward(),
+    *(SingleDimension(dimension) for dimension in QOE_DIMENSIONS),
+    FixedReward(),
+    TruthfulPricing(),
 )
 
 #: Every mechanism by its name, in the order of tables.

@@ -6,6 +6,7 @@ from markets import random_market
 
 from aigc_market_env import Scenario
 from baselines import MECHANISMS
+from baselines.social_optimum import social_optimum
 
 
 def named(seed, num_mus, num_asps, load):
@@ -50,6 +51,11 @@ def test_money_and_quality_are_numbers_and_capacity_holds(market, result):
     assert (o.compute.sum(axis=0) <= market.compute_capacity * (1.0 + 1e-9)).all()
     assert (o.bandwidth.sum(axis=0) <= market.bandwidth_capacity * (1.0 + 1e-9)).all()
     assert (o.payment[o.qoe == 0.0] == 0.0).all()
+
+
+def test_no_welfare_exceeds_the_social_optimum(market, result):
+    optimum = social_optimum(market)
+    assert result.outcome.welfare <= optimum.outcome.welfare + 1e-9 * market.satisfaction_scale.sum()
 
 
 def test_names_are_those_of_the_registry():
