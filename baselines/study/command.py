@@ -57,7 +57,7 @@ class Arguments:
     loads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="LOAD...")] = LOADS
     """Loads of the sweep; nothing after --loads leaves it out."""
     sweep_markets: int | None = None
-    """How many of the markets are played at every load of the sweep; a tenth, but two or more, when left out."""
+    """How many of the markets are played at every load of the sweep; a fifth, but two or more, when left out."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     """Mechanisms to play instead of all."""
     workers: int = 0
@@ -72,7 +72,7 @@ def plan_of(arguments: Arguments) -> Plan:
     Raises:
         ValueError: an argument is out of its range, or no mechanism has that name.
     """
-    sweep_markets = max(arguments.markets // 10, 2) if arguments.sweep_markets is None else arguments.sweep_markets
+    sweep_markets = max(arguments.markets // 5, 2) if arguments.sweep_markets is None else arguments.sweep_markets
     for option, given, smallest in (
         ("--markets", arguments.markets, 1),
         ("--sweep-markets", sweep_markets, 1),

@@ -10,9 +10,10 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from aigc_market_env.market import FloatArray
 
-# The colours of Okabe and Ito, which people with any colour vision can tell apart; a family shares one.
+# The colours of Okabe and Ito, which people with any colour vision can tell apart; a family shares one: learners,
+# rewards that are not personalised, one-dimensional QoE, bounds, and prices or bids in place of rewards.
 _BLUE, _SKY, _GREEN, _ORANGE, _RED, _PURPLE = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
-_DASHED, _DOTTED, _MIXED = (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5))
+_DASHED, _DOTTED = (0, (4, 2)), (0, (1, 1.5))
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,17 @@ class Style:
 _STYLES: Mapping[str, Style] = {
     "dual_perturbation": Style(_BLUE, width=3.0),
     "oracle": Style("0.0", _DASHED, 1.6),
+    "coordinate_perturbation": Style(_SKY),
+    "random_search": Style(_SKY, _DASHED),
+    "bayesian_optimisation": Style(_SKY, _DOTTED, 1.6),
+    "uniform_reward": Style(_ORANGE),
+    "fixed_reward": Style(_ORANGE, _DASHED),
+    "accuracy_only": Style(_PURPLE),
+    "token_count_only": Style(_PURPLE, _DASHED),
+    "timeliness_only": Style(_PURPLE, _DOTTED, 1.6),
+    "truthful_pricing": Style(_GREEN, width=1.8),
+    "posted_prices": Style(_RED),
+    "proportional_share": Style(_RED, _DASHED),
 }
 
 

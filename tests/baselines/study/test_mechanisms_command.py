@@ -173,8 +173,8 @@ def test_the_sizes_of_the_overhead_are_those_of_the_issue_unless_the_preset_has_
     assert plan_of(Arguments(scenario="duo")).sizes == ()
 
 
-@pytest.mark.parametrize(("markets", "given", "swept"), [(100, None, 10), (10, None, 2), (1, None, 1), (10, 7, 7)])
-def test_the_sweep_plays_a_tenth_of_the_markets_but_two(markets, given, swept):
+@pytest.mark.parametrize(("markets", "given", "swept"), [(100, None, 20), (10, None, 2), (1, None, 1), (10, 7, 7)])
+def test_the_sweep_plays_a_fifth_of_the_markets_but_two_or_more(markets, given, swept):
     assert plan_of(Arguments(markets=markets, sweep_markets=given)).sweep_markets == swept
 
 
