@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from aigc_market_env.market import FloatArray
+from baselines.study.study import MEAN
 
 # The colours of Okabe and Ito, which people with any colour vision can tell apart; a family shares one: learners,
 # rewards that are not personalised, one-dimensional QoE, bounds, and prices or bids in place of rewards.
@@ -39,6 +40,7 @@ _STYLES: Mapping[str, Style] = {
     "truthful_pricing": Style(_GREEN, width=1.8),
     "posted_prices": Style(_RED),
     "proportional_share": Style(_RED, _DASHED),
+    MEAN: Style("0.25", width=2.2),
 }
 
 
@@ -75,6 +77,9 @@ def draw_over_loads(
             shown[name] = drawn
     if logarithmic and shown:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
     _name_lines(axes, loads, shown, label)
 
 
@@ -104,7 +109,14 @@ def _name_lines(axes: Axes, loads: FloatArray, lines: Mapping[str, FloatArray], 
             fontsize=8,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.5,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
         )
 
 
