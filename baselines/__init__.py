@@ -7,6 +7,7 @@ from baselines.fixed_reward import FixedReward
 from baselines.mechanism import GOAL, Mechanism, MechanismResult
 from baselines.oracle import Oracle
 from baselines.posted_prices import PostedPrices
+from baselines.proportional_share import ProportionalShare
 from baselines.single_dimension import SingleDimension
 from baselines.truthful_pricing import TruthfulPricing
 from baselines.uniform_reward import UniformReward
@@ -19,6 +20,7 @@ _ALL: tuple[Mechanism, ...] = (
     *(SingleDimension(dimension) for dimension in QOE_DIMENSIONS),
     FixedReward(),
     PostedPrices(),
+    ProportionalShare(),
     TruthfulPricing(),
 )
 
