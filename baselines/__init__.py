@@ -9,6 +9,7 @@ from baselines.oracle import Oracle
 from baselines.posted_prices import PostedPrices
 from baselines.proportional_share import ProportionalShare
 from baselines.single_dimension import SingleDimension
+from baselines.throughput_greedy import ThroughputGreedy
 from baselines.truthful_pricing import TruthfulPricing
 from baselines.uniform_reward import UniformReward
 
@@ -21,6 +22,7 @@ _ALL: tuple[Mechanism, ...] = (
     FixedReward(),
     PostedPrices(),
     ProportionalShare(),
+    ThroughputGreedy(),
     TruthfulPricing(),
 )
 
