@@ -6,7 +6,10 @@ from baselines.dual_perturbation import LearnedRewards
 from baselines.fixed_reward import FixedReward
 from baselines.mechanism import GOAL, Mechanism, MechanismResult
 from baselines.oracle import Oracle
+from baselines.posted_prices import PostedPrices
+from baselines.proportional_share import ProportionalShare
 from baselines.single_dimension import SingleDimension
+from baselines.throughput_greedy import ThroughputGreedy
 from baselines.truthful_pricing import TruthfulPricing
 from baselines.uniform_reward import UniformReward
 
@@ -17,6 +20,9 @@ _ALL: tuple[Mechanism, ...] = (
     UniformReward(),
     *(SingleDimension(dimension) for dimension in QOE_DIMENSIONS),
     FixedReward(),
+    PostedPrices(),
+    ProportionalShare(),
+    ThroughputGreedy(),
     TruthfulPricing(),
 )
 

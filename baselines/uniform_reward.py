@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market, follower_response
-from aigc_market_env.followers import CROSS, ENTRY, SIGMA, link_tables
+from aigc_market_env.followers import ENTRY, link_tables
 from aigc_market_env.market import FloatArray
 from baselines.mechanism import GOAL, MechanismResult, relative
+from baselines.provisioning import natural_costs
 from baselines.scalar_game import Payoffs, equilibrium
 
 
@@ -46,10 +47,7 @@ def utilities(market: Market) -> Payoffs:
 
 def natural_thresholds(market: Market) -> FloatArray:
     """Reward below which an ASP does not serve an MU even with capacity to spare, credits per QoE; shape (M, N)."""
-    links = link_tables(market)
-    c_f, c_b = market.compute_cost, market.bandwidth_cost
-    cost = c_f * market.flops_per_token + c_b * links[..., SIGMA] + 2.0 * np.sqrt(c_f * c_b) * links[..., CROSS]
-    threshold: FloatArray = cost / links[..., ENTRY]
+    threshold: FloatArray = natural_costs(market) / link_tables(market)[..., ENTRY]
     return threshold
 
 
