@@ -1,30 +1,13 @@
-"""Results that outlive an interruption: a line of JSON each, in a file named after the code that gave them."""
+"""Results that outlive an interruption: a line of JSON each, in one file."""
 
-import hashlib
 import json
 import os
-from importlib.metadata import version
 from pathlib import Path
 
-import aigc_market_env
-import baselines
 from baselines.study.execute import Done
-from baselines.study.metrics import Figures
+from baselines.study.metrics import Figures  #: Name of the file in a study's folder.
 
-#: Files of this folder that decide what a job's figures are; the others only tell of them.
-_DECIDING = ("equal_qoe.py", "jobs.py", "metrics.py")
-_LIBRARIES = ("numba", "numpy", "scipy")
-
-
-def code_fingerprint() -> str:
-    """Hash of all that decides results: the market, the mechanisms, what is measured, and numerical libraries."""
-    market, mechanisms = Path(aigc_market_env.__file__).parent, Path(baselines.__file__).parent
-    sources = [*sorted(market.rglob("*.py")), *sorted(mechanisms.glob("*.py"))]
-    sources += [Path(__file__).with_name(name) for name in _DECIDING]
-    digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in _LIBRARIES).encode())
-    for path in sources:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+CACHE_FILE = "results.jsonl"
 
 
 class Cache:
@@ -48,11 +31,6 @@ class Cache:
                 self._known[key] = dict(figures)
             except (ValueError, TypeError):
                 continue
-
-    @classmethod
-    def of_this_code(cls, folder: Path) -> "Cache":
-        """The results in ``folder`` that the present code gave."""
-        return cls(folder / f"{code_fingerprint()}.jsonl")
 
     def find(self, key: str) -> Done | None:
         """The result of a job, if it is known."""

@@ -2,7 +2,7 @@
 
 Every mechanism is played in the same markets, drawn from a preset at one load (the table) and at growing loads (the
 sweep): load decides the answer, for where capacity is scarce every mechanism uses all of it. Ours is then compared at
-the QoE that each benchmark delivers, too. Results are kept in DIR/cache, so an interrupted command goes on where it
+the QoE that each benchmark delivers, too. Results are kept in DIR, so an interrupted command goes on where it
 stopped when it is given again; more markets only add to them. See docs/mechanisms.md for what every figure means.
 
     python evaluate.py mechanisms                          # the table over 100 campus markets, and the sweep
@@ -21,7 +21,7 @@ from rich.console import Console
 
 from aigc_market_env import Scenario, solve_equilibrium
 from baselines import MECHANISMS
-from baselines.study.cache import Cache
+from baselines.study.cache import CACHE_FILE, Cache
 from baselines.study.execute import here, in_processes, usable_cores
 from baselines.study.export import save_files
 from baselines.study.figures import save_figures
@@ -106,7 +106,7 @@ def main(arguments: Arguments, console: Console) -> int:
     """Play, tell, and write; the exit status is 1 when a mechanism failed somewhere."""
     plan = plan_of(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    cache = Cache.of_this_code(arguments.out / "cache")
+    cache = Cache(arguments.out / CACHE_FILE)
     workers = arguments.workers or usable_cores()
     solve_equilibrium(Scenario.preset("duo").sample(0))  # compiled once, here, rather than by every worker
     study = play(plan, cache, in_processes(workers) if workers > 1 else here, console)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.study.cache import code_fingerprint, write_whole
+from baselines.study.cache import write_whole
 from baselines.study.comparison import CLAIMS, at_equal_qoe, reductions, utility_gain
+from baselines.study.fingerprint import fingerprint
 from baselines.study.jobs import Setting
 from baselines.study.metrics import HEADLINES, METRICS, OVERHEAD
 from baselines.study.regimes import Findings, Regime
@@ -61,7 +62,7 @@ def summary(study: Study, findings: Findings) -> dict[str, Any]:
             "market_seeds": list(plan.seeds),
             "sweep_markets": plan.sweep_markets,
             "markets_at_most": dict(plan.at_most),
-            "code": code_fingerprint(),
+            "code": {m.name: fingerprint(type(m).__module__) for m in plan.mechanisms},
         },
         "paper": {claim.metric: claim.paper for claim in CLAIMS},
         "table": _means(study, plan.table, ("reached", *METRICS)),

@@ -9,6 +9,7 @@ import numpy as np
 from aigc_market_env import Market, Scenario
 from baselines.mechanism import Mechanism
 from baselines.study.equal_qoe import match_qoe
+from baselines.study.fingerprint import fingerprint
 from baselines.study.metrics import Figures, measure
 
 
@@ -34,7 +35,7 @@ class Job(Protocol):
 
     @property
     def key(self) -> str:
-        """What the result is kept under; no two jobs share one."""
+        """What the result is kept under; it differs between jobs, and changes with the code that decides the result."""
         ...
 
     def run(self) -> Figures:
@@ -52,8 +53,9 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """Setting, market and mechanism."""
-        return f"{self.setting} seed={self.seed} {self.mechanism.name}"
+        """Setting, market, mechanism and its code."""
+        code = fingerprint(type(self.mechanism).__module__)
+        return f"{self.setting} seed={self.seed} {self.mechanism.name} code={code}"
 
     def run(self) -> Figures:
         """Play; randomness depends on the seed and the mechanism's name alone, so that loads share it."""
@@ -74,8 +76,9 @@ class Match:
 
     @property
     def key(self) -> str:
-        """Setting, market, and the mechanism whose QoE is wanted."""
-        return f"{self.setting} seed={self.seed} at QoE {self.qoe!r} of {self.name}"
+        """Setting, market, the QoE wanted and whose it is, and the code of the search."""
+        code = fingerprint(match_qoe.__module__)
+        return f"{self.setting} seed={self.seed} at QoE {self.qoe!r} of {self.name} code={code}"
 
     def run(self) -> Figures:
         """Find the market in which our equilibrium delivers it."""

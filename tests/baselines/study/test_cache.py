@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from baselines.study.cache import Cache, code_fingerprint
+from baselines.study.cache import Cache
 from baselines.study.execute import Done
 
 FIGURES = {"a": 0.1 + 0.2, "b": None, "c": 1e-300}
@@ -40,15 +40,3 @@ def test_a_line_that_was_cut_short_is_ignored_and_the_next_is_whole(tmp_path, to
     again = Cache(path)
     assert again.find("two") == Done("two", {"a": 2.0})
     assert json.loads(path.read_text().splitlines()[-1]) == ["two", {"a": 2.0}]
-
-
-def test_results_of_other_code_are_not_taken(tmp_path, monkeypatch):
-    Cache.of_this_code(tmp_path).keep(Done("one", FIGURES))
-    assert Cache.of_this_code(tmp_path).find("one") is not None
-    monkeypatch.setattr("baselines.study.cache.version", lambda name: "another")
-    assert Cache.of_this_code(tmp_path).find("one") is None
-
-
-def test_the_fingerprint_is_that_of_the_code():
-    assert code_fingerprint() == code_fingerprint()
-    assert len(code_fingerprint()) == 16
