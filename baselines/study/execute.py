@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -52,7 +53,8 @@ def in_processes(workers: int) -> Execute:
     def execute(jobs: Sequence[Job]) -> Iterator[Done]:
         before = {name: os.environ.get(name) for name in _ONE_THREAD}
         os.environ.update(_ONE_THREAD)  # workers read it as they start
-        pool = ProcessPoolExecutor(min(workers, max(len(jobs), 1)), multiprocessing.get_context(_METHOD))
+        context = multiprocessing.get_context(_METHOD)
+        pool = ProcessPoolExecutor(min(workers, max(len(jobs), 1)), context, _end_with_parent)
         try:
             for future in as_completed([pool.submit(attempt, job) for job in jobs]):
                 yield future.result()
@@ -67,6 +69,18 @@ def in_processes(workers: int) -> Execute:
                     os.environ[name] = value
 
     return execute
+
+
+def _end_with_parent() -> None:
+    """Have this worker end when the command is killed; it would wait for more work forever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def usable_cores() -> int:
