@@ -8,6 +8,7 @@ from baselines.mechanism import GOAL, Mechanism, MechanismResult
 from baselines.oracle import Oracle
 from baselines.posted_prices import PostedPrices
 from baselines.proportional_share import ProportionalShare
+from baselines.random_search import RandomSearch
 from baselines.single_dimension import SingleDimension
 from baselines.throughput_greedy import ThroughputGreedy
 from baselines.truthful_pricing import TruthfulPricing
@@ -17,6 +18,7 @@ _ALL: tuple[Mechanism, ...] = (
     Oracle(),
     LearnedRewards(),
     LearnedRewards("coordinate_perturbation", "coordinate perturbation", OneAtATime()),
+    RandomSearch(),
     UniformReward(),
     *(SingleDimension(dimension) for dimension in QOE_DIMENSIONS),
     FixedReward(),
