@@ -1,6 +1,7 @@
 """Mechanisms to compare with: each prices and allocates in one market (``Mechanism.run``)."""
 
 from aigc_market_env.qoe import QOE_DIMENSIONS
+from baselines.bayesian_optimisation import BayesianOptimisation
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.dual_perturbation import LearnedRewards
 from baselines.fixed_reward import FixedReward
@@ -19,6 +20,7 @@ _ALL: tuple[Mechanism, ...] = (
     LearnedRewards(),
     LearnedRewards("coordinate_perturbation", "coordinate perturbation", OneAtATime()),
     RandomSearch(),
+    BayesianOptimisation(),
     UniformReward(),
     *(SingleDimension(dimension) for dimension in QOE_DIMENSIONS),
     FixedReward(),
