@@ -1,6 +1,7 @@
 """Mechanisms to compare with: each prices and allocates in one market (``Mechanism.run``)."""
 
 from aigc_market_env.qoe import QOE_DIMENSIONS
+from baselines.bayesian_optimisation import BayesianOptimisation
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.dual_perturbation import LearnedRewards
 from baselines.fixed_reward import FixedReward
@@ -8,6 +9,7 @@ from baselines.mechanism import GOAL, Mechanism, MechanismResult
 from baselines.oracle import Oracle
 from baselines.posted_prices import PostedPrices
 from baselines.proportional_share import ProportionalShare
+from baselines.random_search import RandomSearch
 from baselines.single_dimension import SingleDimension
 from baselines.throughput_greedy import ThroughputGreedy
 from baselines.truthful_pricing import TruthfulPricing
@@ -17,6 +19,8 @@ _ALL: tuple[Mechanism, ...] = (
     Oracle(),
     LearnedRewards(),
     LearnedRewards("coordinate_perturbation", "coordinate perturbation", OneAtATime()),
+    RandomSearch(),
+    BayesianOptimisation(),
     UniformReward(),
     *(SingleDimension(dimension) for dimension in QOE_DIMENSIONS),
     FixedReward(),
