@@ -40,11 +40,10 @@ def benchmark_values(study: Study, setting: Setting, name: str, metric: str) -> 
     """
     if name != MEAN:
         return study.played.values(setting, name, metric)
-    markets = len(study.plan.seeds)
-    everywhere = [m.name for m in study.plan.benchmarks if study.plan.at_most.get(m.name, markets) >= markets]
-    rows = [study.played.values(setting, benchmark, metric) for benchmark in everywhere]
+    everywhere = [m for m in study.plan.benchmarks if m.name not in study.plan.at_most]
+    rows = [study.played.values(setting, benchmark.name, metric) for benchmark in everywhere]
     applying = [row for row in rows if np.isfinite(row).any()]
-    means: FloatArray = np.mean(applying, axis=0) if applying else np.full(markets, np.nan)
+    means: FloatArray = np.mean(applying, axis=0) if applying else np.full(len(study.plan.seeds), np.nan)
     return means
 
 

@@ -64,7 +64,7 @@ class Findings(NamedTuple):
     @classmethod
     def of(cls, study: Study) -> Self:
         """Compare at every load of the sweep."""
-        names = [mechanism.name for mechanism in study.plan.benchmarks]
+        names = [m.name for m in study.plan.benchmarks if m.name not in study.plan.at_most]
 
         def as_played(setting: Setting, name: str) -> Point:
             saved = reductions(study, setting, name, metrics=SAVINGS)

@@ -168,6 +168,17 @@ def test_what_is_wrong_is_told_and_nothing_is_written(tmp_path, changes, problem
     assert not (tmp_path / "out").exists()
 
 
+def test_a_mechanism_whose_library_is_missing_is_left_out_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        command, "NEEDS", {"priced_out": ("no_such_library", "pip install it"), "generous": ("json", "")}
+    )
+    assert [m.name for m in plan_of(Arguments()).mechanisms] == [name for name in FAKES if name != "priced_out"]
+    _, text = said(small(tmp_path, loads=(), markets=1))
+    assert "Left out: priced_out, whose library is not installed (pip install it)" in text
+    with pytest.raises(ValueError, match="--only priced_out needs a library that is not installed: pip install it"):
+        plan_of(Arguments(only=("oracle", "priced_out")))
+
+
 def test_the_sizes_of_the_overhead_are_those_of_the_issue_unless_the_preset_has_one_size():
     assert [(s.num_mus, s.num_asps) for s in plan_of(Arguments()).sizes] == [(2, 2)]  # here replaced
     assert plan_of(Arguments(scenario="duo")).sizes == ()

@@ -158,6 +158,8 @@ def test_keys_tell_jobs_apart():
 def test_a_mechanism_that_takes_long_is_played_in_the_first_markets(tmp_path):
     found = played(tmp_path, at_most={"generous": 2})
     assert [seed for seed, _ in found.played.of(TABLE, "generous")] == [5, 6]
+    assert list(found.played.of(SWEEP[0], "generous")) == []
+    assert "generous" not in Findings.of(found).as_played
     assert reductions(found, TABLE, "generous")["utilisation"].markets == 2
     mean = benchmark_values(found, TABLE, MEAN, "mu_service_cost")
     known = [found.played.values(TABLE, name, "mu_service_cost") for name in ("slow_learner", "priced_out", "broken")]
