@@ -8,6 +8,8 @@ the equilibrium, everyone's best response to what the others learned, and play a
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
     python evaluate.py runs/campus-seed0 --markets a.json b.json
     python evaluate.py runs/campus-seed? --out campus        # several seeds, each and together
+
+Another command compares mechanisms instead of a run: python evaluate.py mechanisms --help
 """
 
 import re
@@ -30,6 +32,7 @@ from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
 from agents.set_evaluation import usual_size
 from agents.set_report import set_table
 from agents.slots_file import SLOTS_FILE, write_slots
+from baselines.study import command as mechanisms
 
 
 @dataclass(frozen=True)
@@ -123,4 +126,7 @@ def main(arguments: Arguments, console: Console) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["mechanisms"]:
+        sys.argv[:2] = [f"{sys.argv[0]} mechanisms"]
+        sys.exit(run_command(mechanisms.main, mechanisms.Arguments, mechanisms.__doc__))
     sys.exit(run_command(main, Arguments, __doc__))

@@ -15,14 +15,14 @@ regrets of 1e-15, in 20-29 s.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from aigc_market_env import Market, Scenario, follower_response, leader_regret, reward_gradient
 from aigc_market_env.equilibrium import DualPerturbation, certify_rewards, solve_equilibrium
-from aigc_market_env.equilibrium.dual_perturbation import Probe, slope_of_logs
+from baselines.coordinate_perturbation import OneAtATime
 
 STUDIED = 500
 LOADS = (0.3, 1.0, 3.0)
@@ -217,35 +217,13 @@ def growth() -> None:
         print(f"  {m:5d} x {n:2d}      {1e3 * spent:10.2f}     {steps:5.0f}    {residual:.1e}   {exponent}", flush=True)
 
 
-@dataclass(frozen=True)
-class CoordinatePerturbation(DualPerturbation):
-    """The conventional adaptive pricing: one reward is perturbed at a time, 2·M·N probes a round."""
-
-    def probes_per_round(self, rewards: np.ndarray) -> int:
-        """Two for every pair."""
-        return 2 * rewards.shape[-2] * rewards.shape[-1]
-
-    def sample(
-        self, probe: Probe, rewards: np.ndarray, size: float, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """QoE and elasticity of every pair, perturbed alone, both (..., M, N)."""
-        qoe, slope = np.empty_like(rewards), np.empty_like(rewards)
-        for m in range(rewards.shape[-2]):
-            for n in range(rewards.shape[-1]):
-                factor = np.ones(rewards.shape[-2:])
-                factor[m, n] = np.exp(size)
-                high, low = probe(rewards * factor)[..., m, n], probe(rewards / factor)[..., m, n]
-                qoe[..., m, n], slope[..., m, n] = 0.5 * (high + low), slope_of_logs(high, low, size)
-        return qoe, slope
-
-
 def mechanism() -> None:
     """Dual perturbation on 100 random 8x4 markets a load, and one-at-a-time perturbation with the same updates."""
     print("\nMean leader regret over mean equilibrium utility, 100 random 8x4 markets a load")
     for load in LOADS:
         markets = Market.stack([random_market(10_000 + i, 8, 4, load) for i in range(100)])
         utility = solve_equilibrium(markets, certify=False).outcome.mu_utility.mean(axis=-1)
-        dual, one_by_one = DualPerturbation(), CoordinatePerturbation()
+        dual, one_by_one = DualPerturbation(), OneAtATime()
         for learner in (
             *(replace(dual, rounds=r) for r in (10, 50, 200)),
             *(replace(one_by_one, rounds=r) for r in (5, 10)),

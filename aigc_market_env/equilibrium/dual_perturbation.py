@@ -16,7 +16,8 @@ and δ (1 + t)^-0.5 goes to zero; QoE is delivered without noise, so a small δ 
 Source: the name, and that it lowers the complexity of adaptive pricing, are the paper's; this reading is the project's.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +115,7 @@ class DualPerturbation:
         num_asps: int,
         rng: np.random.Generator,
     ) -> Learned:
-        """Learn rewards from delivered QoE.
+        """Learn rewards from delivered QoE, for ``rounds`` rounds.
 
         Args:
             probe: serves the market once at rewards (..., M, N) and returns the QoE delivered (..., M, N).
@@ -126,11 +127,26 @@ class DualPerturbation:
         Returns:
             Rewards (..., M, N) and the overhead.
         """
+        updates = self.updates(probe, satisfaction_scale, qoe_requirement, num_asps, rng)
+        *_, rewards = itertools.islice(updates, self.rounds + 1)
+        probes = self.probes_per_round(*rewards.shape[-2:]) * self.rounds
+        return Learned(rewards, Overhead.of(self.rounds, probes, *rewards.shape[-2:]))
+
+    def updates(
+        self,
+        probe: Probe,
+        satisfaction_scale: FloatArray,
+        qoe_requirement: FloatArray,
+        num_asps: int,
+        rng: np.random.Generator,
+    ) -> Iterator[FloatArray]:
+        """The start, then the rewards (..., M, N) after every round, without end; arguments as in :meth:`learn`."""
         omega, q = satisfaction_scale[..., None], qoe_requirement[..., None]
         rewards = np.repeat(self.start * omega / q, num_asps, axis=-1)
         elasticity = np.ones_like(rewards)
         seen = np.zeros_like(rewards)  # rounds in which a pair's elasticity was seen
-        for t in range(self.rounds):
+        for t in itertools.count():
+            yield rewards
             size = self.perturbation * (1.0 + t) ** -self.perturbation_decay
             qoe, sample = self.sample(probe, rewards, size, rng)
             served = qoe > 0.0
@@ -141,14 +157,11 @@ class DualPerturbation:
             markdown = np.maximum(elasticity, 0.0) / (1.0 + np.maximum(elasticity, 0.0))
             target = np.where(served, np.maximum(worth * markdown, self.lowest * worth), worth)
             step = (1.0 + t / self.step_rounds) ** -self.step_decay * np.log(target / rewards)
-            rewards *= np.exp(np.where(served, step, np.clip(step, -self.raise_by, self.raise_by)))
-            rewards = np.minimum(rewards, omega / q)
-        return Learned(
-            rewards, Overhead.of(self.rounds, self.probes_per_round(rewards) * self.rounds, *rewards.shape[-2:])
-        )
+            factor = np.exp(np.where(served, step, np.clip(step, -self.raise_by, self.raise_by)))
+            rewards = np.minimum(rewards * factor, omega / q)
 
-    def probes_per_round(self, rewards: FloatArray) -> int:
-        """Times that the market is served in a round."""
+    def probes_per_round(self, num_mus: int, num_asps: int) -> int:
+        """Times that a market of M MUs and N ASPs is served in a round."""
         return 2
 
     def sample(

@@ -1,0 +1,53 @@
+"""Rewards that nobody adapts: the same share of the reward bound on every link.
+
+    r[m, n] = share · ω_m/q_m
+
+The share is tuned once, and the same in every market: the one with the largest mean MU utility over TUNED_ON ``campus``
+markets at load 1 (:func:`best_share`). All of this is this project's choice.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aigc_market_env import Market, Scenario, follower_response
+from aigc_market_env.market import FloatArray
+from baselines.mechanism import MechanismResult
+
+#: Shares to choose from.
+SHARES = np.round(np.geomspace(0.02, 1.0, 60), 3)
+#: Markets that the share is tuned on, and their seed; reports draw theirs from other seeds.
+TUNED_ON, TUNING_SEED = 200, 760_000
+#: What :func:`best_share` gives on :func:`tuning_markets`.
+SHARE = 0.092
+
+
+@dataclass(frozen=True)
+class FixedReward:
+    """The same share of the reward bound on every link of every market."""
+
+    name: str = "fixed_reward"
+    label: str = "fixed reward"
+    share: float = SHARE
+
+    def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
+        """Post the rewards; nobody chooses any."""
+        return MechanismResult.of_rewards(market, _rewards(market, np.asarray(self.share)))
+
+
+def tuning_markets() -> Market:
+    """The markets that SHARE is tuned on, as a batch."""
+    return Scenario.preset("campus").sample(TUNING_SEED, batch=(TUNED_ON,))
+
+
+def best_share(markets: Market) -> float:
+    """The share among SHARES with the largest MU utility, on average over a batch of markets and their MUs."""
+    rewards = _rewards(markets, SHARES[:, None])
+    response = follower_response(markets, rewards)
+    utility = markets.outcome(rewards, response.compute, response.bandwidth).mu_utility
+    return float(SHARES[utility.mean(axis=(1, 2)).argmax()])
+
+
+def _rewards(market: Market, share: FloatArray) -> FloatArray:
+    """Shares (...) of the bound, for every link (..., M, N)."""
+    return share[..., None, None] * np.repeat(market.reward_bound[..., None], market.num_asps, axis=-1)

@@ -1,0 +1,83 @@
+"""What every mechanism gives, so that all can stand in one table.
+
+A mechanism decides who pays what and who serves whom in one market. Whatever its own currency (a reward per QoE, a unit
+price, a bid), it is told in the market's terms: an allocation, and for every link the payment per QoE delivered.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+
+from aigc_market_env import Market, Outcome, follower_response
+from aigc_market_env.equilibrium import Overhead
+from aigc_market_env.market import FloatArray
+
+#: Relative regret within its own rules at which a mechanism counts as having arrived.
+GOAL = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class MechanismResult:
+    """Where a mechanism ends in one market, and what it took.
+
+    Attributes:
+        outcome: what a slot produces there: ``outcome.rewards`` are payments per QoE delivered, credits (M, N),
+            whatever the mechanism's own currency is; ``outcome.compute`` and ``outcome.bandwidth`` the allocation.
+        overhead: what it took to get there; None for a mechanism that does not learn by being played (a closed form, or
+            an equilibrium computed by one who knows the whole market).
+        reached: whether its own relative regret is at most GOAL: for those who play until then, before their cap; for
+            equilibria, at the point computed, since an equilibrium in pure strategies need not exist. True where nobody
+            chooses anything.
+    """
+
+    outcome: Outcome
+    overhead: Overhead | None = None
+    reached: bool = True
+
+    @classmethod
+    def of_rewards(
+        cls, market: Market, rewards: FloatArray, overhead: Overhead | None = None, reached: bool = True
+    ) -> Self:
+        """ASPs respond at their best to posted rewards (M, N), credits per QoE."""
+        response = follower_response(market, rewards)
+        return cls(market.outcome(rewards, response.compute, response.bandwidth), overhead, reached)
+
+    @classmethod
+    def of_payments(
+        cls,
+        market: Market,
+        payments: FloatArray,
+        compute: FloatArray,
+        bandwidth: FloatArray,
+        overhead: Overhead | None = None,
+        reached: bool = True,
+    ) -> Self:
+        """An allocation (M, N) with payments (M, N), credits per slot; links that deliver nothing must cost nothing."""
+        delivered = market.outcome(np.zeros_like(payments), compute, bandwidth).qoe
+        rewards = np.divide(payments, delivered, out=np.zeros_like(payments), where=delivered > 0.0)
+        return cls(market.outcome(rewards, compute, bandwidth), overhead, reached)
+
+
+class Mechanism(Protocol):
+    """A way to price and allocate."""
+
+    @property
+    def name(self) -> str:
+        """In tables and files, such as ``"uniform_reward"``."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """For people, such as ``"uniform reward"``."""
+        ...
+
+    def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
+        """Price and allocate in one market (no batch axes); all randomness comes from ``rng``."""
+        ...
+
+
+def relative(regret: FloatArray, gain: FloatArray) -> float:
+    """Mean regret over the mean of what the players have, both (players,); 0 where nobody could gain a thing."""
+    missed = float(regret.mean())
+    return missed / max(float(gain.mean()), np.finfo(np.float64).tiny) if missed > 0.0 else 0.0

@@ -1,0 +1,55 @@
+"""Results that outlive an interruption: a line of JSON each, in one file."""
+
+import json
+import os
+from pathlib import Path
+
+from baselines.study.execute import Done
+from baselines.study.metrics import Figures  #: Name of the file in a study's folder.
+
+CACHE_FILE = "results.jsonl"
+
+
+class Cache:
+    """Figures by the key of their job, in one file that is only ever appended to.
+
+    Numbers survive the round trip bit for bit. A last line that was cut short is ignored. Failures are not kept, so
+    they are tried again.
+
+    Args:
+        path: the file; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Figures] = {}
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        self._before = "\n" if text and not text.endswith("\n") else ""
+        for line in text.splitlines():
+            try:
+                key, figures = json.loads(line)
+                self._known[key] = dict(figures)
+            except (ValueError, TypeError):
+                continue
+
+    def find(self, key: str) -> Done | None:
+        """The result of a job, if it is known."""
+        figures = self._known.get(key)
+        return None if figures is None else Done(key, figures)
+
+    def keep(self, done: Done) -> None:
+        """Keep a result unless it is a failure; it is with the system when this returns."""
+        if done.error is not None:
+            return
+        self._known[done.key] = done.figures
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(self._before + json.dumps([done.key, done.figures]) + "\n")
+        self._before = ""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file in one go: a reader sees the old one or the new one."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,136 @@
+"""Compare mechanisms side by side: what they cost users and providers, what they deliver, what learning takes.
+
+Every mechanism is played in the same markets, drawn from a preset at one load (the table) and at growing loads (the
+sweep): load decides the answer, for where capacity is scarce every mechanism uses all of it. Ours is then compared at
+the QoE that each benchmark delivers, too. Results are kept in DIR, so an interrupted command goes on where it
+stopped when it is given again; more markets only add to them. See docs/mechanisms.md for what every figure means.
+
+    python evaluate.py mechanisms                          # the table over 100 campus markets, and the sweep
+    python evaluate.py mechanisms --markets 10             # a look, in two minutes
+    python evaluate.py mechanisms --scenario town --loads  # another preset, no sweep
+    python evaluate.py mechanisms --only oracle dual_perturbation uniform_reward
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from aigc_market_env import Scenario, solve_equilibrium
+from baselines import MECHANISMS
+from baselines.study.cache import CACHE_FILE, Cache
+from baselines.study.execute import here, in_processes, usable_cores
+from baselines.study.export import save_files
+from baselines.study.figures import save_figures
+from baselines.study.jobs import Setting
+from baselines.study.regimes import Findings
+from baselines.study.report import print_report
+from baselines.study.study import Plan, play
+
+LOADS = tuple(float(f"{load:.2g}") for load in np.geomspace(0.02, 8.0, 13))
+#: Sizes (MUs, ASPs) at which the overhead of learning is compared.
+SIZES = ((8, 4), (20, 5))
+#: Mechanisms that take half a minute a market are played in the first few of the table, and not in the sweep.
+MARKETS_AT_MOST = {"bayesian_optimisation": 3}
+#: Libraries that a mechanism needs and that may not be installed, and how to get them.
+NEEDS = {"bayesian_optimisation": ("skopt", "pip install -e '.[baselines]'")}
+
+#: Columns of text where the report goes to a file, in which nothing would have to be folded.
+_FILE_WIDTH = 140
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Compare mechanisms side by side."""
+
+    markets: int = 100
+    """In how many markets each mechanism is played for the table."""
+    seed: int = 0
+    """Seed of the first market; the others follow."""
+    scenario: Literal["campus", "town", "random", "duo"] = "campus"
+    """Preset that markets are drawn from."""
+    size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="MUS ASPS")] = None
+    """Another size than the preset's own."""
+    load: float = 1.0
+    """Load of the table: demand against capacity."""
+    loads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="LOAD...")] = LOADS
+    """Loads of the sweep; nothing after --loads leaves it out."""
+    sweep_markets: int | None = None
+    """How many of the markets are played at every load of the sweep; a fifth, but two or more, when left out."""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
+    """Mechanisms to play instead of all."""
+    workers: int = 0
+    """Processes; 0 takes all cores. The results do not depend on it."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/mechanisms")
+    """Where tables, figures and kept results go."""
+
+
+def plan_of(arguments: Arguments) -> Plan:
+    """What is to be played.
+
+    Raises:
+        ValueError: an argument is out of its range, or no mechanism has that name.
+    """
+    sweep_markets = max(arguments.markets // 5, 2) if arguments.sweep_markets is None else arguments.sweep_markets
+    for option, given, smallest in (
+        ("--markets", arguments.markets, 1),
+        ("--sweep-markets", sweep_markets, 1),
+        ("--seed", arguments.seed, 0),
+        ("--workers", arguments.workers, 0),
+    ):
+        if given < smallest:
+            raise ValueError(f"{option} {given} must be at least {smallest}")
+    unknown = sorted(set(arguments.only) - set(MECHANISMS))
+    if unknown:
+        raise ValueError(f"--only {unknown[0]}: no such mechanism; there are {', '.join(MECHANISMS)}")
+    missing = missing_libraries()
+    for name in arguments.only:
+        if name in missing:
+            raise ValueError(f"--only {name} needs a library that is not installed: {missing[name]}")
+    num_mus, num_asps = arguments.size or (None, None)
+    preset = Scenario.preset(arguments.scenario, load=arguments.load, num_mus=num_mus, num_asps=num_asps)
+
+    def setting(load: float, mus: int = preset.num_mus, asps: int = preset.num_asps) -> Setting:
+        Scenario.preset(arguments.scenario, load=load, num_mus=mus, num_asps=asps)  # says what is wrong with them
+        return Setting(arguments.scenario, mus, asps, load)
+
+    return Plan(
+        table=setting(arguments.load),
+        sweep=tuple(setting(load) for load in sorted(set(arguments.loads))),
+        sizes=tuple(setting(arguments.load, *size) for size in SIZES) if arguments.scenario != "duo" else (),
+        seeds=tuple(range(arguments.seed, arguments.seed + arguments.markets)),
+        sweep_markets=min(sweep_markets, arguments.markets),
+        mechanisms=tuple(
+            MECHANISMS[name] for name in MECHANISMS if name in (arguments.only or set(MECHANISMS) - set(missing))
+        ),
+        at_most=MARKETS_AT_MOST,
+    )
+
+
+def missing_libraries() -> dict[str, str]:
+    """Mechanisms whose library is not installed, and the command that installs it."""
+    return {name: fix for name, (library, fix) in NEEDS.items() if find_spec(library) is None}
+
+
+def main(arguments: Arguments, console: Console) -> int:
+    """Play, tell, and write; the exit status is 1 when a mechanism failed somewhere."""
+    plan = plan_of(arguments)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    cache = Cache(arguments.out / CACHE_FILE)
+    workers = arguments.workers or usable_cores()
+    solve_equilibrium(Scenario.preset("duo").sample(0))  # compiled once, here, rather than by every worker
+    study = play(plan, cache, in_processes(workers) if workers > 1 else here, console)
+    with console.status("resampling for intervals, and drawing"):
+        findings = Findings.of(study)
+        files = save_files(study, findings, arguments.out) + save_figures(study, findings, arguments.out)
+    if not console.is_terminal:
+        console.width = max(console.width, _FILE_WIDTH)
+    print_report(study, findings, console)
+    for name, fix in ({} if arguments.only else missing_libraries()).items():
+        console.print(f"Left out: {name}, whose library is not installed ({fix})", markup=False)
+    console.print(f"Written: {', '.join(files)} in {arguments.out}", markup=False)
+    return 1 if study.played.failures() else 0

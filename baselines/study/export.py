@@ -1,0 +1,144 @@
+"""A study as files: tidy CSV of every market, and one JSON document of all that is estimated."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.study.cache import write_whole
+from baselines.study.comparison import CLAIMS, at_equal_qoe, reductions, utility_gain
+from baselines.study.fingerprint import fingerprint
+from baselines.study.jobs import Setting
+from baselines.study.metrics import HEADLINES, METRICS, OVERHEAD
+from baselines.study.regimes import Findings, Regime
+from baselines.study.statistics import mean
+from baselines.study.study import MEAN, ORACLE, OURS, Results, Study
+
+PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE = "mechanisms.csv", "equal_qoe.csv", "mechanisms.json"
+
+_OF_A_SLOT = tuple(metric for metric in METRICS if metric not in OVERHEAD)
+_PLACE = ("scenario", "num_mus", "num_asps", "load", "market_seed", "mechanism")
+
+
+def save_files(study: Study, findings: Findings, folder: Path) -> list[str]:
+    """Write the files of a study; their names."""
+    settings = list(dict.fromkeys((study.plan.table, *study.plan.sweep, *study.plan.sizes)))
+    names = [mechanism.name for mechanism in study.plan.mechanisms]
+    played = _csv(study.played, settings, names, ("reached", *METRICS))
+    write_whole(folder / PLAYED_FILE, played)
+    matched = _csv(study.matched, settings, names, ("matched", "scale", *_OF_A_SLOT))
+    write_whole(folder / MATCHED_FILE, matched)
+    write_whole(folder / SUMMARY_FILE, json.dumps(summary(study, findings), indent=1, allow_nan=False) + "\n")
+    return [PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE]
+
+
+def _csv(results: Results, settings: Iterable[Setting], names: Iterable[str], columns: Iterable[str]) -> str:
+    """A row per market and mechanism; empty where a metric does not apply, the error where a mechanism failed."""
+    columns = tuple(columns)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*_PLACE, *columns, "error"))
+    names = tuple(names)
+    for setting in settings:
+        for name in names:
+            for seed, done in results.of(setting, name):
+                place = (setting.scenario, setting.num_mus, setting.num_asps, setting.load, seed, name)
+                writer.writerow((*place, *(done.figures.get(column) for column in columns), done.error))
+    return text.getvalue()
+
+
+def summary(study: Study, findings: Findings) -> dict[str, Any]:
+    """All that is estimated, with intervals."""
+    plan = study.plan
+    return {
+        "settings": {
+            "scenario": plan.table.scenario,
+            "num_mus": plan.table.num_mus,
+            "num_asps": plan.table.num_asps,
+            "load": plan.table.load,
+            "loads": [setting.load for setting in plan.sweep],
+            "market_seeds": list(plan.seeds),
+            "sweep_markets": plan.sweep_markets,
+            "markets_at_most": dict(plan.at_most),
+            "code": {m.name: fingerprint(type(m).__module__) for m in plan.mechanisms},
+        },
+        "paper": {claim.metric: claim.paper for claim in CLAIMS},
+        "table": _means(study, plan.table, ("reached", *METRICS)),
+        "reductions": {ours: _reductions(study, plan.table, ours) for ours in (OURS, ORACLE)},
+        "equal_qoe": _equal_qoe(study, plan.table),
+        "overhead": [
+            {"num_mus": setting.num_mus, "num_asps": setting.num_asps}
+            | {m.name: _overhead(study, setting, m.name) for m in study.learners()}
+            for setting in plan.sizes
+        ],
+        "sweep": [{"load": setting.load, "means": _means(study, setting, HEADLINES)} for setting in plan.sweep],
+        "regimes": {name: _regime(found) for name, found in findings.as_played.items()},
+        "regimes_at_equal_qoe": {name: _regime(found) for name, found in findings.at_equal_qoe.items()},
+        "failures": failures(study),
+    }
+
+
+def failures(study: Study) -> list[dict[str, Any]]:
+    """Every market in which a mechanism, or ours at its QoE, failed."""
+    return [
+        {"what": what, "mechanism": name, "setting": str(setting), "market_seed": seed, "error": error}
+        for what, results in (("mechanism", study.played), ("equal QoE", study.matched))
+        for setting, name, seed, error in results.failures()
+    ]
+
+
+def _means(study: Study, setting: Setting, metrics: Sequence[str]) -> dict[str, Any]:
+    return {
+        mechanism.name: {
+            metric: mean(study.played.values(setting, mechanism.name, metric)).as_json() for metric in metrics
+        }
+        for mechanism in study.plan.mechanisms
+    }
+
+
+def _reductions(study: Study, setting: Setting, ours: str) -> dict[str, Any]:
+    names = [mechanism.name for mechanism in study.plan.benchmarks] + [MEAN]
+    return {
+        name: {metric: found.as_json() for metric, found in reductions(study, setting, name, ours).items()}
+        | {"mu_utility_gain": utility_gain(study, setting, name, ours).as_json()}
+        for name in names
+    }
+
+
+def _equal_qoe(study: Study, setting: Setting) -> dict[str, Any]:
+    found = {}
+    for mechanism in study.plan.benchmarks:
+        equal = at_equal_qoe(study, setting, mechanism.name)
+        found[mechanism.name] = {
+            "matched": equal.matched if equal.matched == equal.matched else None,
+            "reductions": {metric: estimate.as_json() for metric, estimate in equal.reductions.items()},
+            "mu_utility_gain": equal.utility_gain.as_json(),
+        }
+    return found
+
+
+def _overhead(study: Study, setting: Setting, name: str) -> dict[str, Any]:
+    means = {metric: mean(study.played.values(setting, name, metric)).as_json() for metric in (*OVERHEAD, "reached")}
+    saved = reductions(study, setting, name, metrics=("messages",))["messages"]
+    return means | {"reduction_of_ours": saved.as_json()}
+
+
+def _regime(found: Regime) -> dict[str, Any]:
+    return {
+        "intervals": {condition: [list(pair) for pair in pairs] for condition, pairs in found.intervals.items()},
+        "largest": {
+            metric: None if best is None else {"reduction": best[0], "load": best[1]}
+            for metric, best in found.best.items()
+        },
+        "points": [
+            {
+                "load": point.load,
+                "reductions": {metric: estimate.as_json() for metric, estimate in point.reductions.items()},
+                "mu_utility_gain": point.utility_gain.as_json(),
+                "matched": point.matched if point.matched == point.matched else None,
+            }
+            for point in found.points
+        ],
+    }

@@ -1,0 +1,108 @@
+"""What is measured of a mechanism in a market, the same way for all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from aigc_market_env import Outcome
+from aigc_market_env.equilibrium import Overhead
+from aigc_market_env.market import FloatArray
+from aigc_market_env.qoe import QOE_DIMENSIONS
+from baselines.mechanism import MechanismResult
+
+#: What a metric came to in one market; None where it does not apply, such as overhead where nothing is learned.
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is called, its unit, and the format of its figures."""
+
+    label: str
+    unit: str
+    form: str = ".3f"
+
+    @property
+    def heading(self) -> str:
+        """Label and unit, for an axis or a column."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+
+METRICS: Mapping[str, Metric] = {
+    "mu_service_cost": Metric("MU service cost", "credits per slot"),
+    "utilisation": Metric("ASP utilisation", "%", ".1%"),
+    "utilisation_compute": Metric("compute in use", "%", ".1%"),
+    "utilisation_bandwidth": Metric("bandwidth in use", "%", ".1%"),
+    "asp_cost": Metric("ASP cost", "credits per slot"),
+    "asp_profit": Metric("ASP profit", "credits per slot"),
+    "mu_qoe": Metric("MU QoE", ""),
+    "qoe_accuracy": Metric("QoE from accuracy", ""),
+    "qoe_token_count": Metric("QoE from token count", ""),
+    "qoe_timeliness": Metric("QoE from timeliness", ""),
+    "mu_utility": Metric("MU utility", "credits per slot"),
+    "welfare": Metric("welfare", "credits per slot"),
+    "fairness_qoe": Metric("Jain index of QoE", ""),
+    "fairness_utility": Metric("Jain index of utility", ""),
+    "probes": Metric("probes", "", ",.0f"),
+    "follower_solves": Metric("follower solves", "", ",.0f"),
+    "messages": Metric("messages", "", ",.0f"),
+    "bytes": Metric("bytes", "B", ",.0f"),
+}
+#: Metrics of learning, which mechanisms that are not iterated lack.
+OVERHEAD = ("probes", "follower_solves", "messages", "bytes")
+#: Metrics that are followed over loads.
+HEADLINES = ("mu_service_cost", "utilisation", "asp_cost", "mu_qoe", "mu_utility", "messages", "follower_solves")
+
+
+def measure(result: MechanismResult) -> Figures:
+    """All of ``METRICS`` in one market: means over its MUs or its ASPs, welfare of the whole market."""
+    return averages(result.outcome) | overhead_figures(result.overhead)
+
+
+def averages(outcome: Outcome) -> Figures:
+    """What a slot of one market comes to."""
+    qoe = outcome.qoe.sum(axis=-1)
+    terms = outcome.qoe_terms.sum(axis=-2)  # (M, 3)
+    figures = {
+        "mu_service_cost": outcome.service_cost,
+        "utilisation": outcome.utilisation,
+        "utilisation_compute": outcome.utilisation[:, 0],
+        "utilisation_bandwidth": outcome.utilisation[:, 1],
+        "asp_cost": outcome.asp_cost,
+        "asp_profit": outcome.asp_profit,
+        "mu_qoe": qoe,
+        **{f"qoe_{name}": terms[:, j] for j, name in enumerate(QOE_DIMENSIONS)},
+        "mu_utility": outcome.mu_utility,
+        "welfare": outcome.welfare,
+        "fairness_qoe": np.array(jain(qoe)),
+        "fairness_utility": np.array(jain(outcome.mu_utility)),
+    }
+    return {name: float(values.mean()) for name, values in figures.items()}
+
+
+def overhead_figures(overhead: Overhead | None) -> Figures:
+    """What learning took, or Nones."""
+    if overhead is None:
+        return dict.fromkeys(OVERHEAD)
+    return {
+        "probes": float(overhead.probes),
+        "follower_solves": float(overhead.follower_solves),
+        "messages": float(overhead.messages),
+        "bytes": float(overhead.bytes_down + overhead.bytes_up),
+    }
+
+
+def jain(shares: FloatArray) -> float:
+    """Jain's fairness index (Σ x)²/(n Σ x²) of what n users get: 1 when all get the same, 1/n when one gets everything.
+
+    Losses count as zero, since the index is one of shares; where nobody gets anything, all get the same.
+
+    Source: Jain, Chiu and Hawe, A quantitative measure of fairness and discrimination, DEC-TR-301, 1984.
+    """
+    shares = np.maximum(shares, 0.0)
+    largest = float(shares.max())
+    if largest <= 0.0:
+        return 1.0
+    shares = shares / largest  # squares of tiny numbers would vanish
+    return float(shares.sum() ** 2 / (shares.size * (shares**2).sum()))

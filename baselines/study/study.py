@@ -1,0 +1,186 @@
+"""A study: which mechanisms are played in which markets, and what came out."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from aigc_market_env.market import FloatArray
+from baselines.mechanism import Mechanism
+from baselines.study.cache import Cache
+from baselines.study.execute import Done, Execute
+from baselines.study.jobs import Job, Match, Setting, Trial
+
+#: The mechanism whose claim is looked at, and the one that tells where it would end.
+OURS, ORACLE = "dual_perturbation", "oracle"
+#: Stands for the mean over benchmarks where the name of one might stand.
+MEAN = "mean_of_benchmarks"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to play.
+
+    Attributes:
+        table: the setting of the table.
+        sweep: settings at growing loads.
+        sizes: settings in which mechanisms that learn are compared in overhead.
+        seeds: of the markets of the table.
+        sweep_markets: how many of them are played in the other settings, the first ones.
+        mechanisms: who plays, in the order of tables.
+        at_most: markets of the table that a mechanism which takes long is played in, by its name: the first ones. It
+            is left out of the other settings.
+    """
+
+    table: Setting
+    sweep: tuple[Setting, ...]
+    sizes: tuple[Setting, ...]
+    seeds: tuple[int, ...]
+    sweep_markets: int
+    mechanisms: tuple[Mechanism, ...]
+    at_most: Mapping[str, int]
+
+    @property
+    def benchmarks(self) -> tuple[Mechanism, ...]:
+        """All but ours and the oracle."""
+        return tuple(mechanism for mechanism in self.mechanisms if mechanism.name not in (OURS, ORACLE))
+
+    def label(self, name: str) -> str:
+        """What people call a mechanism, or the mean over benchmarks."""
+        if name == MEAN:
+            return "mean of the benchmarks"
+        return next(mechanism.label for mechanism in self.mechanisms if mechanism.name == name)
+
+    def trials(self, settings: Iterable[Setting], mechanisms: Iterable[Mechanism]) -> list[Trial]:
+        """Every mechanism in every market of the settings."""
+        return [
+            Trial(setting, seed, mechanism)
+            for setting in dict.fromkeys(settings)
+            for mechanism in mechanisms
+            for seed in self.seeds[: self._markets(setting, mechanism)]
+        ]
+
+    def _markets(self, setting: Setting, mechanism: Mechanism) -> int:
+        if setting == self.table:
+            return self.at_most.get(mechanism.name, len(self.seeds))
+        return 0 if mechanism.name in self.at_most else self.sweep_markets
+
+
+class Results:
+    """What became of jobs, by setting, mechanism and the market's seed.
+
+    Args:
+        seeds: the order of markets.
+        done: jobs and what became of them.
+    """
+
+    def __init__(self, seeds: Sequence[int], done: Iterable[tuple[Trial | Match, Done]]) -> None:
+        self.seeds = tuple(seeds)
+        self._done = {(job.setting, _name(job), job.seed): result for job, result in done}
+
+    def values(self, setting: Setting, name: str, metric: str) -> FloatArray:
+        """A metric of a mechanism by market, shape (S,); NaN where it was not played, failed or does not apply."""
+        found = (self._done.get((setting, name, seed)) for seed in self.seeds)
+        figures = ({} if done is None else done.figures for done in found)
+        return np.array([_number(figure.get(metric)) for figure in figures])
+
+    def of(self, setting: Setting, name: str) -> Iterator[tuple[int, Done]]:
+        """The markets that a mechanism was played in."""
+        for seed in self.seeds:
+            if (setting, name, seed) in self._done:
+                yield seed, self._done[setting, name, seed]
+
+    def failures(self) -> list[tuple[Setting, str, int, str]]:
+        """Setting, mechanism, the market's seed and the error."""
+        return [(*place, done.error) for place, done in self._done.items() if done.error is not None]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan that has been played.
+
+    Attributes:
+        plan: what was to be played.
+        played: every mechanism in its markets.
+        matched: ours at the QoE that each benchmark delivers.
+    """
+
+    plan: Plan
+    played: Results
+    matched: Results
+
+    def learners(self) -> tuple[Mechanism, ...]:
+        """Mechanisms that learn, and so have an overhead."""
+        return tuple(m for m in self.plan.mechanisms if _learns(self.played, self.plan.table, m.name))
+
+
+def play(plan: Plan, cache: Cache, execute: Execute, console: Console) -> Study:
+    """Play all that is not known yet; what fails is told in the results.
+
+    An interruption loses nothing but the jobs under way.
+    """
+    settings = (plan.table, *plan.sweep)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+
+        def do(description: str, jobs: Sequence[Trial | Match]) -> list[tuple[Trial | Match, Done]]:
+            bar = progress.add_task(description, total=len(jobs))
+            done = {}
+            for result in _do_all(jobs, cache, execute):
+                done[result.key] = result
+                progress.advance(bar)
+            return [(job, done[job.key]) for job in jobs]
+
+        done = do("mechanisms in markets", plan.trials(settings, plan.mechanisms))
+        played = Results(plan.seeds, done)
+        learners = [m for m in plan.mechanisms if _learns(played, plan.table, m.name)]
+        done += do("overhead at other sizes", plan.trials(plan.sizes, learners))
+        matched = do("ours at the QoE of others", _matches(plan, settings, played))
+    return Study(plan, Results(plan.seeds, done), Results(plan.seeds, matched))
+
+
+def _do_all(jobs: Sequence[Job], cache: Cache, execute: Execute) -> Iterator[Done]:
+    unknown: list[Job] = []
+    for job in jobs:
+        known = cache.find(job.key)
+        if known is None:
+            unknown.append(job)
+        else:
+            yield known
+    if unknown:
+        for result in execute(unknown):
+            cache.keep(result)
+            yield result
+
+
+def _matches(plan: Plan, settings: Iterable[Setting], played: Results) -> list[Match]:
+    found = []
+    for setting in dict.fromkeys(settings):
+        for mechanism in plan.benchmarks:
+            qoe = played.values(setting, mechanism.name, "mu_qoe")
+            found += [
+                Match(setting, seed, mechanism.name, float(value))
+                for seed, value in zip(plan.seeds, qoe, strict=True)
+                if np.isfinite(value)
+            ]
+    return found
+
+
+def _learns(played: Results, setting: Setting, name: str) -> bool:
+    return bool(np.isfinite(played.values(setting, name, "probes")).any())
+
+
+def _name(job: Trial | Match) -> str:
+    return job.mechanism.name if isinstance(job, Trial) else job.name
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
