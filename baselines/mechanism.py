@@ -79,5 +79,7 @@ class Mechanism(Protocol):
 
 def relative(regret: FloatArray, gain: FloatArray) -> float:
     """Mean regret over the mean of what the players have, both (players,); 0 where nobody could gain a thing."""
-    missed = float(regret.mean())
-    return missed / max(float(gain.mean()), np.finfo(np.float64).tiny) if missed > 0.0 else 0.0
+    missed, had = float(regret.mean()), float(gain.mean())
+    if missed <= 0.0:
+        return 0.0
+    return missed / had if had > 0.0 else np.inf

@@ -4,6 +4,10 @@ Every mechanism that learns is played on the same markets until its relative reg
 all are counted alike (:mod:`baselines.learning`). The reduction is 1 - ours/theirs, of follower solves for computation
 and of bytes for communication. Where a mechanism has not arrived at its cap, what it had spent by then is counted, so
 the reduction is understated.
+
+A leaner count is possible where one reward is perturbed at a time: then only one ASP would have to solve, and only one
+reward and one report be sent. A round would take 2·M·N solves against the 2·N of dual perturbation, and 4·M·N messages
+against the same 4·M·N: computation and slots are saved, messages only where fewer rounds are needed.
 """
 
 from collections.abc import Sequence

@@ -10,6 +10,7 @@ from aigc_market_env.equilibrium.dual_perturbation import probe_of
 from baselines import GOAL, MECHANISMS
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.learning import play
+from baselines.mechanism import relative
 
 
 def test_it_stops_where_the_regret_is_small_and_counts_until_there():
@@ -22,6 +23,12 @@ def test_it_stops_where_the_regret_is_small_and_counts_until_there():
     assert result.overhead == Overhead.of(rounds, 2 * rounds, 4, 3)
     replayed = DualPerturbation(rounds=rounds).run(market, np.random.default_rng(5))
     assert np.array_equal(replayed.rewards, result.outcome.rewards)
+
+
+def test_regret_is_relative_to_what_there_is():
+    assert relative(np.array([0.0, 0.2]), np.array([1.0, 3.0])) == 0.05
+    assert relative(np.zeros(2), np.zeros(2)) == 0.0
+    assert relative(np.array([1e-3]), np.zeros(1)) == np.inf
 
 
 def test_a_cap_ends_it_and_is_told():
