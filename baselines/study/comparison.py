@@ -43,7 +43,7 @@ def benchmark_values(study: Study, setting: Setting, name: str, metric: str) -> 
     everywhere = [m for m in study.plan.benchmarks if m.name not in study.plan.at_most]
     rows = [study.played.values(setting, benchmark.name, metric) for benchmark in everywhere]
     applying = [row for row in rows if np.isfinite(row).any()]
-    means: FloatArray = np.mean(applying, axis=0) if applying else np.full(len(study.plan.seeds), np.nan)
+    means: FloatArray = np.mean(applying, axis=0) if applying else np.full(len(study.played.seeds), np.nan)
     return means
 
 

@@ -73,7 +73,7 @@ def summary(study: Study, findings: Findings) -> dict[str, Any]:
             | {m.name: _overhead(study, setting, m.name) for m in study.learners()}
             for setting in plan.sizes
         ],
-        "sweep": [{"load": setting.load, "means": _means(study, setting, HEADLINES)} for setting in plan.sweep],
+        "sweep": [{"load": setting.load, "means": _means(study.swept, setting, HEADLINES)} for setting in plan.sweep],
         "regimes": {name: _regime(found) for name, found in findings.as_played.items()},
         "regimes_at_equal_qoe": {name: _regime(found) for name, found in findings.at_equal_qoe.items()},
         "failures": failures(study),

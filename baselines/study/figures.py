@@ -35,7 +35,7 @@ def save_figures(study: Study, findings: Findings, folder: Path) -> list[str]:
     """Write all figures; their names."""
     figures = {"table": _table(study)}
     if len(study.plan.sweep) > 1:
-        figures |= {name: _sweep(study, metrics) for name, metrics in _SWEEPS.items()}
+        figures |= {name: _sweep(study.swept, metrics) for name, metrics in _SWEEPS.items()}
         figures["savings"] = _savings(study, findings.as_played, "as played")
         figures["savings_at_equal_qoe"] = _savings(study, findings.at_equal_qoe, "at the benchmark's own QoE")
     for name, figure in figures.items():

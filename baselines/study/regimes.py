@@ -74,6 +74,7 @@ class Findings(NamedTuple):
             equal = at_equal_qoe(study, setting, name)
             return Point(setting.load, equal.reductions, equal.utility_gain, equal.matched)
 
+        study = study.swept
         return cls(_regimes(study, [*names, MEAN], as_played), _regimes(study, names, matched))
 
 

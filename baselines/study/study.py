@@ -1,7 +1,7 @@
 """A study: which mechanisms are played in which markets, and what came out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console
@@ -80,6 +80,12 @@ class Results:
         self.seeds = tuple(seeds)
         self._done = {(job.setting, _name(job), job.seed): result for job, result in done}
 
+    def first(self, markets: int) -> "Results":
+        """The same of the first markets only."""
+        view = Results(self.seeds[:markets], ())
+        view._done = self._done
+        return view
+
     def values(self, setting: Setting, name: str, metric: str) -> FloatArray:
         """A metric of a mechanism by market, shape (S,); NaN where it was not played, failed or does not apply."""
         found = (self._done.get((setting, name, seed)) for seed in self.seeds)
@@ -110,6 +116,12 @@ class Study:
     plan: Plan
     played: Results
     matched: Results
+
+    @property
+    def swept(self) -> "Study":
+        """The same of the markets of the sweep only, so that all loads have the same, the table's load, too."""
+        markets = self.plan.sweep_markets
+        return replace(self, played=self.played.first(markets), matched=self.matched.first(markets))
 
     def learners(self) -> tuple[Mechanism, ...]:
         """Mechanisms that learn, and so have an overhead."""

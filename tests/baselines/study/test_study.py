@@ -168,7 +168,13 @@ def test_a_mechanism_that_takes_long_is_played_in_the_first_markets(tmp_path):
 
 def test_other_loads_and_sizes_are_played_in_the_first_markets_of_the_table(tmp_path):
     few = dataclasses.replace(plan(names=("dual_perturbation", "generous")), sweep_markets=2)
-    found = play(few, Cache(tmp_path / "cache.jsonl"), here, quiet()).played
+    study = play(few, Cache(tmp_path / "cache.jsonl"), here, quiet())
+    found = study.played
+    regime = Findings.of(study).as_played["generous"]
+    assert [point.reductions["utilisation"].markets for point in regime.points] == [
+        2,
+        2,
+    ]  # the table's load is the last
     counts = [len(list(found.of(setting, "dual_perturbation"))) for setting in (TABLE, SWEEP[0], OTHER_SIZE)]
     assert counts == [4, 2, 2]
 
