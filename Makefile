@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Extra arguments for train.py, evaluate.py and pytest: make train ARGS="--preset quick"
 ARGS ?=
 
-.PHONY: train test lint bench clean
+.PHONY: train test lint bench interop clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,18 @@ bench: $(VENV)/.installed
 	-$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
 
+# Libraries of others, each in a virtual environment of its own, because they pull one another's versions down.
+LIBRARIES := supersuit torchrl benchmarl rllib
+.PRECIOUS: .interop/%/.installed
+
+.interop/%/.installed: interop/requirements/%.txt pyproject.toml
+	$(PYTHON) -m venv .interop/$*
+	.interop/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+interop: $(VENV)/.installed $(LIBRARIES:%=.interop/%/.installed)
+	$(BIN)/python -m interop.matrix --out interop.json $(ARGS)
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .interop build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,13 +1,23 @@
-"""Makes the environments known to PettingZoo's registry, where there is one (PettingZoo >= 1.27)."""
+"""Makes the environments known to Gymnasium and to PettingZoo, which has a registry from version 1.27 on."""
 
+import gymnasium
 import pettingzoo
 
 #: Id for ``pettingzoo.make("aec", …)`` and ``pettingzoo.make("parallel", …)``.
 ENVIRONMENT_ID = "aigc_market_env/market-v0"
+#: Id for ``gymnasium.make(…)`` and ``gymnasium.make_vec(…)``.
+LEADER_ID = "aigc_market_env/Leader-v0"
 
 
 def register_environments() -> None:
-    """Register both forms of the environment, once."""
+    """Register all forms of the environment, once."""
+    if LEADER_ID not in gymnasium.registry:
+        gymnasium.register(
+            LEADER_ID,
+            "aigc_market_env.leader_v0:LeaderEnv",
+            vector_entry_point="aigc_market_env.leader_v0:LeaderVectorEnv",
+            max_episode_steps=64,
+        )
     if not hasattr(pettingzoo, "register"):
         return
     for kind, registry, entry_point in (

@@ -1,10 +1,11 @@
 import types
 
+import gymnasium
 import pettingzoo
 import pytest
 
 from aigc_market_env import registration
-from aigc_market_env.registration import ENVIRONMENT_ID, register_environments
+from aigc_market_env.registration import ENVIRONMENT_ID, LEADER_ID, register_environments
 
 needs_registry = pytest.mark.skipif(not hasattr(pettingzoo, "register"), reason="PettingZoo < 1.27 has no registry")
 
@@ -16,14 +17,22 @@ def test_import_registers_both_forms():
     assert ENVIRONMENT_ID in pettingzoo.parallel_registry
 
 
+def test_import_registers_the_leader_with_gymnasium():
+    assert LEADER_ID == "aigc_market_env/Leader-v0"
+    assert gymnasium.spec(LEADER_ID).max_episode_steps == 64
+
+
 @needs_registry
 @pytest.mark.filterwarnings("error")
 def test_registering_again_changes_nothing():
-    before = pettingzoo.aec_registry[ENVIRONMENT_ID]
+    before = pettingzoo.aec_registry[ENVIRONMENT_ID], gymnasium.registry[LEADER_ID]
     register_environments()
-    assert pettingzoo.aec_registry[ENVIRONMENT_ID] is before
+    assert pettingzoo.aec_registry[ENVIRONMENT_ID] is before[0]
+    assert gymnasium.registry[LEADER_ID] is before[1]
 
 
-def test_without_a_registry_nothing_is_registered(monkeypatch):
+def test_without_a_registry_gymnasium_is_told_all_the_same(monkeypatch):
     monkeypatch.setattr(registration, "pettingzoo", types.SimpleNamespace())
+    monkeypatch.delitem(gymnasium.registry, LEADER_ID)
     register_environments()
+    assert LEADER_ID in gymnasium.registry

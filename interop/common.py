@@ -1,0 +1,103 @@
+"""What the trainings are judged by, the same for every library, and the line that each prints."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Space
+from gymnasium.spaces.utils import flatten_space
+from pettingzoo.utils.wrappers import BaseParallelWrapper
+
+from aigc_market_env import BatchedMarketEnv, follower_regret, leader_regret, solve_equilibrium
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+SCENARIO = "duo"
+#: Markets and slots that a policy is judged on.
+_MARKETS, _SLOTS, _SEED = 32, 16, 10_000
+
+
+class FlatActions(BaseParallelWrapper):
+    """Actions of ASPs as vectors (2·M,), for libraries that take no matrices."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self._spaces: dict[str, Space[Any]] = {
+            agent: flatten_space(env.action_space(agent)) for agent in env.possible_agents
+        }
+
+    def action_space(self, agent: str) -> Space[Any]:
+        """The agent's action space, always the same object."""
+        return self._spaces[agent]
+
+    def step(self, actions: Arrays) -> Any:
+        """Take one step."""
+        return self.env.step({a: np.reshape(action, self.env.action_space(a).shape) for a, action in actions.items()})
+
+
+def measure(act: Callable[[Arrays], Arrays], asps: Literal["agents", "best_response"]) -> dict[str, float]:
+    """Play markets not trained on with a policy, and compare it with best responses.
+
+    Args:
+        act: from observations by group, ``"mu"`` (B, M, D) and ``"asp"`` (B, N, D), to actions (B, M, N) and
+            (B, N, 2, M); only ``"mu"`` when ASPs respond exactly.
+        asps: how ASPs act.
+
+    Returns:
+        Mean utility of an MU and, of ASPs that act, mean profit, credits per slot; and their mean regrets, relative to
+        what is earned at the equilibrium.
+    """
+    env = BatchedMarketEnv(SCENARIO, _MARKETS, asps=asps, max_cycles=None)
+    observations, _ = env.reset(seed=_SEED)
+    sums = dict.fromkeys(("utility", "profit", "mu_regret", "asp_regret", "mu_best", "asp_best"), 0.0)
+    for _ in range(_SLOTS):
+        market = env.market
+        for _ in range(2 if asps == "agents" else 1):
+            observations, *_ = env.step(act(observations))
+        served = env.served
+        sums["utility"] += served.mu_utility.mean()
+        sums["profit"] += served.asp_profit.mean()
+        sums["mu_regret"] += leader_regret(market, served.rewards).mean()
+        sums["asp_regret"] += follower_regret(market, served.rewards, served.compute, served.bandwidth).mean()
+        equilibrium = solve_equilibrium(market, certify=False).outcome
+        sums["mu_best"] += equilibrium.mu_utility.mean()
+        sums["asp_best"] += equilibrium.asp_profit.mean()
+    measured = {"mu_utility": sums["utility"] / _SLOTS, "mu_regret": sums["mu_regret"] / sums["mu_best"]}
+    if asps == "agents":
+        measured |= {"asp_profit": sums["profit"] / _SLOTS, "asp_regret": sums["asp_regret"] / sums["asp_best"]}
+    return {name: float(value) for name, value in measured.items()}
+
+
+def report(
+    libraries: tuple[str, ...],
+    ran: str,
+    train: Callable[[], None],
+    act: Callable[[Arrays], Arrays],
+    asps: Literal["agents", "best_response"],
+) -> None:
+    """Train, judge the policy before and after, and print one line of JSON.
+
+    Args:
+        libraries: packages whose versions are told, the one that trains first.
+        ran: what it trains and how long, in words.
+        train: does it.
+        act: the policy, see :func:`measure`.
+        asps: how ASPs act in the judgement.
+    """
+    before, start = measure(act, asps), time.perf_counter()
+    train()
+    seconds, after = time.perf_counter() - start, measure(act, asps)
+    versions = {name: version(name) for name in (*libraries, "gymnasium", "pettingzoo", "torch", "numpy")}
+    row = {"library": libraries[0], "versions": versions, "ran": ran, "seconds": round(seconds, 1)}
+    sys.stdout.write(json.dumps(row | {"before": before, "after": after}) + "\n")
+    sys.stdout.flush()
+
+
+def clipped(actions: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Actions within [0, 1], in the shape that the market takes."""
+    return np.clip(np.asarray(actions, dtype=np.float64), 0.0, 1.0).reshape(shape)

@@ -1,0 +1,102 @@
+"""Runs every training of :mod:`interop` in its virtual environment and prints what came of them as a table.
+
+``make interop`` makes the environments first. A library that fails has a row that says why, and the exit status is 1.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+ENVIRONMENTS = Path(".interop")
+LIBRARIES = ("supersuit", "torchrl", "benchmarl", "rllib")
+#: A training takes a minute or two; what takes this long hangs.
+_LIMIT = 1800.0
+
+Row = dict[str, Any]
+
+
+def run(library: str) -> list[Row]:
+    """The rows of one library, or one row with ``"error"``; its log goes to ``.interop/LIBRARY.log``."""
+    log = ENVIRONMENTS / f"{library}.log"
+    command = [str(ENVIRONMENTS / library / "bin" / "python"), "-W", "ignore", "-m", f"interop.with_{library}"]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # the networks are tiny, threads would wait for one another
+    start = time.perf_counter()
+    try:
+        with log.open("w") as messages:
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=messages, text=True, timeout=_LIMIT, env=one_thread
+            )
+    except FileNotFoundError:
+        return [{"library": library, "error": f"{command[0]} is missing; run make interop"}]
+    except subprocess.TimeoutExpired:
+        return [{"library": library, "error": f"not done after {_LIMIT:.0f} s, see {log}"}]
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"library"')]
+    if done.returncode:
+        last = (log.read_text().strip().splitlines() or ["no message"])[-1]
+        rows.append({"library": library, "error": f"exit status {done.returncode}, see {log}: {last}"})
+    for row in rows:
+        row["wall_seconds"] = round(time.perf_counter() - start, 1)
+    return rows
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows as a table: what ran, for how long, and what it changed."""
+    shown = Table(
+        title="Short trainings in other libraries: from untrained to trained, on markets not trained on",
+        caption="Utility and profit: mean of an agent, credits per slot. Regret: against exact best responses, "
+        "relative to what is earned at the equilibrium.",
+        show_lines=True,
+    )
+    for heading in ("Library", "What ran", "Training", "MUs", "ASPs"):
+        shown.add_column(heading)
+    for row in rows:
+        if "error" in row:
+            shown.add_row(row["library"], f"[red]{row['error']}[/red]")
+            continue
+        versions = row["versions"]
+        shown.add_row(
+            f"{row['library']} {versions[row['library']]}\ngymnasium {versions['gymnasium']}",
+            row["ran"],
+            f"{row['seconds']:.0f} s",
+            f"utility {_change(row, 'mu_utility', '.2f')}\nregret {_change(row, 'mu_regret', '.1%')}",
+            f"profit {_change(row, 'asp_profit', '.2f')}\nregret {_change(row, 'asp_regret', '.1%')}"
+            if "asp_profit" in row["before"]
+            else "respond exactly",
+        )
+    return shown
+
+
+def _change(row: Row, name: str, form: str) -> str:
+    return f"{row['before'][name]:{form}} → {row['after'][name]:{form}}"
+
+
+def main(libraries: Annotated[tuple[str, ...], tyro.conf.Positional] = LIBRARIES, out: Path | None = None) -> None:
+    """Train shortly in every library and tell how it went.
+
+    Args:
+        libraries: which ones.
+        out: where to write the rows as JSON.
+    """
+    console, rows = Console(), []
+    unknown = sorted(set(libraries) - set(LIBRARIES))
+    if unknown:
+        raise ValueError(f"unknown library {unknown[0]!r}; there are {', '.join(LIBRARIES)}")
+    for library in libraries:
+        with console.status(f"training with {library}"):
+            rows += run(library)
+    console.print(table(rows))
+    if out is not None:
+        out.write_text(json.dumps(rows, indent=1) + "\n")
+    sys.exit(any("error" in row for row in rows))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,192 @@
+"""The single-agent view: Gymnasium's own check, payoffs against the game's functions, and lanes against single ones."""
+
+import copy
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from playing import PRESETS, busy, same
+
+from aigc_market_env import BatchedMarketEnv, Scenario, follower_response, leader_best_response, leader_regret
+from aigc_market_env.leader_v0 import LeaderEnv, LeaderVectorEnv
+from aigc_market_env.registration import LEADER_ID
+
+
+def own_share(env):
+    return env.equilibrium_rewards[env.mu] / env.market.reward_bound[env.mu]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", PRESETS)
+def test_gymnasiums_own_check(name):
+    check_env(gymnasium.make(LEADER_ID, scenario=busy(name)).unwrapped)
+
+
+def test_make_passes_options_and_cuts_episodes_off():
+    assert gymnasium.make(LEADER_ID).spec.max_episode_steps == 64
+    env = gymnasium.make(LEADER_ID, scenario="campus", mu=3, max_episode_steps=2)
+    assert type(env.unwrapped) is LeaderEnv
+    assert env.unwrapped.mu == 3
+    env.reset(seed=0)
+    ends = [env.step(env.action_space.sample())[2:4] for _ in range(2)]
+    assert ends == [(False, False), (False, True)]
+
+
+# What the MU earns ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(PRESETS))
+def test_at_equilibrium_rewards_the_mu_has_nothing_to_gain(seed, name):
+    scenario = busy(name)
+    env = LeaderEnv(scenario, mu=seed % scenario.num_mus)
+    env.reset(seed=seed)
+    for _ in range(3):
+        market, rewards = env.market, env.equilibrium_rewards
+        _, best = leader_best_response(market, rewards)
+        _, utility, *_ = env.step(own_share(env))
+        # Best responses of the ASPs use up capacities to 1e-6 only.
+        assert abs(best[env.mu] - utility) <= 1e-5 * best[env.mu]
+
+
+@pytest.mark.parametrize("mu", [0, 5])
+def test_any_other_action_earns_its_regret_less(mu):
+    env, rng = LeaderEnv("campus", mu), np.random.default_rng(0)
+    env.reset(seed=3)
+    lost = []
+    for _ in range(8):
+        market, rewards, action = env.market, env.equilibrium_rewards, rng.random(4) ** 2
+        _, best = leader_best_response(market, rewards)
+        rewards[mu] = action * market.reward_bound[mu]
+        response = follower_response(market, rewards)
+        expected = market.outcome(rewards, response.compute, response.bandwidth).mu_utility[mu]
+        _, utility, *_ = env.step(action)
+        scale = market.satisfaction_scale[mu]
+        assert abs(utility - expected) <= 1e-6 * scale
+        lost.append(best[mu] - utility)
+        assert abs(lost[-1] - leader_regret(market, rewards)[mu]) <= 1e-5 * scale
+    assert min(lost) > 0
+
+
+def test_the_market_and_the_observations_are_those_of_the_batched_engine():
+    env, markets = LeaderEnv(busy("campus"), mu=2), BatchedMarketEnv(busy("campus"), 1, asps="best_response")
+    observation, _ = env.reset(seed=9)
+    every, _ = markets.reset(seed=9)
+    for _ in range(5):
+        assert env.market == markets.market[0]
+        assert same(observation, every["mu"][0, 2])
+        shares = env.equilibrium_rewards / env.market.reward_bound[:, None]
+        shares[2] = 0.4
+        observation, utility, *_ = env.step(np.full(4, 0.4))
+        every, rewards, *_ = markets.step({"mu": shares[None]})
+        assert utility == rewards["mu"][0, 2]
+
+
+# Lanes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_make_vec_makes_the_batched_engine():
+    env = gymnasium.make_vec(LEADER_ID, num_envs=5, scenario="duo", mu=1)
+    assert type(env.unwrapped) is LeaderVectorEnv
+    assert (env.num_envs, env.unwrapped.mu) == (5, 1)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert env.observation_space.shape == (5, 17)
+    assert env.action_space.shape == (5, 1)
+
+
+@pytest.mark.parametrize(("name", "mu"), [("duo", 0), ("campus", 3), ("random", 7)])
+def test_lanes_are_single_environments_bit_for_bit(name, mu):
+    options = {"num_envs": 3, "scenario": busy(name), "mu": mu, "max_episode_steps": 3}
+    batched = gymnasium.make_vec(LEADER_ID, **options)
+    singles = gymnasium.make_vec(
+        LEADER_ID, **options, vectorization_mode="sync", vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}
+    )
+    batched.action_space.seed(0)
+    assert same(batched.reset(seed=11)[0], singles.reset(seed=11)[0])
+    for step in range(7):
+        actions = batched.action_space.sample()
+        one, other = batched.step(actions), singles.step(actions)
+        assert same(one[:4], other[:4])
+        assert one[0] in batched.observation_space
+        if step % 3 == 2:
+            assert one[3].all()
+            assert same(list(one[4]["final_obs"]), list(other[4]["final_obs"]))
+            assert same(one[4]["_final_obs"], other[4]["_final_obs"])
+        else:
+            assert one[4] == {}
+
+
+def test_nothing_handed_out_is_overwritten():
+    env = LeaderVectorEnv(4, busy("campus"), max_episode_steps=3)
+    handed_out = [env.reset(seed=0)[0], env.equilibrium_rewards]
+    for _ in range(7):
+        observations, rewards, terminations, truncations, infos = env.step(env.action_space.sample())
+        handed_out += [observations, rewards, terminations, truncations, env.equilibrium_rewards]
+        handed_out += list(infos.get("final_obs", []))
+        if len(handed_out) == 7:
+            before = copy.deepcopy(handed_out)
+    assert same(handed_out[:7], before)
+    arrays = [array for array in handed_out if array.size]
+    assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+
+
+def test_without_a_seed_streams_go_on_and_a_seed_starts_over():
+    env = LeaderVectorEnv(2, "random")
+    first, second, third = (env.reset(seed=seed)[0] for seed in (4, None, 4))
+    assert same(first, third)
+    assert not same(first, second)
+
+
+def test_a_copy_goes_on_alike():
+    env = LeaderEnv("campus")
+    env.reset(seed=1)
+    env.step(np.full(4, 0.3))
+    twin = copy.deepcopy(env)
+    for _ in range(3):
+        assert same(env.step(np.full(4, 0.3)), twin.step(np.full(4, 0.3)))
+
+
+# Errors --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [LeaderEnv, LeaderVectorEnv])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mu": 2}, r"mu = 2 must be in 0 … 1"),
+        ({"mu": -1}, r"mu = -1 must be in 0 … 1"),
+        ({"mu": "mu_0"}, "mu = 'mu_0' must be an integer"),
+        ({"scenario": "moon"}, "unknown scenario 'moon'"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**{"scenario": "duo"} | options)
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (np.array([np.nan]), r"action of 'mu_1': entry \[0\] = nan must be finite"),
+        (np.zeros(2), r"action of 'mu_1' has shape \(2,\), expected \(1,\)"),
+        (None, r"action of 'mu_1' must be an array of numbers of shape \(1,\)"),
+    ],
+)
+def test_a_bad_action_is_refused_and_changes_nothing(action, message):
+    env = LeaderEnv("duo", mu=1)
+    env.reset(seed=0)
+    twin = copy.deepcopy(env)
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
+    assert same(env.step(np.array([0.4])), twin.step(np.array([0.4])))
+
+
+def test_actions_out_of_range_are_clipped():
+    env, twin = (LeaderEnv(Scenario.preset("campus")) for _ in range(2))
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    assert same(env.step(np.array([-1.0, 0.2, 2.0, 1.0])), twin.step(np.array([0.0, 0.2, 1.0, 1.0])))

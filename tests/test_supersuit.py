@@ -1,0 +1,39 @@
+"""SuperSuit's vector environments over ours, and stable-baselines3 on top of them."""
+
+import numpy as np
+import pytest
+from playing import busy, parallel, same
+
+supersuit = pytest.importorskip("supersuit")
+
+
+def stacked(values):
+    return np.stack([*values.values()])
+
+
+def test_a_vector_environment_of_agents_is_the_same_game_bit_for_bit():
+    env = parallel(busy("campus"), max_cycles=3)
+    agents = supersuit.pettingzoo_env_to_vec_env_v1(parallel(busy("campus"), max_cycles=3))
+    assert same(agents.reset(seed=4)[0], stacked(env.reset(seed=4)[0]))
+    rng = np.random.default_rng(0)
+    for step in range(7):
+        actions = rng.random((8, 4), np.float32)
+        observations, rewards, _, truncations, _ = env.step(dict(zip(env.possible_agents, actions, strict=True)))
+        over = step % 3 == 2
+        if over:
+            observations, _ = env.reset()
+        seen, gained, _, cut, _ = agents.step(actions)
+        assert same(seen, stacked(observations))
+        np.testing.assert_allclose(gained, stacked(rewards), rtol=1e-6)  # SuperSuit's are float32
+        assert np.asarray(cut).astype(bool).tolist() == [truncations["mu_0"]] * 8 == [over] * 8
+
+
+def test_stable_baselines3_trains_on_it():
+    ppo = pytest.importorskip("stable_baselines3").PPO
+    envs = supersuit.pettingzoo_env_to_vec_env_v1(parallel("duo"))
+    envs = supersuit.concat_vec_envs_v1(envs, 2, base_class="stable_baselines3")
+    model = ppo("MlpPolicy", envs, n_steps=16, batch_size=32, n_epochs=1, device="cpu")
+    before = [weights.clone() for weights in model.policy.parameters()]
+    model.learn(64)
+    assert model.num_timesteps == 64
+    assert any((now != then).any() for now, then in zip(model.policy.parameters(), before, strict=True))
