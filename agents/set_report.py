@@ -19,7 +19,7 @@ _LOWEST_SHOWN = 1e-6
 
 
 def set_table(result: SetEvaluation[Any], title: str) -> Table:
-    """Regret in held-out markets, size by size, those that were trained on apart from the others."""
+    """Regret in held-out markets, size by size, those that were trained on apart from the others; 80 columns wide."""
     leaders = result.regret_name == "leader_regret_relative"
     caption = (
         "regret: what an MU could gain alone, ASPs responding exactly, over mean utility at equilibrium; MU utility: "
@@ -38,7 +38,7 @@ def set_table(result: SetEvaluation[Any], title: str) -> Table:
         if sizes:
             worst = f"{result.worst(trained=trained):.3%}"
             table.add_section()
-            table.add_row(f"[bold]worst, {'trained on' if trained else 'never seen'}", "", f"[bold]{worst}")
+            table.add_row(f"[bold]worst {'trained' if trained else 'unseen'}", "", f"[bold]{worst}")
             table.add_section()
     return table
 

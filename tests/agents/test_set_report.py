@@ -24,8 +24,8 @@ def test_the_table_tells_the_worst_of_both_kinds_of_sizes(result):
         assert f"{size[0]} × {size[1]}" in text
         assert f"{value:.3%}" in text
     lines = text.splitlines()
-    assert f"{max(regret[2, 1], regret[3, 1]):.3%}" in next(line for line in lines if "worst, trained on" in line)
-    assert f"{regret[5, 2]:.3%}" in next(line for line in lines if "worst, never seen" in line)
+    assert f"{max(regret[2, 1], regret[3, 1]):.3%}" in next(line for line in lines if "worst trained" in line)
+    assert f"{regret[5, 2]:.3%}" in next(line for line in lines if "worst unseen" in line)
 
 
 def test_figures_are_written(result, tmp_path):
@@ -41,5 +41,5 @@ def test_one_market_of_one_size_is_shown(tmp_path):
     result = evaluate_set_policy(make_policy("leader_set"), SMALL, [(7, 3)], count=1)
     console = Console(width=80, record=True)
     console.print(set_table(result, "title"))
-    assert "worst, trained on" not in console.export_text()
+    assert "worst trained" not in console.export_text()
     assert save_set_figures(result, [], tmp_path)
