@@ -92,7 +92,7 @@ def test_rows_are_read_and_failures_told(tmp_path, monkeypatch):
     script(tmp_path, "torchrl", f"import sys\nprint('''{ROW}''')\nsys.exit('no such thing')")
     (good,) = matrix.run("rllib")
     assert good["after"]["mu_utility"] == 2
-    assert good["wall_seconds"] > 0
+    assert good["wall_seconds"] >= 0
     kept, bad = matrix.run("torchrl")
     assert kept["ran"] == "PPO"
     assert bad["error"].endswith("torchrl.log: no such thing")

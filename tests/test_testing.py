@@ -265,9 +265,9 @@ class BlindAEC(market_v0.raw_env):
     """ASPs see the rewards of the slot before."""
 
     def _post(self):
-        before = [row.copy() for row in self._seen]
+        before = {agent: row.copy() for agent, row in self._seen.items() if agent.startswith("asp_")}
         super()._post()
-        self._seen = [*self._seen[: self.num_mus], *before[self.num_mus :]]
+        self._seen = self._seen | before
 
 
 class NaNAEC(market_v0.raw_env):
