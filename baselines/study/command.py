@@ -34,7 +34,7 @@ from baselines.study.study import Plan, play
 LOADS = tuple(float(f"{load:.2g}") for load in np.geomspace(0.02, 8.0, 13))
 #: Sizes (MUs, ASPs) at which the overhead of learning is compared.
 SIZES = ((8, 4), (20, 5))
-#: Mechanisms that take half a minute a market are played in the first few of the table, and not in the sweep.
+#: Mechanisms that take many seconds a market: played in the first few of the table and of each size, not in the sweep.
 MARKETS_AT_MOST = {"bayesian_optimisation": 3}
 #: Libraries that a mechanism needs and that may not be installed, and how to get them.
 NEEDS = {"bayesian_optimisation": ("skopt", "pip install -e '.[baselines]'")}

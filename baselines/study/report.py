@@ -81,7 +81,7 @@ def _overhead_table(study: Study, setting: Setting) -> Table:
         table.add_row(
             mechanism.label,
             *(_cell(figure, METRICS[metric].form) for figure, metric in zip(figures, OVERHEAD, strict=True)),
-            f"{reached:.0%}",
+            f"{reached:.0%}" if figures[0].markets else "–",
             "" if mechanism.name == OURS else _cell(saved, ".1%"),
             str(figures[0].markets),
         )

@@ -30,8 +30,8 @@ class Plan:
         seeds: of the markets of the table.
         sweep_markets: how many of them are played in the other settings, the first ones.
         mechanisms: who plays, in the order of tables.
-        at_most: markets of the table that a mechanism which takes long is played in, by its name: the first ones. It
-            is left out of the other settings.
+        at_most: markets of the table and of each of the sizes that a mechanism which takes long is played in, by its
+            name: the first ones. It is left out of the sweep.
     """
 
     table: Setting
@@ -63,9 +63,10 @@ class Plan:
         ]
 
     def _markets(self, setting: Setting, mechanism: Mechanism) -> int:
-        if setting == self.table:
-            return self.at_most.get(mechanism.name, len(self.seeds))
-        return 0 if mechanism.name in self.at_most else self.sweep_markets
+        markets = len(self.seeds) if setting == self.table else self.sweep_markets
+        if mechanism.name not in self.at_most:
+            return markets
+        return min(markets, self.at_most[mechanism.name]) if setting in (self.table, *self.sizes) else 0
 
 
 class Results:
