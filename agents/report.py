@@ -44,7 +44,7 @@ def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) 
         title: of the table; rich markup.
     """
     figures = {name: play.figures() for name, play in plays.items()}
-    table = _table(title, _CAPTION, *(HEADINGS[name] for name in figures))
+    table = _table(title, _CAPTION, *(HEADINGS[name] for name in figures), width=len("follower regret"))
     for name, label in RATIOS.items():
         table.add_row(label, *(shown(name, column[name]) for column in figures.values()))
         table.add_row(" 95 %", *(shown_interval(name, column[f"{name}_interval_95"]) for column in figures.values()))
@@ -108,9 +108,9 @@ def runs_table(
     return table
 
 
-def _table(title: str, caption: str, *columns: str) -> Table:
+def _table(title: str, caption: str, *columns: str, width: int | None = None) -> Table:
     table = Table(title=title, caption=caption, padding=(0, 1, 0, 0))
-    table.add_column("", overflow="fold")
+    table.add_column("", overflow="fold", width=width)
     for heading in columns:
         table.add_column(heading, justify="right", overflow="fold")
     return table
