@@ -8,6 +8,7 @@ the equilibrium, everyone's best response to what the others learned, and play a
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
     python evaluate.py runs/campus-seed0 --markets a.json b.json
     python evaluate.py runs/campus-seed? --out campus        # several seeds, each and together
+    python evaluate.py runs/campus-seed0 --video             # learned and equilibrium rewards side by side, as a GIF
 
 Another command compares mechanisms instead of a run: python evaluate.py mechanisms --help
 """
@@ -24,14 +25,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
+from agents.episode import play_episode, posting
 from agents.held_out import HeldOut, check_comparable, evaluate_run, together
-from agents.held_out_figures import save_held_out_figures
+from agents.held_out_figures import median_run, save_held_out_figures
 from agents.policy import load_policy
 from agents.report import evaluation_table, runs_table
 from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
 from agents.set_evaluation import usual_size
 from agents.set_report import set_table
 from agents.slots_file import SLOTS_FILE, write_slots
+from agents.video import VIDEO_FILE, write_video
 from baselines.study import command as mechanisms
 
 
@@ -46,6 +49,9 @@ class Arguments:
     (as many as have 2,048 links by default); or market files to act in instead."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where evaluation.json, slots.csv and the figures go; by default evaluation/ in the run folder."""
+    video: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Also write episode.gif: 24 slots of a market as trained on, learned rewards left, equilibrium rewards right; of
+    several runs, the one with the median regret."""
 
 
 def asked_for(arguments: Arguments) -> tuple[tuple[str, ...], int | None]:
@@ -109,7 +115,9 @@ def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status."""
     out, (files, count) = output_folder(arguments), asked_for(arguments)
     for run in arguments.runs:
-        load_policy(run)  # that what is wrong with the last run is not found after measuring all others
+        policy = load_policy(run)  # that what is wrong with the last run is not found after measuring all others
+        if arguments.video:
+            posting(policy, run)
     runs = []
     for run in arguments.runs:
         with console.status(escape(f"{run}: playing, and searching best responses")):
@@ -120,6 +128,9 @@ def main(arguments: Arguments, console: Console) -> int:
     write_json(out / EVALUATION_FILE, {"runs": {run.name: run.summary() for run in runs}, "together": found})
     write_slots(runs, out / SLOTS_FILE)
     figures = save_held_out_figures(runs, out)
+    if arguments.video:
+        figures.append(out / VIDEO_FILE)
+        write_video(play_episode(Path(median_run(runs).name)), out / VIDEO_FILE, console)
     written = ", ".join([EVALUATION_FILE, SLOTS_FILE, *(path.name for path in figures)])
     console.print(f"Written: {written} in {out}", markup=False)
     return 0

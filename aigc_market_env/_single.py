@@ -145,7 +145,7 @@ class SingleMarket:
         if self.render_mode is None:
             EnvLogger._generic_warning("[WARNING]: render() without a render_mode shows nothing.")
             return None
-        snapshot = rendering.Snapshot.of(self._engine, self.scenario.name)
+        snapshot = rendering.Snapshot.of(self._engine, self.scenario.name, self._slots)
         if self.render_mode == "ansi":
             return rendering.table(snapshot)
         if self.render_mode == "rgb_array":
@@ -182,6 +182,7 @@ class SingleMarket:
     def _begin(self, seed: int | None) -> None:
         self._seen = self._engine.reset(None if seed is None else [seed]).rows
         self._has_reset = self._mus_turn = True
+        self._slots = 0
 
     def _store(self, agent: str, action: Any) -> int:
         """Check an action and keep it for the step; how many of its entries are out of range."""
@@ -224,6 +225,7 @@ class SingleMarket:
         else:
             self._seen = self._engine.serve(self._asp_shares).rows
         self._mus_turn = True
+        self._slots += 1
         utility, profit = self._payoffs
         return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
 

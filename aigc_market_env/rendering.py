@@ -11,11 +11,19 @@ from aigc_market_env.market import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-_SIZE_INCHES, _DPI = (9.0, 6.0), 100
-_WIDEST_EDGE = 7.0  # points
-_MU_X, _ASP_X = 0.16, 0.70
+_SIZE_INCHES, _DPI = (8.0, 6.0), 120
+#: Points; the smaller can still be read in a picture scaled to 600 pixels.
+_LARGE, _SMALL = 14.0, 11.0
+_GREY = "0.35"
+#: Width of the edge of a link with next to nothing, and what is added for all of an ASP's compute, points.
+_THINNEST, _WIDEST = 0.8, 24.0
+#: Rewards, as shares of the bound, from the palest colour to the darkest.
+_SHARES_SHOWN = (0.01, 1.0)
+_MU_X, _ASP_X, _HEADINGS = 0.2, 0.69, 1.035
 
 
 @dataclass(frozen=True)
@@ -24,9 +32,11 @@ class Snapshot:
 
     Attributes:
         title: the scenario's name.
+        slot: its number in the episode, from 1; 0 before the first.
         rewards: credits per QoE. (M, N)
         reward_shares: rewards as shares of each MU's bound ω/q. (M, N)
         compute: TFLOP/s. (M, N)
+        compute_shares: compute as shares of each ASP's capacity. (M, N)
         bandwidth: MHz. (M, N)
         throughput: tokens/s. (M, N)
         qoe: QoE delivered. (M, N)
@@ -37,9 +47,11 @@ class Snapshot:
     """
 
     title: str
+    slot: int
     rewards: FloatArray
     reward_shares: FloatArray
     compute: FloatArray
+    compute_shares: FloatArray
     bandwidth: FloatArray
     throughput: FloatArray
     qoe: FloatArray
@@ -49,7 +61,7 @@ class Snapshot:
     profit: FloatArray
 
     @classmethod
-    def of(cls, engine: Engine, title: str, lane: int = 0) -> "Snapshot":
+    def of(cls, engine: Engine, title: str, slot: int, lane: int = 0) -> "Snapshot":
         """The slot served last in one lane of an engine."""
         market = engine.market(lane)
         rewards, compute, bandwidth, rates, qoe, board, utility, profit = (
@@ -58,9 +70,11 @@ class Snapshot:
         )
         return cls(
             title=title,
+            slot=slot,
             rewards=rewards,
             reward_shares=rewards / market.reward_bound[:, None],
             compute=compute,
+            compute_shares=compute / market.compute_capacity,
             bandwidth=bandwidth,
             throughput=rates,
             qoe=qoe,
@@ -135,61 +149,115 @@ class Window:
 
 
 def draw(figure: "Figure", snapshot: Snapshot) -> None:
-    """Draw a slot: MUs left, ASPs right, edges as wide as the throughput and coloured by the reward."""
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    """Draw a slot: MUs left, ASPs right, edges coloured by the reward and as wide as what the ASP gives them.
 
-    axes = figure.add_axes((0.0, 0.1, 1.0, 0.82))
+    All scales are fixed, so that frames of an episode, and pictures of different markets, can be compared.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm
+
+    axes = figure.add_axes((0.0, 0.16, 1.0, 0.72))
     axes.set_axis_off()
     axes.set_xlim(0, 1)
-    axes.set_ylim(-0.03, 1.06)
-    highest = float(snapshot.reward_shares.max(initial=1e-9, where=snapshot.throughput > 0))
-    colours = ScalarMappable(Normalize(0.0, highest), colormaps["viridis"])
-    num_mus, num_asps = snapshot.rewards.shape
-    mu_y, asp_y = _heights(num_mus), _heights(num_asps)
-    fastest = max(float(snapshot.throughput.max()), 1e-9)
-    for m, n in np.ndindex(num_mus, num_asps):
-        if snapshot.throughput[m, n] > 0:
-            width = 0.3 + _WIDEST_EDGE * snapshot.throughput[m, n] / fastest
-            colour = colours.to_rgba(snapshot.reward_shares[m, n])
-            axes.plot([_MU_X, _ASP_X], [mu_y[m], asp_y[n]], color=colour, linewidth=width, alpha=0.85, zorder=1)
+    axes.set_ylim(0, 1)
+    colours = ScalarMappable(LogNorm(*_SHARES_SHOWN), reward_colours())
+    mu_y, asp_y = _heights(snapshot.rewards.shape[0], 0.04), _heights(snapshot.rewards.shape[1], 0.09)
+    _draw_links(axes, snapshot, colours, mu_y, asp_y)
     _draw_mus(axes, snapshot, mu_y)
     _draw_asps(axes, snapshot, asp_y)
-    figure.suptitle(f"{snapshot.title}: rewards, tokens served, utility and profit (credits) in a slot", fontsize=12)
-    bar = figure.colorbar(colours, cax=figure.add_axes((0.16, 0.075, 0.42, 0.022)), orientation="horizontal")
-    bar.set_label("reward, share of the MU's bound ω/q", fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    figure.text(0.62, 0.06, f"widest edge: {fastest:.3g} tokens/s", fontsize=9)
+    when = f"slot {snapshot.slot}" if snapshot.slot else "before the first slot"
+    figure.text(0.5, 0.965, f"{snapshot.title}, {when}", ha="center", va="center", fontsize=_LARGE, weight="bold")
+    _draw_scales(figure, colours)
+
+
+def reward_colours() -> "Colormap":
+    """Pale for low rewards, dark for high ones, told apart by colour-blind readers and on white paper."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps["viridis_r"](np.linspace(0.1, 1.0, 256)))
+
+
+def _draw_links(
+    axes: "Axes", snapshot: Snapshot, colours: "ScalarMappable", mu_y: FloatArray, asp_y: FloatArray
+) -> None:
+    """One edge for each link that is served, the widest at the bottom, each with a white border where they cross."""
+    shares = snapshot.compute_shares
+    order = np.argsort(-shares, axis=None, kind="stable")
+    for layer, (m, n) in enumerate(zip(*np.unravel_index(order, shares.shape), strict=True)):
+        if snapshot.throughput[m, n] > 0:
+            x, y, width = [_MU_X, _ASP_X], [mu_y[m], asp_y[n]], _width(shares[m, n])
+            colour, zorder = colours.to_rgba(snapshot.reward_shares[m, n]), 1.0 + layer / shares.size
+            axes.plot(x, y, color="white", linewidth=width + 1.5, zorder=zorder, solid_capstyle="butt")
+            axes.plot(x, y, color=colour, linewidth=width, zorder=zorder, solid_capstyle="butt")
+
+
+def _width(share: float) -> float:
+    """Width of an edge, points, for a share of the ASP's compute; what is served at all can be seen."""
+    return _THINNEST + _WIDEST * float(share)
 
 
 def _draw_mus(axes: "Axes", snapshot: Snapshot, heights: FloatArray) -> None:
-    size = 9 if len(heights) <= 12 else 7
-    axes.text(_MU_X - 0.02, 1.035, "MU    utility", ha="right", fontsize=size, color="0.35")
-    axes.scatter(np.full(len(heights), _MU_X), heights, s=110 if size == 9 else 50, color="#d55e00", zorder=3)
+    size = _fitting(axes, len(heights), 1.0)
+    look: dict[str, Any] = {"va": "center", "fontsize": size}
+    axes.scatter(np.full(len(heights), _MU_X), heights, s=size**2, color="#d55e00", edgecolors="white", zorder=3)
     for m, y in enumerate(heights):
-        text = f"mu_{m}   {snapshot.utility[m]:.3f}"
-        axes.text(_MU_X - 0.02, y, text, ha="right", va="center", fontsize=size)
+        axes.text(0.025, y, f"mu_{m}", **look)
+        axes.text(_MU_X - 0.022, y, f"{snapshot.utility[m]:.3f}", ha="right", **look)
+    axes.text(0.025, _HEADINGS, "MU", fontsize=_SMALL, color=_GREY)
+    axes.text(_MU_X - 0.022, _HEADINGS, "utility", ha="right", fontsize=_SMALL, color=_GREY)
 
 
 def _draw_asps(axes: "Axes", snapshot: Snapshot, heights: FloatArray) -> None:
-    axes.text(_ASP_X + 0.02, 1.035, "ASP    profit", fontsize=9, color="0.35")
-    axes.scatter(np.full(len(heights), _ASP_X), heights, s=170, marker="s", color="#0072b2", zorder=3)
+    size, left, right = _fitting(axes, len(heights), 3.6), _ASP_X + 0.03, 0.975
+    line = 1.35 * size / _points_high(axes)
+    axes.scatter(np.full(len(heights), _ASP_X), heights, s=1.4 * size**2, marker="s", color="#0072b2", zorder=3)
     for n, y in enumerate(heights):
-        axes.text(_ASP_X + 0.025, y + 0.035, f"asp_{n}   {snapshot.profit[n]:.3f}", va="center", fontsize=9)
-        for row, (label, colour) in enumerate((("compute", "#009e73"), ("bandwidth", "#cc79a7"))):
-            _draw_bar(axes, _ASP_X + 0.025, y - 0.002 - 0.032 * row, snapshot.utilisation[n, row], label, colour)
+        axes.text(left, y + line, f"asp_{n}", va="center", fontsize=size)
+        axes.text(right, y + line, f"{snapshot.profit[n]:.3f}", ha="right", va="center", fontsize=size)
+        for row, label in enumerate(("compute", "bandwidth")):
+            used, height = float(snapshot.utilisation[n, row]), 0.55 * line
+            for share, colour in ((1.0, "0.88"), (min(used, 1.0), ("#009e73", "#cc79a7")[row])):
+                axes.barh(y - row * line, 0.07 * share, height, left=left, color=colour, zorder=2)
+            text = f"{label} {used:.0%}"
+            axes.text(left + 0.08, y - row * line, text, va="center", fontsize=min(size, _SMALL))
+    top = _HEADINGS if len(heights) > 1 else heights[0] + 2.2 * line
+    axes.text(left, top, "ASP", fontsize=_SMALL, color=_GREY)
+    axes.text(right, top, "profit", ha="right", fontsize=_SMALL, color=_GREY)
 
 
-def _draw_bar(axes: "Axes", x: float, y: float, share: float, label: str, colour: str) -> None:
-    width, height = 0.1, 0.02
-    axes.barh(y, width, height, left=x, color="0.9", zorder=2)
-    axes.barh(y, width * min(share, 1.0), height, left=x, color=colour, zorder=3)
-    axes.text(x + width + 0.008, y, f"{label} {share:.0%}", va="center", fontsize=8)
+def _draw_scales(figure: "Figure", colours: "ScalarMappable") -> None:
+    """What colours and widths of edges mean, and the unit of the payoffs."""
+    figure.text(0.5, 0.925, "utility and profit in credits per slot", ha="center", va="center", fontsize=_SMALL)
+    bar = figure.colorbar(
+        colours, cax=figure.add_axes((0.05, 0.095, 0.42, 0.025)), orientation="horizontal", extend="min"
+    )
+    bar.set_ticks([0.01, 0.03, 0.1, 0.3, 1.0], labels=["1%", "3%", "10%", "30%", "100%"])
+    bar.minorticks_off()
+    bar.ax.tick_params(labelsize=_SMALL)
+    figure.text(0.26, 0.025, "colour: reward, share of the bound ω/q", ha="center", va="center", fontsize=_SMALL)
+    figure.text(0.76, 0.025, "width: share of the ASP's compute", ha="center", va="center", fontsize=_SMALL)
+    axes = figure.add_axes((0.55, 0.05, 0.42, 0.075))
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    for x, share in ((0.12, 0.05), (0.45, 0.2), (0.78, 0.5)):
+        axes.plot([x - 0.1, x + 0.1], [0.7, 0.7], color="0.45", linewidth=_width(share), solid_capstyle="butt")
+        axes.text(x, 0.22, f"{share:.0%}", ha="center", va="center", fontsize=_SMALL)
 
 
-def _heights(count: int) -> FloatArray:
-    return np.array([0.5]) if count == 1 else np.linspace(0.96, 0.04, count)
+def _fitting(axes: "Axes", rows: int, lines: float) -> float:
+    """The largest font size, points, at which so many rows of so many lines do not touch."""
+    return min(_LARGE - 1.0, _points_high(axes) * 0.92 / (1.3 * lines * max(rows - 1, 1)))
+
+
+def _points_high(axes: "Axes") -> float:
+    figure = axes.figure
+    return float(72.0 * figure.get_figheight() * axes.get_position().height)
+
+
+def _heights(count: int, margin: float) -> FloatArray:
+    return np.array([0.5]) if count == 1 else np.linspace(1.0 - margin, margin, count)
 
 
 def _require_matplotlib() -> None:

@@ -1,9 +1,15 @@
 import copy
+import itertools
 import sys
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from playing import MODES, PRESETS, busy, decoded, parallel, play_slot, random_actions, same, steps_per_slot
 
 from aigc_market_env import Scenario, follower_response, market_v0, rendering
@@ -121,6 +127,76 @@ def test_pictures_are_rgb_and_differ_between_slots(name, asps):
     assert same(env.render(), pictures[-1])
 
 
+def test_frames_of_an_episode_are_of_one_size_and_numbered():
+    env, aec = (make("duo", 6, "rgb_array") for make in (market_v0.parallel_env, market_v0.env))
+    actions = None
+    for _ in range(2):
+        env.reset(seed=0)
+        aec.reset(seed=0)
+        frames = [env.render()]
+        actions = actions or random_actions(np.random.default_rng(0), env)
+        for _ in range(3):
+            for _ in range(2):
+                env.step(actions)
+            play_slot(aec, actions)
+            frames.append(env.render())
+            assert same(aec.render(), frames[-1])
+        assert len({frame.shape for frame in frames}) == 1
+    snapshot = rendering.Snapshot.of(env._engine, "duo", slot=3)
+    assert same(rendering.picture(snapshot), frames[-1])
+    assert not same(rendering.picture(replace(snapshot, slot=2)), frames[-1])
+
+
+def drawn(snapshot):
+    """A picture's texts, and its edges as (width, colour) in the order in which they are drawn."""
+    figure = Figure(figsize=(8, 6))
+    rendering.draw(figure, snapshot)
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    edges = [(line.get_linewidth(), to_hex(line.get_color())) for line in figure.axes[0].lines]
+    return texts, [edge for edge in edges if edge[1] != "#ffffff"]
+
+
+def test_scales_are_the_same_whatever_is_drawn():
+    market = Scenario.preset("duo").sample(0)
+    env = parallel(market, "agents")
+    env.reset(seed=0)
+    seen = []
+    for share in (0.2, 0.4):
+        posted = {f"mu_{m}": [share / (m + 1)] for m in range(2)}
+        env.step(posted | {"asp_0": np.zeros((2, 2))})
+        env.step(posted | {"asp_0": [[share, share / 2], [0.5, 0.5]]})
+        snapshot = rendering.Snapshot.of(env._engine, "duo", slot=1)
+        np.testing.assert_allclose(snapshot.compute_shares[:, 0], [share, share / 2])
+        seen.append(drawn(snapshot)[1])
+    assert seen[0][0] == (pytest.approx(0.8 + 24 * 0.2), seen[1][1][1])  # mu_0 first pays what mu_1 pays later
+    assert seen[1][1] == (pytest.approx(0.8 + 24 * 0.2), seen[0][0][1])
+    assert seen[1][0][0] == pytest.approx(0.8 + 24 * 0.4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 4), (20, 5), (50, 10)])
+def test_a_picture_names_all_agents_and_scales_and_no_text_leaves_it(size):
+    env = parallel(Scenario.preset("campus", num_mus=size[0], num_asps=size[1]), "best_response")
+    env.reset(seed=0)
+    serve(env, np.random.default_rng(0))
+    snapshot = rendering.Snapshot.of(env._engine, "campus", slot=7)
+    texts, _ = drawn(snapshot)
+    names = {f"mu_{m}" for m in range(size[0])} | {f"asp_{n}" for n in range(size[1])}
+    said = {"campus, slot 7", "utility and profit in credits per slot", "colour: reward, share of the bound ω/q"}
+    assert names | said | {"width: share of the ASP's compute", "utility", "profit"} <= set(texts)
+    figure = Figure(figsize=(8, 6), dpi=120)
+    canvas = FigureCanvasAgg(figure)
+    rendering.draw(figure, snapshot)
+    canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text() in names | said]
+    assert len(boxes) == len(names | said)
+    for box in boxes:
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= 960
+        assert box.y1 <= 720
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
 def test_drawing_changes_neither_the_snapshot_nor_the_game():
     env, twin = (parallel("campus", "agents", render_mode=mode) for mode in ("rgb_array", None))
     env.reset(seed=0)
@@ -129,7 +205,7 @@ def test_drawing_changes_neither_the_snapshot_nor_the_game():
     for _ in range(2):
         serve(env, rng)
         serve(twin, other)
-        snapshot = rendering.Snapshot.of(env._engine, "campus")
+        snapshot = rendering.Snapshot.of(env._engine, "campus", slot=1)
         before = copy.deepcopy(vars(snapshot))
         rendering.table(snapshot)
         rendering.picture(snapshot)
@@ -142,7 +218,7 @@ def test_a_snapshot_does_not_change_with_the_game():
     env, rng = parallel("campus", "agents"), np.random.default_rng(0)
     env.reset(seed=0)
     serve(env, rng)
-    snapshot = rendering.Snapshot.of(env._engine, "campus")
+    snapshot = rendering.Snapshot.of(env._engine, "campus", slot=1)
     before = copy.deepcopy(vars(snapshot))
     serve(env, rng)
     assert same(vars(snapshot), before)

@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 import torch
 from matplotlib.image import imread
+from PIL import Image
 
+from agents.follower_policy import FollowerArchitecture, FollowerPolicy
 from agents.market_draws import MarketDistribution
-from agents.policy import WEIGHTS_FILE
+from agents.policy import WEIGHTS_FILE, save_policy
 from agents.set_config import SetPPOConfig
 from agents.set_training import train_set_policy
 from agents.training import LeaderConfig, train_leaders
@@ -272,6 +274,21 @@ def test_a_run_of_which_only_policy_configuration_and_metrics_are_kept_can_be_ev
     assert {path.name for path in run.iterdir()} == kept | {"evaluation"}
 
 
+def test_a_video_is_written_beside_the_figures(command, run, tmp_path):
+    status, out, err = command("evaluate.py", run, "--markets", "2", "--video", "--out", tmp_path / "out")
+    assert (status, err) == (0, "")
+    assert "episode.gif" in "".join(out.split())
+    with Image.open(tmp_path / "out" / "episode.gif") as video:
+        assert (video.format, video.n_frames) == ("GIF", 24)
+
+
+def test_a_video_of_providers_alone_is_refused_before_anything_is_measured(command, run, tmp_path):
+    policy = FollowerPolicy(architecture := FollowerArchitecture(2, 1, (4,), 1.0), architecture.network())
+    save_policy(policy, run)
+    assert fails(command("evaluate.py", run, "--video", "--out", tmp_path / "out"), "only ASPs", "--video")
+    assert not (tmp_path / "out").exists()
+
+
 def test_several_runs_are_evaluated_together(command, run, tmp_path):
     other = Path(shutil.copytree(run, tmp_path / "b run"))
     assert fails(command("evaluate.py", run, other), "--out")
@@ -368,6 +385,7 @@ CHILD = """
 import sys
 from pathlib import Path
 import train
+from agents.follower_policy import FollowerArchitecture, FollowerPolicy
 from agents.market_draws import MarketDistribution
 from agents.set_config import SetPPOConfig
 from agents.training import LeaderConfig
