@@ -62,8 +62,8 @@ def frames(episode: Episode) -> Iterator[npt.NDArray[np.uint8]]:
         figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI)
         canvas = FigureCanvasAgg(figure)
         _draw_frame(figure, episode, slot, colours)
-        canvas.draw()
-        yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        canvas.draw()  # type: ignore[no-untyped-call]
+        yield np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def _draw_frame(figure: Figure, episode: Episode, slot: int, colours: ScalarMappable) -> None:
@@ -93,11 +93,13 @@ def _draw_rewards(axes: Axes, shares: FloatArray, colours: ScalarMappable) -> No
     axes.tick_params(labelsize=11 if num_mus <= 12 else 9, length=0)
     if num_mus > _MOST_WRITTEN[0] or num_asps > _MOST_WRITTEN[1]:
         return
+    dark = np.dot(colours.to_rgba(np.ma.masked_invalid(shares))[..., :3], (0.3, 0.59, 0.11)) < 0.4
     for (m, n), share in np.ndenumerate(shares):
         served = bool(np.isfinite(share))
-        dark = served and float(np.dot(colours.to_rgba(share)[:3], (0.3, 0.59, 0.11))) < 0.4
         text = f"{100.0 * share:#.3g}".rstrip(".") if served else "–"
-        axes.text(n, m, text, ha="center", va="center", fontsize=11, color="white" if dark else "black")
+        axes.text(
+            n, m, text, ha="center", va="center", fontsize=11, color="white" if served and dark[m, n] else "black"
+        )
 
 
 def _draw_regret(axes: Axes, regret: FloatArray, slot: int) -> None:
@@ -117,5 +119,7 @@ def _draw_regret(axes: Axes, regret: FloatArray, slot: int) -> None:
 
 def _ticks(colours: ScalarMappable) -> list[float]:
     """Round numbers within the scale."""
-    low, high = colours.norm.vmin or 0.0, colours.norm.vmax or 1.0
+    low, high = colours.get_clim()
+    assert low is not None
+    assert high is not None
     return [digit * 10.0**power for power in range(-7, 1) for digit in (1, 2, 5) if low <= digit * 10.0**power <= high]

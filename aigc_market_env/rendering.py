@@ -252,8 +252,8 @@ def _fitting(axes: "Axes", rows: int, lines: float) -> float:
 
 
 def _points_high(axes: "Axes") -> float:
-    figure = axes.figure
-    return float(72.0 * figure.get_figheight() * axes.get_position().height)
+    pixels = axes.get_window_extent().height
+    return float(72.0 * pixels / axes.figure.dpi)
 
 
 def _heights(count: int, margin: float) -> FloatArray:

@@ -283,8 +283,11 @@ def test_a_video_is_written_beside_the_figures(command, run, tmp_path):
 
 
 def test_a_video_of_providers_alone_is_refused_before_anything_is_measured(command, run, tmp_path):
-    policy = FollowerPolicy(architecture := FollowerArchitecture(2, 1, (4,), 1.0), architecture.network())
-    save_policy(policy, run)
+    architecture = FollowerArchitecture(2, 1, (4,), 1.0)
+    network = architecture.network().to_empty(device="cpu")
+    for weights in network.parameters():
+        weights.data.zero_()
+    save_policy(FollowerPolicy(architecture, network), run)
     assert fails(command("evaluate.py", run, "--video", "--out", tmp_path / "out"), "only ASPs", "--video")
     assert not (tmp_path / "out").exists()
 
