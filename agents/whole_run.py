@@ -8,6 +8,7 @@ from agents.config import Config, FollowerConfig, JointConfig
 from agents.figures import Evaluation
 from agents.joint_training import train_both
 from agents.report import save_figures
+from agents.run_loop import one_torch_thread
 from agents.runs import EVALUATION_FILE, write_json
 from agents.set_config import SetConfig
 from agents.set_evaluation import SetEvaluation
@@ -34,13 +35,15 @@ class Trained:
 def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
     """Train what a configuration asks for, evaluate it, and write everything into a run folder.
 
-    ``evaluation.json`` is written last: where it is, the run has ended.
+    Torch computes on one thread, for sums over more of them differ in their last bits: weights are those of any other
+    number of cores. ``evaluation.json`` is written last: where it is, the run has ended.
 
     Raises:
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
-    result, metrics = _train(config, out, resume=resume)
+    with one_torch_thread():
+        result, metrics = _train(config, out, resume=resume)
     curve = metrics["curve"]
     if isinstance(result, SetEvaluation):
         figures = save_set_figures(result, curve, out)
