@@ -9,6 +9,8 @@ fade from slot to slot. All agents of a side learn at once, with shared paramete
     python train.py --train leaders --algorithm sac --transitions 600000
     python train.py --preset quick                # less than a minute, to see it work
     python train.py --scenario town --seed 1
+    python train.py --seeds 0..9                  # ten runs, as many at once as there are cores
+    python train.py --seeds 0..9 --workers ray    # on a cluster; see docs/cluster.md
     python train.py --resume                      # go on with the run that was interrupted
     tensorboard --logdir runs
 
@@ -34,17 +36,16 @@ from rich.markup import escape
 
 from agents.command import run_command
 from agents.config import ALGORITHMS, Config, FixedMarketConfig, FollowerConfig, JointConfig, LeaderConfig, read_config
-from agents.figures import Evaluation
-from agents.joint_training import train_both
 from agents.market_draws import MarketDistribution, sizes_called
 from agents.plays import plays_of
-from agents.report import evaluation_table, save_figures
-from agents.runs import EVALUATION_FILE, latest_run_folder, new_run_folder, write_json
+from agents.report import evaluation_table
+from agents.runs import CONFIG_FILE, latest_run_folder, new_run_folder
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig
 from agents.set_evaluation import SetEvaluation
-from agents.set_report import save_set_figures, set_table
-from agents.set_training import train_set_policy
-from agents.training import train_followers, train_leaders
+from agents.set_report import set_table
+from agents.sweep import SeedRun, begin, seeds_called, seeds_table, train_seeds
+from agents.whole_run import train_whole
+from baselines.study.workers import Workers, executor
 
 #: What is said of each choice of sides.
 LEARN = {
@@ -125,6 +126,11 @@ class Arguments:
     """Range of loads that a set policy learns from, evenly in the logarithm; by default 0.3 3."""
     seed: int = 0
     """Seed of the learner and of the channels. The same seed gives the same weights."""
+    seeds: Annotated[str | None, tyro.conf.arg(metavar="A..B")] = None
+    """Seeds of several runs instead of one, with a table of their regrets at the end."""
+    workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
+    """Processes that the runs of --seeds share; 0 takes all cores, ray a cluster of machines. The weights do not
+    depend on it."""
     transitions: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Slots times learning agents to train for, instead of the preset's; a tenth needs about a tenth of the time."""
     updates: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
@@ -132,7 +138,7 @@ class Arguments:
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, with -sac
     before the seed when that learns, and runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with a number
-    appended when that exists."""
+    appended when that exists. With --seeds, their runs are DIR/seed0, DIR/seed1, …"""
     resume: bool = False
     """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train, --policy
     and --algorithm). The run's own configuration counts; options that say what to train are not looked at."""
@@ -200,50 +206,73 @@ class Arguments:
         return config if self.updates is None else replace(config, updates=self.updates)
 
 
-def train(config: Config, out: Path, *, resume: bool) -> tuple[Evaluation | SetEvaluation[Any], dict[str, Any]]:
-    """The training that a configuration is of."""
-    if isinstance(config, SetConfig):
-        return train_set_policy(config, out, resume=resume)
-    if isinstance(config, JointConfig):
-        return train_both(config, out, resume=resume)
-    if isinstance(config, FollowerConfig):
-        return train_followers(config, out, resume=resume)
-    return train_leaders(config, out, resume=resume)
+def run_folder(arguments: Arguments) -> tuple[Config, Path]:
+    """What to train, and where.
+
+    Raises:
+        ValueError: an option is out of range, there is no run to resume, or one where a new one should be.
+        FileNotFoundError: the folder to resume is not a run.
+    """
+    if arguments.resume:
+        out = arguments.out or latest_run_folder(arguments.run_name)
+        return read_config(out), out
+    out = arguments.out or new_run_folder(arguments.run_name)
+    if (out / CONFIG_FILE).exists():
+        raise ValueError(f"{out} already holds a run; add --resume to go on with it, or choose another --out")
+    return arguments.config(), out
 
 
 def main(arguments: Arguments, console: Console) -> int:
-    """Run one training; the exit status."""
-    if arguments.resume:
-        out = arguments.out or latest_run_folder(arguments.run_name)
-        config = read_config(out)
-    else:
-        out = arguments.out or new_run_folder(arguments.run_name)
-        config = arguments.config()
-        if (out / "config.json").exists():
-            raise ValueError(f"{out} already holds a run; add --resume to go on with it, or choose another --out")
+    """Run one training, or one of every seed; the exit status."""
+    if arguments.seeds is not None:
+        return main_seeds(arguments, console)
+    if arguments.workers != 0:
+        raise ValueError("--workers is where runs of several --seeds are trained; this is one run")
+    config, out = run_folder(arguments)
     folder = shlex.quote(str(out))
-    learn = SET_LEARN[config.side] if isinstance(config, SetConfig) else LEARN[config.side]
-    console.print(f"{learn} on {config.scenario}, into {out}", markup=False)
-    console.print(f"Curves: tensorboard --logdir {folder}", markup=False)
-    console.print("The first use on a machine compiles the market, which takes up to a minute.", style="dim")
+    tell(config, str(out), folder, console)
     try:
-        result, metrics = train(config, out, resume=arguments.resume)
+        trained = train_whole(config, out, resume=arguments.resume)
     except KeyboardInterrupt:
         console.print(f"Stopped. Go on with: python train.py --resume --out {folder}", markup=False, soft_wrap=True)
         return 130
-    summary = result.summary()
-    write_json(out / EVALUATION_FILE, summary)
+    result, metrics, summary = trained.result, trained.metrics, trained.result.summary()
     if isinstance(result, SetEvaluation):
-        figures = save_set_figures(result, metrics["curve"], out)
         table = set_table(result, escape(f"{summary['markets']} held-out markets; trained on {config.scenario}"))
     else:
-        figures = save_figures(result, metrics["curve"], out)
         title = escape(f"{config.scenario}: {summary['slots']} evaluation slots")
         table = evaluation_table(result, plays_of(result), title)
     console.print(table)
     console.print(f"{metrics['transitions']:,} transitions in {metrics['wall_seconds']:.0f} s")
-    console.print(f"Figures: {', '.join(path.name for path in figures)} in {out}", markup=False)
+    console.print(f"Figures: {', '.join(path.name for path in trained.figures)} in {out}", markup=False)
     return 0
+
+
+def main_seeds(arguments: Arguments, console: Console) -> int:
+    """Run a training of every seed; the exit status is 1 when one failed."""
+    if arguments.seed != 0:
+        raise ValueError("--seed is of one run, --seeds are of several; give one of them")
+    execute, runs = executor(arguments.workers), []
+    for seed in seeds_called(arguments.seeds or ""):
+        out = None if arguments.out is None else arguments.out / f"seed{seed}"
+        runs.append(SeedRun(*run_folder(replace(arguments, seed=seed, out=out))))
+    begin(runs)
+    tell(runs[0].config, f"{len(runs)} runs, {runs[0].out} to {runs[-1].out}", str(runs[0].out.parent), console)
+    try:
+        done = train_seeds(runs, execute, console)
+    except KeyboardInterrupt:
+        console.print("Stopped. Go on with the same command and --resume", markup=False)
+        return 130
+    console.print(seeds_table(runs, done, escape(f"{runs[0].config.scenario}: {len(runs)} runs, evaluation slots")))
+    return 1 if any(result.error for result in done) else 0
+
+
+def tell(config: Config, out: str, folder: str, console: Console) -> None:
+    """Say what is about to be trained, and where to look."""
+    learn = SET_LEARN[config.side] if isinstance(config, SetConfig) else LEARN[config.side]
+    console.print(f"{learn} on {config.scenario}, into {out}", markup=False)
+    console.print(f"Curves: tensorboard --logdir {folder}", markup=False)
+    console.print("The first use on a machine compiles the market, which takes up to a minute.", style="dim")
 
 
 if __name__ == "__main__":

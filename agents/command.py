@@ -14,7 +14,7 @@ def run_command(main: Callable[[Arguments, Console], int], arguments: type[Argum
     """Parse ``sys.argv``, run a command, report what is wrong with its input; the exit status."""
     try:
         return main(tyro.cli(arguments, description=description), Console())
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, ImportError) as problem:
         print("error:", " ".join(str(problem).split()), file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:

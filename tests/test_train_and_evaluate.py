@@ -98,6 +98,20 @@ def test_help_tells_of_the_algorithms(command):
     assert "critic" in out
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--seeds", "0..2", "--seed", "3"], ["--seed ", "--seeds "]),
+        (["--seeds", "2..0"], ["--seeds 2..0", "0..9"]),
+        (["--workers", "2"], ["--workers", "--seeds"]),
+        (["--seeds", "0..2", "--workers", "-1"], ["--workers -1"]),
+    ],
+)
+def test_what_is_wrong_with_seeds_and_workers_is_told(command, tmp_path, options, words):
+    assert fails(command("train.py", *options), *words)
+    assert not any(tmp_path.iterdir())
+
+
 def evaluated(folder, run):
     """What evaluate.py wrote of a run on one market."""
     (found,) = json.loads((folder / "evaluation.json").read_text())["runs"][str(run)].values()

@@ -9,6 +9,7 @@ stopped when it is given again; more markets only add to them. See docs/mechanis
     python evaluate.py mechanisms --markets 10             # a look, in two minutes
     python evaluate.py mechanisms --scenario town --loads  # another preset, no sweep
     python evaluate.py mechanisms --only oracle dual_perturbation uniform_reward
+    python evaluate.py mechanisms --workers ray            # on a cluster; see docs/cluster.md
 """
 
 from dataclasses import dataclass
@@ -23,13 +24,13 @@ from rich.console import Console
 from aigc_market_env import Scenario, solve_equilibrium
 from baselines import MECHANISMS
 from baselines.study.cache import CACHE_FILE, Cache
-from baselines.study.execute import here, in_processes, usable_cores
 from baselines.study.export import save_files
 from baselines.study.figures import save_figures
 from baselines.study.jobs import Setting
 from baselines.study.regimes import Findings
 from baselines.study.report import print_report
 from baselines.study.study import Plan, play
+from baselines.study.workers import Workers, executor
 
 LOADS = tuple(float(f"{load:.2g}") for load in np.geomspace(0.02, 8.0, 13))
 #: Sizes (MUs, ASPs) at which the overhead of learning is compared.
@@ -63,8 +64,8 @@ class Arguments:
     """How many of the markets are played at every load of the sweep; a fifth, but two or more, when left out."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
     """Mechanisms to play instead of all."""
-    workers: int = 0
-    """Processes; 0 takes all cores. The results do not depend on it."""
+    workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
+    """Processes; 0 takes all cores, ray a cluster of machines. The results do not depend on it."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/mechanisms")
     """Where tables, figures and kept results go."""
 
@@ -80,7 +81,6 @@ def plan_of(arguments: Arguments) -> Plan:
         ("--markets", arguments.markets, 1),
         ("--sweep-markets", sweep_markets, 1),
         ("--seed", arguments.seed, 0),
-        ("--workers", arguments.workers, 0),
     ):
         if given < smallest:
             raise ValueError(f"{option} {given} must be at least {smallest}")
@@ -118,12 +118,11 @@ def missing_libraries() -> dict[str, str]:
 
 def main(arguments: Arguments, console: Console) -> int:
     """Play, tell, and write; the exit status is 1 when a mechanism failed somewhere."""
-    plan = plan_of(arguments)
+    plan, execute = plan_of(arguments), executor(arguments.workers)
     arguments.out.mkdir(parents=True, exist_ok=True)
     cache = Cache(arguments.out / CACHE_FILE)
-    workers = arguments.workers or usable_cores()
     solve_equilibrium(Scenario.preset("duo").sample(0))  # compiled once, here, rather than by every worker
-    study = play(plan, cache, in_processes(workers) if workers > 1 else here, console)
+    study = play(plan, cache, execute, console)
     with console.status("resampling for intervals, and drawing"):
         findings = Findings.of(study)
         files = save_files(study, findings, arguments.out) + save_figures(study, findings, arguments.out)

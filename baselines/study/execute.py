@@ -25,7 +25,7 @@ class Done:
 Execute = Callable[[Sequence[Job]], Iterator[Done]]
 
 #: Workers are processes: threads inside them would only wait for one another.
-_ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 #: Starts a server that has imported everything once and forks workers; where there is none, every worker imports anew.
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
@@ -51,15 +51,19 @@ def in_processes(workers: int) -> Execute:
     """
 
     def execute(jobs: Sequence[Job]) -> Iterator[Done]:
-        before = {name: os.environ.get(name) for name in _ONE_THREAD}
-        os.environ.update(_ONE_THREAD)  # workers read it as they start
-        context = multiprocessing.get_context(_METHOD)
+        before = {name: os.environ.get(name) for name in ONE_THREAD}
+        os.environ.update(ONE_THREAD)  # workers read it as they start
+        context, others = multiprocessing.get_context(_METHOD), set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(min(workers, max(len(jobs), 1)), context, _end_with_parent)
         try:
-            for future in as_completed([pool.submit(attempt, job) for job in jobs]):
+            for future in as_completed([pool.submit(_attempt_or_end, job) for job in jobs]):
                 yield future.result()
         except BrokenProcessPool:
             raise OSError("a worker ended abruptly, out of memory perhaps; run again to go on from here") from None
+        except BaseException:  # nobody waits for results any more
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             for name, value in before.items():
@@ -69,6 +73,14 @@ def in_processes(workers: int) -> Execute:
                     os.environ[name] = value
 
     return execute
+
+
+def _attempt_or_end(job: Job) -> Done:
+    """Do a job in a worker; one that is told to stop takes up no other job."""
+    try:
+        return attempt(job)
+    except KeyboardInterrupt:
+        os._exit(130)
 
 
 def _end_with_parent() -> None:

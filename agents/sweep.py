@@ -1,0 +1,139 @@
+"""Several runs of one configuration, which differ in their seeds, on the cores of a machine or of a cluster."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import rich
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from agents.config import Config, as_document
+from agents.figures import REGRETS
+from agents.report import shown, shown_interval
+from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, read_json, write_json
+from agents.set_config import SetConfig, as_set_document
+from agents.whole_run import train_whole
+from baselines.study.execute import Done, Execute
+from baselines.study.metrics import Figures
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """A run as a job: whoever does it, wherever and however often, ends with the same weights.
+
+    Attributes:
+        config: what to train.
+        out: the run folder.
+    """
+
+    config: Config
+    out: Path
+
+    @property
+    def key(self) -> str:
+        """The run folder."""
+        return str(self.out)
+
+    def run(self) -> Figures:
+        """Train, from the run's last checkpoint if it has one, and not at all if it has ended; its regrets."""
+        if not (self.out / EVALUATION_FILE).exists():
+            console = rich.get_console()
+            before, console.quiet = console.quiet, True  # there is one bar, that of all runs
+            try:
+                train_whole(self.config, self.out, resume=True)
+            finally:
+                console.quiet = before
+        return _figures(self.out)
+
+
+def seeds_called(text: str) -> range:
+    """The seeds from text such as ``"0..9"``, both ends included; ``"3"`` is one seed.
+
+    Raises:
+        ValueError: the text is something else.
+    """
+    ends = re.fullmatch(r"(\d{1,9})(?:\.\.(\d{1,9}))?", text)
+    seeds = range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else range(0)
+    if not seeds:
+        raise ValueError(f"--seeds {text} must be like 0..9: the first seed and the last")
+    return seeds
+
+
+def begin(runs: Sequence[SeedRun]) -> None:
+    """Lay out all run folders, so that an interrupted sweep is found again.
+
+    Raises:
+        ValueError: the runs differ in more than their seeds; nothing is written.
+    """
+    for run in runs:
+        if replace(run.config, seed=0) != replace(runs[0].config, seed=0):
+            raise ValueError(f"{run.out} and {runs[0].out} are runs of different configurations")
+    for run in runs:
+        run.out.mkdir(parents=True, exist_ok=True)
+        config = run.config
+        write_json(
+            run.out / CONFIG_FILE, as_set_document(config) if isinstance(config, SetConfig) else as_document(config)
+        )
+
+
+def train_seeds(runs: Sequence[SeedRun], execute: Execute, console: Console) -> list[Done]:
+    """Train all runs; what became of each, in their order.
+
+    Raises:
+        OSError: workers were lost, or a run folder is not there, as happens when machines do not share it.
+        KeyboardInterrupt: it was told to stop; checkpoints are written.
+    """
+    done: dict[str, Done] = {}
+    with Progress(*Progress.get_default_columns(), console=console) as progress:
+        bar = progress.add_task(f"training {len(runs)} runs", total=len(runs))
+        for result in execute(runs):
+            done[result.key] = result
+            progress.advance(bar)
+    for run in runs:
+        if done[run.key].error is None and not (run.out / EVALUATION_FILE).exists():
+            raise OSError(f"{run.out}: trained elsewhere; the machines of the cluster must share this folder")
+    return [done[run.key] for run in runs]
+
+
+def _figures(out: Path) -> Figures:
+    metrics = read_json(out / METRICS_FILE)
+    return {name: float(metrics[name]) for name in (*REGRETS, "wall_seconds") if name in metrics}
+
+
+def seeds_table(runs: Sequence[SeedRun], done: Sequence[Done], title: str) -> Table:
+    """Every seed's regrets, then their mean and range.
+
+    Args:
+        runs: the runs.
+        done: what became of each.
+        title: of the table; rich markup.
+    """
+    names = [name for name in REGRETS if any(name in result.figures for result in done)]
+    caption = "Regret: what one agent could gain alone; see evaluate.py RUN... for intervals over runs and slots."
+    table = Table(title=title, caption=caption)
+    for heading in ("seed", *(f"regret of {REGRETS[name][0]}" for name in names), "time"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for run, result in zip(runs, done, strict=True):
+        table.add_row(str(run.config.seed), *_cells(result, names))
+    by_name = {name: [_of(result.figures, name) for result in done if result.error is None] for name in names}
+    if by_name:
+        table.add_section()
+        table.add_row("mean", *(shown(name, float(np.mean(values))) for name, values in by_name.items()), "")
+        table.add_row("range", *(shown_interval(name, (min(v), max(v))) for name, v in by_name.items()), "")
+    return table
+
+
+def _cells(result: Done, names: Sequence[str]) -> list[str]:
+    if result.error is not None:
+        return [f"[red]{escape(result.error)}", *[""] * len(names)]
+    return [*(shown(name, _of(result.figures, name)) for name in names), f"{_of(result.figures, 'wall_seconds'):.0f} s"]
+
+
+def _of(figures: Mapping[str, float | None], name: str) -> float:
+    value = figures[name]
+    return float("nan") if value is None else value
