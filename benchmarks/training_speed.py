@@ -7,11 +7,12 @@ from stable_baselines3 import PPO
 from agents.algorithms import make_model
 from agents.config import LeaderConfig
 from agents.leader_env import LeaderVecEnv
+from agents.run_loop import one_torch_thread
 from benchmarks.floors import DoNothingVecEnv
 
 
 class Learner:
-    """PPO as ``train.py`` makes it by default: rollouts and updates, and the time each takes.
+    """PPO as ``train.py`` runs it by default, torch on one thread: rollouts and updates, and the time each takes.
 
     The learning rate stays where it begins; callbacks, evaluations and checkpoints are left out.
 
@@ -40,8 +41,9 @@ class Learner:
     def play(self, seconds: float) -> float:
         """Transitions per second, over whole rounds of a rollout and its update."""
         transitions, began = 0, time.perf_counter()
-        while True:
-            transitions += self._round()
-            spent = time.perf_counter() - began
-            if spent >= seconds:
-                return transitions / spent
+        with one_torch_thread():
+            while True:
+                transitions += self._round()
+                spent = time.perf_counter() - began
+                if spent >= seconds:
+                    return transitions / spent
