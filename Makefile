@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Extra arguments for train.py, evaluate.py and pytest: make train ARGS="--preset quick"
 ARGS ?=
 
-.PHONY: train test lint docs bench interop clean
+.PHONY: train test lint docs notebook bench interop clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ $(VENV)/.docs: $(VENV)/.installed
 # The site, in site/, with the notebook run anew; `make docs ARGS="--site-dir DIR"` for another place.
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build $(ARGS)
+
+# The notebook's outputs as they are kept in the repository.
+notebook: $(VENV)/.docs
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/first-steps.ipynb
 
 # The benchmark names the peers that could not be installed, and goes on.
 bench: $(VENV)/.installed
