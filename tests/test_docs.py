@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NOTEBOOK = ROOT / "docs" / "first-steps.ipynb"
 #: A block to skip is preceded by a comment that says why.
-BLOCK = re.compile(r"(<!-- not run: .+ -->\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^ *python (?:train|evaluate)\.py.*$", re.MULTILINE)
 
 
