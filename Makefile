@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Extra arguments for train.py, evaluate.py and pytest: make train ARGS="--preset quick"
 ARGS ?=
 
-.PHONY: train test lint bench interop clean
+.PHONY: train test lint docs notebook bench interop clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,18 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+# The site, in site/, with the notebook run anew; `make docs ARGS="--site-dir DIR"` for another place.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build $(ARGS)
+
+# The notebook's outputs as they are kept in the repository.
+notebook: $(VENV)/.docs
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/first-steps.ipynb
 
 # The benchmark names the peers that could not be installed, and goes on.
 bench: $(VENV)/.installed
@@ -41,5 +53,5 @@ interop: $(VENV)/.installed $(LIBRARIES:%=.interop/%/.installed)
 	$(BIN)/python -m interop.matrix --out interop.json $(ARGS)
 
 clean:
-	rm -rf $(VENV) .interop build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .interop .cache build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

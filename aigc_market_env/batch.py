@@ -75,14 +75,12 @@ class BatchedMarketEnv:
     Agents come in two groups, ``"mu"`` and ``"asp"`` (only ``"mu"`` when ``asps="best_response"``); observations,
     actions and rewards are dictionaries of arrays by group.
 
-    ==============  =====================  ==================================================================
-    array           shape                  meaning
-    ==============  =====================  ==================================================================
-    observations    (B, M, ·), (B, N, ·)   float32, entries named in :mod:`aigc_market_env.spaces`
-    actions         (B, M, N)              ``"mu"``: rewards as shares of ω/q
-    actions         (B, N, 2, M)           ``"asp"``: shares of compute and of bandwidth for each MU
-    rewards         (B, M), (B, N)         float64, utility of each MU and profit of each ASP, credits per slot
-    ==============  =====================  ==================================================================
+    | array | shape | meaning |
+    |---|---|---|
+    | observations | (B, M, ·), (B, N, ·) | float32, entries named in :mod:`aigc_market_env.spaces` |
+    | actions | (B, M, N) | ``"mu"``: rewards as shares of ω/q |
+    | actions | (B, N, 2, M) | ``"asp"``: shares of compute and of bandwidth for each MU |
+    | rewards | (B, M), (B, N) | float64, utility of each MU and profit of each ASP, credits per slot |
 
     With ``asps="agents"`` a slot is two steps, as in the PettingZoo environment: in the first the MUs post, in the
     second the ASPs serve; the other group's action is ignored and may be left out.
@@ -101,7 +99,7 @@ class BatchedMarketEnv:
     Raises:
         ValueError: an argument is not one of those above.
 
-    Example:
+    Examples:
         >>> env = BatchedMarketEnv("campus", num_envs=16, asps="best_response", seed=0)
         >>> observations, _ = env.reset()
         >>> observations["mu"].shape

@@ -8,12 +8,11 @@ In each slot the other MUs post the rewards that :func:`~aigc_market_env.solve_e
 and the ASPs respond exactly. So the best that the MU can do is to post its own equilibrium rewards, and what it earns
 less than that is its regret: learning here is learning a best response.
 
-===========  =================  ======================================================================================
-observation  Box(-10, 10,       the MU's own, entries named by :func:`aigc_market_env.spaces.mu_observation_names`
-             (9+8N,))
-action       Box(0, 1, (N,))    rewards, as shares of the bound ω/q; finite values outside are clipped
-reward       float              U = ω log(1 + Q/q) - payments, credits per slot
-===========  =================  ======================================================================================
+| | | |
+|---|---|---|
+| observation | Box(-10, 10, (9+8N,)) | the MU's own, see :func:`aigc_market_env.spaces.mu_observation_names` |
+| action | Box(0, 1, (N,)) | rewards, as shares of the bound ω/q; finite values outside are clipped |
+| reward | float | U = ω log(1 + Q/q) - payments, credits per slot |
 
 Episodes never terminate; they are truncated after ``max_episode_steps`` slots, 64 unless asked for otherwise.
 """
@@ -53,7 +52,7 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
     Raises:
         ValueError: an argument is not one of those above.
 
-    Example:
+    Examples:
         >>> env = LeaderVectorEnv(16, "campus")
         >>> observations, infos = env.reset(seed=0)
         >>> observations, rewards, terminations, truncations, infos = env.step(env.action_space.sample())
@@ -133,7 +132,7 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
     Raises:
         ValueError: an argument is not one of those above.
 
-    Example:
+    Examples:
         >>> import gymnasium
         >>> env = gymnasium.make("aigc_market_env/Leader-v0", scenario="duo", mu=1)
         >>> observation, info = env.reset(seed=0)

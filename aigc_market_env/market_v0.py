@@ -7,14 +7,12 @@
 payoffs are given when the slot closes; channels fade; the next slot begins. Nothing that an agent does changes the
 channels, so the equilibrium of the slot, played in every slot, is an equilibrium of the whole.
 
-==============  =====================  =============================  ==================================================
-agent           observation            action                         reward
-==============  =====================  =============================  ==================================================
-``mu_m``        Box(-10, 10, (9+8N,))  Box(0, 1, (N,)): rewards, as   U_m = ω log(1 + Q/q) - payments, credits per slot
-                                       shares of the bound ω/q
-``asp_n``       Box(-10, 10,           Box(0, 1, (2, M)): shares of   P_n = payments - costs, credits per slot
-                (7+12M,))              compute and bandwidth per MU
-==============  =====================  =============================  ==================================================
+| agent | observation | action | reward |
+|---|---|---|---|
+| ``mu_m`` | Box(-10, 10, (9+8N,)) | Box(0, 1, (N,)): rewards as shares of ω/q | U = ω log(1 + Q/q) - payments |
+| ``asp_n`` | Box(-10, 10, (7+12M,)) | Box(0, 1, (2, M)): shares of compute and bandwidth | P = payments - costs |
+
+Rewards are in credits per slot. A share of compute, row 0, or of bandwidth, row 1, is what the ASP gives that MU.
 
 What every entry of an observation means is listed by :mod:`aigc_market_env.spaces`. Observations are float32, finite
 and of order one. A row of an ASP's action that sums to more than 1 is scaled down to 1, so capacities always hold.
@@ -31,7 +29,7 @@ terminate.
 the environment stays as it was. Finite but outside [0, 1]: clipped, and counted in ``info["clipped"]``; with
 ``strict=True``, a ValueError.
 
-Example:
+Examples:
     >>> from aigc_market_env import market_v0
     >>> env = market_v0.parallel_env(scenario="campus", asps="best_response", max_cycles=8)
     >>> observations, infos = env.reset(seed=0)

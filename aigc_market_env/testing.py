@@ -47,7 +47,7 @@ def check_env(env: Env, twin: Env | None = None, *, seed: int = 0, max_steps: in
         AssertionError: something is wrong; the message names the agent, the step and the problem.
         ValueError: ``env`` is no AEC or Parallel environment, or cannot be copied.
 
-    Example:
+    Examples:
         >>> from aigc_market_env import market_v0
         >>> check_env(market_v0.parallel_env("duo"))
     """

@@ -1,0 +1,33 @@
+"""Sphinx roles of docstrings (``:func:`name```), as links of the documentation site."""
+
+import re
+from typing import Any
+
+import griffe
+
+_ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`(~?)([\w.]+)`")
+
+
+class Roles(griffe.Extension):
+    """Turns every role into a link, where the name that it gives is in the reference."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Go through the docstrings of a package that has been read."""
+        _link(pkg)
+
+
+def _link(thing: griffe.Object) -> None:
+    if thing.docstring is not None:
+        thing.docstring.value = _ROLE.sub(lambda role: _reference(thing, *role.groups()), thing.docstring.value)
+    for member in thing.members.values():
+        if isinstance(member, griffe.Object):
+            _link(member)
+
+
+def _reference(thing: griffe.Object, short: str, name: str) -> str:
+    try:
+        path = thing.resolve(name)
+    except griffe.NameResolutionError:
+        path = name
+    text = name.rpartition(".")[2] if short else name
+    return f'<autoref identifier="{path}" optional><code>{text}</code></autoref>'
