@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from agents.reward_sources import source_called
 from agents.runs import CONFIG_FILE, read_json
-from agents.set_config import SetConfig, set_config_of
+from agents.set_config import SetConfig, as_set_document, set_config_of
 from aigc_market_env import Scenario
 from aigc_market_env.scenarios import PRESETS, Dynamics
 
@@ -208,9 +208,9 @@ Config = FixedMarketConfig | SetConfig
 _SIDES: dict[str, type[FixedMarketConfig]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig, JointConfig)}
 
 
-def as_document(config: TrainingConfig) -> dict[str, Any]:
-    """A configuration as it is written to a run folder."""
-    return {"side": config.side} | asdict(config)
+def as_document(config: TrainingConfig | SetConfig) -> dict[str, Any]:
+    """A configuration as it is written to a run folder, and read by :func:`read_config`."""
+    return as_set_document(config) if isinstance(config, SetConfig) else {"side": config.side} | asdict(config)
 
 
 def read_config(run: Path) -> Config:

@@ -16,7 +16,6 @@ from agents.config import Config, as_document
 from agents.figures import REGRETS
 from agents.report import shown, shown_interval
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, read_json, write_json
-from agents.set_config import SetConfig, as_set_document
 from agents.whole_run import train_whole
 from baselines.study.execute import Done, Execute
 from baselines.study.metrics import Figures
@@ -75,10 +74,7 @@ def begin(runs: Sequence[SeedRun]) -> None:
             raise ValueError(f"{run.out} and {runs[0].out} are runs of different configurations")
     for run in runs:
         run.out.mkdir(parents=True, exist_ok=True)
-        config = run.config
-        write_json(
-            run.out / CONFIG_FILE, as_set_document(config) if isinstance(config, SetConfig) else as_document(config)
-        )
+        write_json(run.out / CONFIG_FILE, as_document(run.config))
 
 
 def train_seeds(runs: Sequence[SeedRun], execute: Execute, console: Console) -> list[Done]:
