@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Extra arguments for train.py, evaluate.py and pytest: make train ARGS="--preset quick"
 ARGS ?=
 
-.PHONY: train test lint docs notebook bench interop clean
+.PHONY: train test lint docs notebook bench interop dist clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,12 @@ LIBRARIES := supersuit torchrl benchmarl rllib
 
 interop: $(VENV)/.installed $(LIBRARIES:%=.interop/%/.installed)
 	$(BIN)/python -m interop.matrix --out interop.json $(ARGS)
+
+# Wheel and sdist, in dist/.
+dist: $(VENV)/.installed
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) .interop .cache build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

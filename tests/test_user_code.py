@@ -1,0 +1,225 @@
+"""Everything in the reference, called as a user's typed program would: it runs here, and passes mypy strict."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any, assert_type
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from aigc_market_env import (
+    BatchedMarketEnv,
+    Certificate,
+    DualPerturbation,
+    Dynamics,
+    Equilibrium,
+    FollowerResponse,
+    Market,
+    Outcome,
+    Scenario,
+    follower_regret,
+    follower_response,
+    leader_best_response,
+    leader_regret,
+    market_v0,
+    nash_conv,
+    reward_gradient,
+    solve_equilibrium,
+    spaces,
+)
+from aigc_market_env.batch import ServedSlot
+from aigc_market_env.equilibrium import Learned, Overhead
+from aigc_market_env.leader_v0 import LeaderEnv, LeaderVectorEnv
+from aigc_market_env.testing import check_env
+
+FloatArray = npt.NDArray[np.float64]
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+
+
+@pytest.fixture
+def market() -> Market:
+    return Scenario.preset("duo").sample(seed=0)
+
+
+def test_a_market_is_described_drawn_and_kept(market: Market, tmp_path: Path) -> None:
+    assert_type(market.num_mus, int)
+    assert_type(market.num_asps, int)
+    assert_type(market.batch_shape, tuple[int, ...])
+    assert_type(market.reward_bound, FloatArray)
+    assert_type(market.bandwidth_per_rate, FloatArray)
+    market.to_json(tmp_path / "market.json")
+    again = assert_type(Market.from_json(tmp_path / "market.json"), Market)
+    pair = Market.stack([market, again.replace(satisfaction_scale=2.0 * again.satisfaction_scale)])
+    assert pair.batch_shape == (2,)
+    assert {array.shape[0] for array in pair.flat} == {2}
+
+
+def test_scenarios_are_made_in_three_ways(market: Market) -> None:
+    still = Scenario.fixed(market, name="mine")
+    fading = Scenario.preset("campus", load=2.0, num_mus=3, num_asps=2, dynamics=Dynamics(shadowing_correlation=0.5))
+    assert_type(fading.sample(seed=0, batch=(5,)), Market)
+    assert (Scenario.of("town").num_mus, Scenario.of(market).num_asps) == (20, market.num_asps)
+    assert assert_type(fading.fix(seed=1), Scenario).num_mus == 3
+    assert still.name == "mine"
+
+
+def test_the_game_is_solved_and_every_regret_told(market: Market) -> None:
+    rewards = 0.3 * market.reward_bound[:, None] * np.ones((market.num_mus, market.num_asps))
+    response = assert_type(follower_response(market, rewards), FollowerResponse)
+    outcome = assert_type(market.outcome(rewards, response.compute, response.bandwidth), Outcome)
+    assert_type(outcome.service_cost, FloatArray)
+    assert_type(reward_gradient(market, rewards), FloatArray)
+    best, utility = assert_type(leader_best_response(market, rewards), tuple[FloatArray, FloatArray])
+    regret = assert_type(leader_regret(market, rewards), FloatArray)
+    assert best.shape == rewards.shape
+    np.testing.assert_allclose(utility - outcome.mu_utility, regret, atol=1e-12)
+    missed = assert_type(follower_regret(market, rewards, response.compute, response.bandwidth), FloatArray)
+    assert missed.max() <= 1e-9
+    total = assert_type(nash_conv(market, rewards, response.compute, response.bandwidth), FloatArray)
+    np.testing.assert_allclose(total, regret.sum() + missed.sum(), atol=1e-9)
+
+
+def test_the_oracle_certifies_and_the_mechanism_comes_near(market: Market) -> None:
+    equilibrium = assert_type(solve_equilibrium(market), Equilibrium)
+    assert equilibrium.certificate is not None
+    assert bool(assert_type(equilibrium.certificate, Certificate).converged)
+    mechanism = DualPerturbation(rounds=100)
+    assert mechanism.probes_per_round(market.num_mus, market.num_asps) == 2
+    learned = assert_type(mechanism.run(market, np.random.default_rng(0)), Learned)
+    assert learned.overhead == Overhead.of(100, 200, market.num_mus, market.num_asps)
+    assert leader_regret(market, learned.rewards).mean() < 0.05 * equilibrium.outcome.mu_utility.mean()
+
+
+def test_the_mechanism_takes_a_market_of_the_users_own(market: Market) -> None:
+    def delivered(rewards: FloatArray) -> FloatArray:
+        response = follower_response(market, rewards)
+        return market.outcome(rewards, response.compute, response.bandwidth).qoe
+
+    mechanism = DualPerturbation(rounds=3)
+    asked = (delivered, market.satisfaction_scale, market.qoe_requirement, market.num_asps)
+    learned = assert_type(mechanism.learn(*asked, np.random.default_rng(0)), Learned)
+    for _, rewards in zip(range(4), mechanism.updates(*asked, np.random.default_rng(0)), strict=False):
+        assert_type(rewards, FloatArray)
+    np.testing.assert_array_equal(rewards, learned.rewards)
+    qoe, slopes = mechanism.sample(delivered, rewards, 0.1, np.random.default_rng(0))
+    assert qoe.shape == slopes.shape == rewards.shape
+
+
+def test_the_parallel_environment_is_played() -> None:
+    env = assert_type(market_v0.parallel_env("duo", max_cycles=4, render_mode="ansi"), market_v0.parallel_env)
+    check_env(env)
+    observations, infos = env.reset(seed=0)
+    assert_type(observations, dict[str, npt.NDArray[np.float32]])
+    assert_type(infos, dict[str, dict[str, Any]])
+    while env.agents:
+        actions = {agent: env.action_space(agent).sample() for agent in env.agents}
+        observations, payoffs, _, truncations, infos = env.step(actions)
+        assert_type(payoffs, dict[str, float])
+        assert_type(truncations, dict[str, bool])
+    assert all(env.observation_space(agent).contains(observations[agent]) for agent in env.possible_agents)
+    assert_type(env.market, Market)
+    assert_type(env.rewards, FloatArray)
+    np.testing.assert_array_equal(env.rewards, env.posted_rewards)
+    assert assert_type(env.state(), npt.NDArray[np.float32]).shape == (len(spaces.state_names(2, 1)),)
+    assert isinstance(env.render(), str)
+    env.close()
+
+
+def test_the_aec_environment_is_played() -> None:
+    env = assert_type(market_v0.env("duo", max_cycles=2), market_v0.raw_env)
+    env.reset(seed=0)
+    for agent in env.agent_iter():
+        assert_type(env.observe(agent), npt.NDArray[np.float32])
+        _, _, terminated, truncated, _ = env.last()
+        env.step(None if terminated or truncated else env.action_space(agent).sample())
+    assert not env.agents
+
+
+def test_many_markets_are_stepped_and_gone_on_with() -> None:
+    env = BatchedMarketEnv("duo", num_envs=3, asps="best_response", max_cycles=None, seed=0)
+    env.reset()
+    state = assert_type(env.state(), dict[str, npt.NDArray[Any]])
+    assert_type(env.market, Market)
+    actions = {env.acting: np.full((3, 2, 1), 0.3)}
+    observations, rewards, terminations, truncations, _ = env.step(actions)
+    assert_type(rewards["mu"], npt.NDArray[Any])
+    assert_type(truncations, npt.NDArray[np.bool_])
+    assert_type(env.served, ServedSlot)
+    env.restore(state)
+    again, *_ = env.step(actions)
+    np.testing.assert_array_equal(observations["mu"], again["mu"])
+    env.reseed(0)
+    env.reset()
+    np.testing.assert_array_equal(env.market.spectral_efficiency.shape, (3, 2, 1))
+    assert not terminations.any()
+
+
+def test_one_mu_among_others_is_played() -> None:
+    made = gymnasium.make("aigc_market_env/Leader-v0", scenario="duo", mu=1)
+    made.reset(seed=0)
+    alone = LeaderEnv("duo", mu=1)
+    observation, _ = alone.reset(seed=0)
+    assert alone.observation_space.contains(observation)
+    own = alone.equilibrium_rewards[1] / alone.market.reward_bound[1]
+    _, reward, _, _, _ = alone.step(own)
+    many = LeaderVectorEnv(2, "duo", mu=1)
+    many.reset(seed=0)
+    owns = many.equilibrium_rewards[:, 1] / many.market.reward_bound[:, 1, None]
+    _, rewards, _, _, _ = many.step(owns)
+    assert assert_type(rewards, FloatArray)[0] == assert_type(reward, float)
+
+
+def test_spaces_and_the_names_of_their_entries() -> None:
+    assert spaces.mu_observation_space(4).shape == (len(spaces.mu_observation_names(4)),)
+    assert spaces.asp_observation_space(8).shape == (len(spaces.asp_observation_names(8)),)
+    assert spaces.state_space(8, 4).shape == (len(spaces.state_names(8, 4)),)
+    assert (spaces.mu_action_space(4).shape, spaces.asp_action_space(8).shape) == ((4,), (2, 8))
+    assert all(assert_type(value, float) > 0.0 for value in spaces.REFERENCE.values())
+
+
+def _reference() -> list[object]:
+    """What the reference shows of the package: classes and functions."""
+    shown: list[object] = []
+    for page in sorted(REFERENCE.glob("*.md")):
+        blocks = re.split(r"^::: ", page.read_text(), flags=re.MULTILINE)[1:]
+        for block in blocks:
+            path, _, options = block.partition("\n")
+            if not path.startswith("aigc_market_env."):
+                continue
+            module, _, name = path.rpartition(".")
+            found = getattr(importlib.import_module(module), name)
+            if inspect.ismodule(found):
+                members = re.search(r"members:\s*(\[[^\]]*\]|(?:\s*- \w+)+)", options)
+                names = re.findall(r"[A-Za-z]\w+", members[1]) if members else []
+                shown += [getattr(found, member) for member in names]
+            else:
+                shown.append(found)
+    return shown
+
+
+def _public(found: object) -> set[str]:
+    """The name of a class or function, and of a class's methods and properties that this package defines."""
+    if not inspect.isclass(found):
+        return {found.__name__} if inspect.isfunction(found) else set()
+    ours = [base for base in found.__mro__ if base.__module__.startswith("aigc_market_env")]
+    named = {
+        name
+        for base in ours
+        for name, value in vars(base).items()
+        if not name.startswith("_") and (isinstance(value, property | classmethod) or inspect.isfunction(value))
+    }
+    return named | {found.__name__}
+
+
+def test_nothing_of_the_reference_is_left_out() -> None:
+    tree = ast.parse(Path(__file__).read_text())
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    shown = _reference()
+    assert len(shown) > 20
+    assert {name for found in shown for name in _public(found)} - used == set()
