@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env.equilibrium.first_order import first_order
-from aigc_market_env.followers import CROSS, SIGMA, demand_at_prices, follower_response, link_tables
+from aigc_market_env.followers import demand_at_prices, follower_response
+from aigc_market_env.links import CROSS, SIGMA, link_tables
 from aigc_market_env.market import FloatArray, Market
 
 #: Over what range of a capacity's state the elasticities that leaders see change; see ``first_order``.

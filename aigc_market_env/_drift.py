@@ -10,7 +10,7 @@ from aigc_market_env import qoe
 from aigc_market_env._compile import compiled_inner
 from aigc_market_env._lanes import Lanes
 from aigc_market_env._slot import NOISE
-from aigc_market_env.followers import describe
+from aigc_market_env.links import describe
 from aigc_market_env.market import FloatArray
 from aigc_market_env.scenarios.dynamics import faded, signal_of
 from aigc_market_env.scenarios.streams import fill_normals

@@ -14,7 +14,7 @@ from aigc_market_env._drift import describe_mu, fade, measure_signals, take_requ
 from aigc_market_env._lanes import Float32Array, Lanes, Streams, Views
 from aigc_market_env._sight import see, show_asps, show_channels, show_mu, show_results, show_rewards
 from aigc_market_env._slot import NOISE, Shares, account, new_scratch, respond, split, spread, take_rewards
-from aigc_market_env.followers import LINK_ROWS
+from aigc_market_env.links import LINK_ROWS
 from aigc_market_env.market import FloatArray
 from aigc_market_env.scenarios.dynamics import draw_request
 

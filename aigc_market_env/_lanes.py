@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env.followers import ENTRY
+from aigc_market_env.links import ENTRY
 from aigc_market_env.market import FIELDS, FloatArray, Market
 
 Float32Array = npt.NDArray[np.float32]

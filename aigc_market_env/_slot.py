@@ -12,8 +12,9 @@ from aigc_market_env import qoe
 from aigc_market_env._compile import compiled, compiled_inner
 from aigc_market_env._elementary import log1p
 from aigc_market_env._lanes import Lanes
-from aigc_market_env.followers import LINK_ROWS, Asp, allocate, bandwidth_per_rate, connect, shadow_prices, throughput
+from aigc_market_env.links import LINK_ROWS, bandwidth_per_rate, connect, throughput
 from aigc_market_env.market import FloatArray
+from aigc_market_env.shadow_prices import Asp, allocate, shadow_prices
 
 Shares = npt.NDArray[np.floating]
 

@@ -17,9 +17,9 @@ import math
 import numpy as np
 
 from aigc_market_env._compile import compiled
-from aigc_market_env.followers import Asp, asp_of
 from aigc_market_env.market import FloatArray, MarketArrays
 from aigc_market_env.reactions import entry_threshold, offer
+from aigc_market_env.shadow_prices import Asp, asp_of
 
 #: Rewards tried between an entry threshold and the reward bound, evenly in log.
 _GRID = 24

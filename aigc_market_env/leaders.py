@@ -8,18 +8,12 @@ import numpy.typing as npt
 from aigc_market_env import qoe
 from aigc_market_env._checks import link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
-from aigc_market_env.followers import (
-    LINK_ROWS,
-    TOLERANCE,
-    asp_of,
-    coefficients_of,
-    demand,
-    fill_links,
-    shadow_prices,
-)
+from aigc_market_env.followers import TOLERANCE
 from aigc_market_env.leader_search import TABLE_SHAPE, best_row
+from aigc_market_env.links import LINK_ROWS, coefficients_of, fill_links
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 from aigc_market_env.reactions import throughput_slope
+from aigc_market_env.shadow_prices import asp_of, demand, shadow_prices
 
 
 def reward_gradient(market: Market, rewards: npt.ArrayLike) -> FloatArray:

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from aigc_market_env import qoe
 from aigc_market_env._checks import check_capacity, link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
-from aigc_market_env.followers import LINK_ROWS, SIGMA, coefficients_of, fill_links
-from aigc_market_env.followers import throughput as link_throughput
+from aigc_market_env.links import LINK_ROWS, SIGMA, coefficients_of, fill_links
+from aigc_market_env.links import throughput as link_throughput
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 
 

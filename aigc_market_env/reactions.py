@@ -6,17 +6,10 @@ all others' rewards fixed.
 
 from aigc_market_env import qoe
 from aigc_market_env._compile import compiled
-from aigc_market_env.followers import (
-    ENTRY,
-    TOLERANCE,
-    Asp,
-    coefficients_of,
-    demand,
-    marginal_use,
-    shadow_prices,
-    solve_prices,
-)
+from aigc_market_env.followers import TOLERANCE
+from aigc_market_env.links import ENTRY, coefficients_of
 from aigc_market_env.market import FloatArray
+from aigc_market_env.shadow_prices import Asp, demand, marginal_use, shadow_prices, solve_prices
 
 
 @compiled

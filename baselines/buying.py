@@ -16,7 +16,7 @@ import numpy as np
 
 from aigc_market_env import Market, qoe
 from aigc_market_env._compile import compiled, over_markets
-from aigc_market_env.followers import coefficients_of, link_tables
+from aigc_market_env.links import coefficients_of, link_tables
 from aigc_market_env.market import FloatArray
 
 #: Accuracy of log V.

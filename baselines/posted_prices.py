@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env.followers import ENTRY, link_tables
+from aigc_market_env.links import ENTRY, link_tables
 from aigc_market_env.market import FloatArray
 from baselines.buying import purchases
 from baselines.mechanism import GOAL, MechanismResult, relative

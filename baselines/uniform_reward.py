@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market, follower_response
-from aigc_market_env.followers import ENTRY, link_tables
+from aigc_market_env.links import ENTRY, link_tables
 from aigc_market_env.market import FloatArray
 from baselines.mechanism import GOAL, MechanismResult, relative
 from baselines.provisioning import natural_costs

@@ -5,7 +5,17 @@ import os
 # The reference solvers' matrices are tiny: threads would only wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import settings
+
+from aigc_market_env import _compile
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def four_threads(monkeypatch):
+    """Slices and threads even on a machine with one core."""
+    monkeypatch.setattr(_compile, "num_threads", lambda: 4)
+    monkeypatch.setattr(_compile, "_pool", None)

@@ -104,3 +104,13 @@ DIMS = {
     "spectral_efficiency": "MN",
     "base_latency": "MN",
 }
+
+
+def profits(market, rewards, response):
+    return market.outcome(rewards, response.compute, response.bandwidth).asp_profit
+
+
+def profit_scale(market, rewards, response):
+    """Payments to each ASP, or what it could be paid where it serves nobody."""
+    paid = market.outcome(rewards, response.compute, response.bandwidth).payment.sum(-2)
+    return np.where(paid > 0, paid, rewards.sum(-2))

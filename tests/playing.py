@@ -87,3 +87,24 @@ VARIANTS = list(itertools.product(PRESETS, MODES))
 
 def parallel(scenario="duo", asps="best_response", **options):
     return market_v0.parallel_env(scenario, asps=asps, **options)
+
+
+def random_batch(rng, env):
+    groups = {"mu": env.num_mus, "asp": env.num_asps}
+    return {
+        group: rng.random((env.num_envs, groups[group], *space.shape))
+        for group, space in env.single_action_space.items()
+    }
+
+
+def lane_of(arrays, lane):
+    """What one lane's Parallel environment would hand out, in order of agents."""
+    return [row for array in arrays.values() for row in array[lane]]
+
+
+def lane_actions(env, actions, lane):
+    return dict(zip(env.possible_agents, lane_of(actions, lane), strict=True))
+
+
+def roll(env, rng, steps):
+    return [[*env.step(random_batch(rng, env)), vars(env.served)] for _ in range(steps)]

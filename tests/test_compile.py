@@ -18,13 +18,6 @@ def squares(start, stop, values, results):
         results[i] += values[i] ** 2
 
 
-@pytest.fixture
-def four_threads(monkeypatch):
-    """Slices and threads even on a machine with one core."""
-    monkeypatch.setattr(_compile, "num_threads", lambda: 4)
-    monkeypatch.setattr(_compile, "_pool", None)
-
-
 @pytest.mark.parametrize("min_slice", [1, 3, 16, 1000])
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 16, 33, 1000])
 def test_every_market_is_treated_once_whatever_the_slices(four_threads, size, min_slice):

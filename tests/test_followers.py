@@ -2,23 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markets import LOADS, games, permuted, random_market, random_rewards
+from markets import LOADS, games, permuted, profit_scale, profits, random_market, random_rewards
 from scipy.optimize import minimize
 
-from aigc_market_env import Scenario, follower_regret, follower_response
-from aigc_market_env.followers import SIGMA, demand_at_prices, link_tables
+from aigc_market_env import Scenario, follower_response
+from aigc_market_env.followers import demand_at_prices
 
 RESULTS = ("compute", "bandwidth", "throughput", "compute_price", "bandwidth_price", "duality_gap")
-
-
-def profits(market, rewards, response):
-    return market.outcome(rewards, response.compute, response.bandwidth).asp_profit
-
-
-def profit_scale(market, rewards, response):
-    """Payments to each ASP, or what it could be paid where it serves nobody."""
-    paid = market.outcome(rewards, response.compute, response.bandwidth).payment.sum(-2)
-    return np.where(paid > 0, paid, rewards.sum(-2))
 
 
 # Against a solver of the primal problem, with the model written out a second time
@@ -286,55 +276,6 @@ def test_raising_a_reward_never_lowers_what_it_buys(game, rise):
     assert (after >= before * (1 - 1e-9)).all()
 
 
-# Regret
-
-
-def random_allocation(rng, market):
-    shape = market.accuracy.shape
-    shares = rng.dirichlet(np.full(market.num_mus + 1, 0.5), (2, *market.batch_shape, market.num_asps))[..., :-1]
-    f, b = np.swapaxes(shares, -1, -2)
-    assert f.shape == shape
-    return f * market.compute_capacity[..., None, :], b * market.bandwidth_capacity[..., None, :]
-
-
-@given(games(batch=(30,)), st.integers(0, 2**32 - 1))
-def test_no_feasible_allocation_earns_more_than_the_dual_bound(game, seed):
-    market, rewards = game
-    rng = np.random.default_rng(seed)
-    response = follower_response(market, rewards)
-    bound = profits(market, rewards, response) + response.duality_gap
-    near = np.exp(1e-3 * rng.standard_normal((2, *rewards.shape)))
-    f, b = near[0] * response.compute, near[1] * response.bandwidth
-    f = f / np.maximum(1, f.sum(-2, keepdims=True) / market.compute_capacity[..., None, :])
-    b = b / np.maximum(1, b.sum(-2, keepdims=True) / market.bandwidth_capacity[..., None, :])
-    for allocation in (random_allocation(rng, market), (f, b)):
-        outcome = market.outcome(rewards, *allocation)
-        scale = np.maximum(outcome.asp_cost, rewards.sum(-2))
-        assert (outcome.asp_profit <= bound + 1e-14 * scale).all()
-        regret = follower_regret(market, rewards, *allocation)
-        assert regret.shape == (30, market.num_asps)
-        assert (regret >= 0).all()
-        np.testing.assert_allclose(regret, np.maximum(bound - outcome.asp_profit, 0), atol=1e-13 * scale.max())
-
-
-@given(games(batch=(30,)))
-def test_the_exact_response_has_no_regret(game):
-    market, rewards = game
-    response = follower_response(market, rewards)
-    regret = follower_regret(market, rewards, response.compute, response.bandwidth)
-    assert (regret <= 1e-9 * profit_scale(market, rewards, response)).all()
-
-
-def test_regret_of_idling_is_the_best_profit():
-    rng = np.random.default_rng(12)
-    market = random_market(rng, 5, 3, 1.0)
-    rewards = random_rewards(rng, market)
-    best = profits(market, rewards, follower_response(market, rewards))
-    assert best.max() > 0
-    regret = follower_regret(market, rewards, np.zeros((5, 3)), np.zeros((5, 3)))
-    np.testing.assert_allclose(regret, best, rtol=1e-10)
-
-
 # Bad input
 
 
@@ -395,14 +336,3 @@ def test_demand_falls_with_prices_and_refuses_negative_ones():
     assert (high.throughput < low.throughput).all()
     with pytest.raises(ValueError, match="compute_price"):
         demand_at_prices(market, rewards, -1.0, 0.0)
-
-
-def test_link_tables_hold_what_the_model_says():
-    market = Scenario.preset("random", num_mus=3, num_asps=2).sample(0, batch=(2,))
-    tables = link_tables(market)
-    assert tables.shape == (2, 3, 2, 9)
-    np.testing.assert_allclose(tables[..., 0], market.qoe_weights[..., :, None, 0] * market.accuracy)
-    np.testing.assert_allclose(
-        tables[..., 3], (market.reasoning_tokens / market.slot_duration[:, None])[:, None] * np.ones((3, 1))
-    )
-    np.testing.assert_allclose(tables[..., SIGMA], market.bandwidth_per_rate)

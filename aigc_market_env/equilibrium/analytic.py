@@ -18,9 +18,10 @@ from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, cert
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.system import STATE, new_system
-from aigc_market_env.followers import LINK_ROWS, follower_response
+from aigc_market_env.followers import follower_response
 from aigc_market_env.leader_search import TABLE_SHAPE, best_row
 from aigc_market_env.leaders import settle, standing
+from aigc_market_env.links import LINK_ROWS
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 from aigc_market_env.outcome import Outcome
 

@@ -12,8 +12,9 @@ from aigc_market_env._compile import compiled, over_markets
 from aigc_market_env.equilibrium.markdown import markdown
 from aigc_market_env.equilibrium.newton import start_from
 from aigc_market_env.equilibrium.system import STATE, Z_U, Z_W, System, effective_price, new_system, price_feedback
-from aigc_market_env.followers import Asp, asp_of, coefficients_of, marginal_use
+from aigc_market_env.links import coefficients_of
 from aigc_market_env.market import FloatArray, Market, MarketArrays
+from aigc_market_env.shadow_prices import Asp, asp_of, marginal_use
 
 
 @dataclass(frozen=True, eq=False)

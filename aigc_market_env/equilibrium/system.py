@@ -19,8 +19,9 @@ import numpy as np
 from aigc_market_env import qoe
 from aigc_market_env._compile import compiled
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
-from aigc_market_env.followers import CROSS, LINK_ROWS, Asp, asp_of, coefficients_of, marginal_use
+from aigc_market_env.links import CROSS, LINK_ROWS, coefficients_of
 from aigc_market_env.market import FloatArray, MarketArrays
+from aigc_market_env.shadow_prices import Asp, asp_of, marginal_use
 
 #: Unknowns of an ASP.
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
