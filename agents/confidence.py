@@ -5,16 +5,15 @@ Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Prec
 say why a few runs want an interquartile mean and an interval that covers runs.
 """
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import DegenerateDataWarning, bootstrap, trim_mean
+from scipy.stats import bootstrap, trim_mean
 
 from aigc_market_env.market import FloatArray
+from baselines.study.statistics import CONFIDENCE, RESAMPLES, interval
 
-RESAMPLES = 2000
 #: Resamples of runs and slots held in memory at once.
 _AT_ONCE = 100
 
@@ -30,41 +29,21 @@ def relative(regret: FloatArray, scale: FloatArray) -> float:
 
 
 def ratio_interval(
-    regret: FloatArray, scale: FloatArray, point: float, confidence: float = 0.95, seed: int = 0
+    regret: FloatArray, scale: FloatArray, point: float, confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Bootstrap interval (BCa, over slots) of mean regret over mean utility or profit; None for a single slot.
-
-    Where BCa is not defined, as when all slots have the same regret, it is the percentile interval.
+    """Bootstrap interval (over slots) of mean regret over mean utility or profit; None for a single slot.
 
     Args:
         regret: mean regret in each slot. (S,)
         scale: mean utility or profit in each slot. (S,)
         point: the estimate, which the interval is made to contain.
         confidence: probability with which the interval is to contain the truth.
-        seed: of the resampling.
     """
-    if len(regret) < 2:
-        return None
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-            warnings.simplefilter("ignore", DegenerateDataWarning)
-            low, high = bootstrap(
-                (regret, scale),
-                _ratio_of_means,
-                paired=True,
-                vectorized=True,
-                confidence_level=confidence,
-                n_resamples=RESAMPLES,
-                method=method,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        if np.isfinite([low, high]).all():
-            break
-    return min(float(low), point), max(float(high), point)
+    return interval(_ratio_of_means, (regret, scale), point, confidence) if len(regret) >= 2 else None
 
 
 def crossed_interval(
-    above: FloatArray, below: FloatArray, statistic: Statistic, confidence: float = 0.95, seed: int = 0
+    above: FloatArray, below: FloatArray, statistic: Statistic, confidence: float = CONFIDENCE
 ) -> Interval | None:
     """Bootstrap interval (percentile) of a figure of R runs on S common slots; None for one run or one slot.
 
@@ -76,7 +55,6 @@ def crossed_interval(
         below: what it is relative to. (R, S)
         statistic: :func:`ratio_of_means` or :func:`interquartile_ratio`.
         confidence: probability with which the interval is to contain the truth.
-        seed: of the resampling.
     """
     if min(above.shape) < 2:
         return None
@@ -93,7 +71,7 @@ def crossed_interval(
         confidence_level=confidence,
         n_resamples=RESAMPLES,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     ).confidence_interval
     return float(low), float(high)
 

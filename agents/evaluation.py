@@ -20,6 +20,7 @@ from aigc_market_env import (
 )
 from aigc_market_env.market import FloatArray
 from aigc_market_env.qoe import QOE_DIMENSIONS
+from baselines.study.statistics import CONFIDENCE
 
 #: Seeds of evaluation markets start here, beyond those that training takes for any seed of 32 bits.
 EVALUATION_SEED = 10**15
@@ -79,14 +80,14 @@ class LeaderEvaluation:
         reference = float(self.equilibrium.outcome.mu_utility.mean())
         return float(self.outcome.mu_utility.mean()) / reference if reference > 0.0 else 1.0
 
-    def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
         """Bootstrap interval (BCa, over slots) of the relative leader regret; None for a single slot, which has none.
 
         Where BCa is not defined, as when all slots have the same regret, it is the percentile interval.
         """
         reference = self.equilibrium.outcome.mu_utility
         point = self.leader_regret_relative
-        return ratio_interval(self.regret.mean(axis=1), reference.mean(axis=1), point, confidence, seed)
+        return ratio_interval(self.regret.mean(axis=1), reference.mean(axis=1), point, confidence)
 
     def point(self) -> dict[str, float]:
         """The figures that a learning curve is made of."""

@@ -13,6 +13,7 @@ from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, 
 from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
 from aigc_market_env.market import FloatArray
+from baselines.study.statistics import CONFIDENCE
 
 Policy = Callable[[npt.NDArray[np.float32]], FloatArray]
 #: Takes rounding off capacities that are used to the last bit.
@@ -56,10 +57,10 @@ class FollowerEvaluation:
         shares: FloatArray = self.regret.mean(axis=0) / np.where(best > 0.0, best, 1.0)
         return shares
 
-    def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
         """Bootstrap interval of the relative regret; see :func:`~agents.confidence.ratio_interval`."""
         point = self.follower_regret_relative
-        return ratio_interval(self.regret.mean(axis=1), self.best_profit.mean(axis=1), point, confidence, seed)
+        return ratio_interval(self.regret.mean(axis=1), self.best_profit.mean(axis=1), point, confidence)
 
     def point(self) -> dict[str, float]:
         """The figures that a learning curve is made of."""

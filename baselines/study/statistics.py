@@ -1,7 +1,7 @@
 """Means and reductions over markets, with bootstrap intervals. Missing values are NaN."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from scipy.stats import DegenerateDataWarning, bootstrap
 
 from aigc_market_env.market import FloatArray
 
-_CONFIDENCE, _RESAMPLES = 0.95, 2000
+CONFIDENCE, RESAMPLES = 0.95, 2000
 
 
 @dataclass(frozen=True)
@@ -63,29 +63,45 @@ def _reduction(ours: FloatArray, theirs: FloatArray, axis: int) -> FloatArray:
 
 
 def _estimate(statistic: Callable[..., FloatArray], *samples: FloatArray) -> Estimate:
-    """BCa interval; the percentile interval where BCa is not defined, as when all markets agree.
-
-    The same number of markets is resampled in the same way for every figure.
-    """
+    """The same number of markets is resampled in the same way for every figure."""
     known = np.isfinite(np.stack(samples)).all(axis=0)
     data = tuple(sample[known] for sample in samples)
     count = int(known.sum())
     value = float(statistic(*data, axis=-1)) if count else float("nan")
-    if count < 2 or not np.isfinite(value):
-        return Estimate(value, None, None, count)
+    ends = interval(statistic, data, value) if count >= 2 and np.isfinite(value) else None
+    low, high = ends or (None, None)
+    return Estimate(value, low, high, count)
+
+
+def interval(
+    statistic: Callable[..., FloatArray],
+    samples: Sequence[FloatArray],
+    point: float,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float] | None:
+    """Bootstrap interval (BCa) of a statistic of paired samples; None where there is none, as of an undefined figure.
+
+    Where BCa is not defined, as when all markets agree, it is the percentile interval.
+
+    Args:
+        statistic: of samples along an ``axis``.
+        samples: at least two observations of each, in pairs. (S,) each
+        point: the estimate, which the interval is made to contain.
+        confidence: probability with which the interval is to contain the truth.
+    """
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", DegenerateDataWarning)
             low, high = bootstrap(
-                data,
+                tuple(samples),
                 statistic,
                 paired=True,
                 vectorized=True,
-                confidence_level=_CONFIDENCE,
-                n_resamples=_RESAMPLES,
+                confidence_level=confidence,
+                n_resamples=RESAMPLES,
                 method=method,
                 rng=np.random.default_rng(0),
             ).confidence_interval
         if np.isfinite([low, high]).all():
-            return Estimate(value, min(float(low), value), max(float(high), value), count)
-    return Estimate(value, None, None, count)
+            return min(float(low), point), max(float(high), point)
+    return None

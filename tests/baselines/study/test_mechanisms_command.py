@@ -27,7 +27,7 @@ def fakes():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "MECHANISMS", FAKES)
         patch.setattr(command, "SIZES", ((2, 2),))
-        patch.setattr(statistics, "_RESAMPLES", 60)
+        patch.setattr(statistics, "RESAMPLES", 60)
         yield
 
 
