@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import bootstrap, trim_mean
+from scipy.stats import bootstrap
 
 from aigc_market_env.market import FloatArray
 from baselines.study.statistics import CONFIDENCE, RESAMPLES, interval
@@ -82,9 +82,21 @@ def ratio_of_means(above: FloatArray, below: FloatArray) -> FloatArray:
 
 
 def interquartile_ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    """Mean of the middle half of all runs' slots over the mean of ``below``, (..., R, S) to (...); 0 where that is."""
-    middle = trim_mean(above.reshape(*above.shape[:-2], -1), 0.25, axis=-1)
-    return _quotient(np.asarray(middle, np.float64), below.mean(axis=(-2, -1)))
+    """The ratio of means over those of all runs' slots that are the middle half by their own ratio; 0 where none is.
+
+    Args:
+        above: of each run in each slot. (..., R, S)
+        below: what it is relative to. (..., R, S)
+
+    Returns:
+        Shape (...).
+    """
+    above, below = (values.reshape(*values.shape[:-2], -1) for values in (above, below))
+    endless = np.where(above > 0.0, np.inf, 0.0)
+    order = np.argsort(np.divide(above, below, out=endless, where=below > 0.0), axis=-1, kind="stable")
+    cut = order.shape[-1] // 4
+    middle = order[..., cut : order.shape[-1] - cut]
+    return _ratio_of_means(np.take_along_axis(above, middle, -1), np.take_along_axis(below, middle, -1), axis=-1)
 
 
 def _ratio_of_means(above: FloatArray, below: FloatArray, axis: int | tuple[int, int]) -> FloatArray:

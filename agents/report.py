@@ -61,7 +61,7 @@ def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) 
 _CAPTION = (
     "Money in credits per slot, means over MUs or ASPs and slots; NashConv and welfare are the whole market's. Leader "
     "regrets are over utility at equilibrium, by exact responses, also where learned ASPs serve. 95 %: bootstrap "
-    "interval over slots; IQM: mean of the middle half of them. Utility ratio: MUs' utility over that at equilibrium."
+    "interval over slots; IQM: of the middle half of them. Utility ratio: MUs' utility over that at equilibrium."
 )
 
 
@@ -94,7 +94,7 @@ def runs_table(
         names: of the runs; rich markup.
         title: of the table; rich markup.
     """
-    caption = "95 % intervals: of a run over slots, of all over runs and slots. IQM: mean of the middle half of those."
+    caption = "95 % intervals: of a run over slots, of all over runs and slots. IQM: of the middle half of those."
     table = _table(title, caption, *RATIOS.values())
     for run, figures in zip(names, runs, strict=True):
         table.add_row(run, *(shown(name, figures[name]) for name in RATIOS))

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import norm
 
 from agents.confidence import crossed_interval, interquartile_ratio, ratio_of_means, relative
@@ -20,6 +22,17 @@ def test_the_interquartile_mean_leaves_out_a_quarter_at_either_end():
     above = np.array([[1000.0, 1.0, 2.0, 0.0], [3.0, -50.0, 4.0, 60.0]])
     assert interquartile_ratio(above, np.full((2, 4), 2.0)) == np.mean([1.0, 2.0, 3.0, 4.0]) / 2.0
     assert interquartile_ratio(above[:, :2], np.zeros((2, 2))) == 0.0
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 9))
+def test_the_interquartile_ratio_is_between_the_quartiles_of_slots(seed, runs, slots):
+    below = np.random.default_rng(seed).lognormal(0.0, 2.0, (runs, slots))
+    assert interquartile_ratio(below, below) == 1.0
+    ratios = np.random.default_rng(seed + 1).normal(size=(runs, slots))
+    cut = ratios.size // 4
+    middle = np.sort(ratios, axis=None)[cut : ratios.size - cut]
+    found = interquartile_ratio(ratios * below, below)
+    assert middle[0] - 1e-12 <= found <= middle[-1] + 1e-12
 
 
 @pytest.mark.parametrize("statistic", [ratio_of_means, interquartile_ratio])
