@@ -22,6 +22,10 @@ class OneAtATime(DualPerturbation):
         """Two for every pair."""
         return 2 * num_mus * num_asps
 
+    def perturbed_per_probe(self, num_mus: int, num_asps: int) -> int:
+        """One."""
+        return 1
+
     def sample(
         self, probe: Probe, rewards: FloatArray, size: float, rng: np.random.Generator
     ) -> tuple[FloatArray, FloatArray]:

@@ -34,4 +34,6 @@ class LearnedRewards:
         updates = learner.updates(
             probe_of(market), market.satisfaction_scale, market.qoe_requirement, market.num_asps, rng
         )
-        return play(market, updates, learner.probes_per_round(*size), learner.rounds)
+        return play(
+            market, updates, learner.probes_per_round(*size), learner.rounds, learner.perturbed_per_probe(*size)
+        )

@@ -43,6 +43,8 @@ class Overhead:
         messages: one reward and one QoE per MU-ASP pair and probe.
         bytes_down: rewards, MUs to ASPs, as float32.
         bytes_up: QoE reports, back to the MUs, as float32.
+        lean_follower_solves: the same where only ASPs that are posted another reward solve anew.
+        lean_messages: the same where only rewards that are perturbed, and the QoE for them, are sent.
     """
 
     rounds: int
@@ -51,12 +53,24 @@ class Overhead:
     messages: int
     bytes_down: int
     bytes_up: int
+    lean_follower_solves: int
+    lean_messages: int
 
     @classmethod
-    def of(cls, rounds: int, probes: int, num_mus: int, num_asps: int) -> "Overhead":
-        """Count for ``probes`` of M MUs and N ASPs."""
+    def of(cls, rounds: int, probes: int, num_mus: int, num_asps: int, perturbed: int | None = None) -> "Overhead":
+        """Count for ``probes`` of M MUs and N ASPs, each of which perturbs so many rewards; all if not given."""
         pairs = num_mus * num_asps * probes
-        return cls(rounds, probes, num_asps * probes, 2 * pairs, BYTES_PER_NUMBER * pairs, BYTES_PER_NUMBER * pairs)
+        perturbed = num_mus * num_asps if perturbed is None else perturbed
+        return cls(
+            rounds=rounds,
+            probes=probes,
+            follower_solves=num_asps * probes,
+            messages=2 * pairs,
+            bytes_down=BYTES_PER_NUMBER * pairs,
+            bytes_up=BYTES_PER_NUMBER * pairs,
+            lean_follower_solves=min(perturbed, num_asps) * probes,
+            lean_messages=2 * perturbed * probes,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +143,9 @@ class DualPerturbation:
         """
         updates = self.updates(probe, satisfaction_scale, qoe_requirement, num_asps, rng)
         *_, rewards = itertools.islice(updates, self.rounds + 1)
-        probes = self.probes_per_round(*rewards.shape[-2:]) * self.rounds
-        return Learned(rewards, Overhead.of(self.rounds, probes, *rewards.shape[-2:]))
+        m, n = rewards.shape[-2:]
+        probes = self.probes_per_round(m, n) * self.rounds
+        return Learned(rewards, Overhead.of(self.rounds, probes, m, n, self.perturbed_per_probe(m, n)))
 
     def updates(
         self,
@@ -163,6 +178,10 @@ class DualPerturbation:
     def probes_per_round(self, num_mus: int, num_asps: int) -> int:
         """Times that a market of M MUs and N ASPs is served in a round."""
         return 2
+
+    def perturbed_per_probe(self, num_mus: int, num_asps: int) -> int:
+        """Rewards that a probe perturbs in a market of M MUs and N ASPs: all."""
+        return num_mus * num_asps
 
     def sample(
         self, probe: Probe, rewards: FloatArray, size: float, rng: np.random.Generator

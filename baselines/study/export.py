@@ -121,8 +121,8 @@ def _equal_qoe(study: Study, setting: Setting) -> dict[str, Any]:
 
 def _overhead(study: Study, setting: Setting, name: str) -> dict[str, Any]:
     means = {metric: mean(study.played.values(setting, name, metric)).as_json() for metric in (*OVERHEAD, "reached")}
-    saved = reductions(study, setting, name, metrics=("messages",))["messages"]
-    return means | {"reduction_of_ours": saved.as_json()}
+    saved = reductions(study, setting, name, metrics=OVERHEAD)
+    return means | {"reductions": {metric: estimate.as_json() for metric, estimate in saved.items()}}
 
 
 def _regime(found: Regime) -> dict[str, Any]:

@@ -48,9 +48,11 @@ METRICS: Mapping[str, Metric] = {
     "follower_solves": Metric("follower solves", "", ",.0f"),
     "messages": Metric("messages", "", ",.0f"),
     "bytes": Metric("bytes", "B", ",.0f"),
+    "lean_follower_solves": Metric("solves, lean", "", ",.0f"),
+    "lean_messages": Metric("messages, lean", "", ",.0f"),
 }
 #: Metrics of learning, which mechanisms that are not iterated lack.
-OVERHEAD = ("probes", "follower_solves", "messages", "bytes")
+OVERHEAD = ("probes", "follower_solves", "messages", "bytes", "lean_follower_solves", "lean_messages")
 #: Metrics that are followed over loads.
 HEADLINES = ("mu_service_cost", "utilisation", "asp_cost", "mu_qoe", "mu_utility", "messages", "follower_solves")
 
@@ -90,6 +92,8 @@ def overhead_figures(overhead: Overhead | None) -> Figures:
         "follower_solves": float(overhead.follower_solves),
         "messages": float(overhead.messages),
         "bytes": float(overhead.bytes_down + overhead.bytes_up),
+        "lean_follower_solves": float(overhead.lean_follower_solves),
+        "lean_messages": float(overhead.lean_messages),
     }
 
 

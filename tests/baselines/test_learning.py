@@ -64,3 +64,13 @@ def test_one_at_a_time_learns_a_batch_as_it_learns_alone():
     for i in range(3):
         alone = OneAtATime(rounds=4).run(markets[i], np.random.default_rng(0))
         assert np.array_equal(alone.rewards, together.rewards[i])
+
+
+@pytest.mark.parametrize(
+    ("name", "solves_a_probe", "messages_a_probe"), [("dual_perturbation", 3, 24), ("coordinate_perturbation", 1, 2)]
+)
+def test_a_lean_protocol_sends_and_solves_what_a_probe_perturbs(name, solves_a_probe, messages_a_probe):
+    overhead = MECHANISMS[name].run(preset_market(0, 4, 3, 1.0), np.random.default_rng(5)).overhead
+    assert (overhead.follower_solves, overhead.messages) == (3 * overhead.probes, 24 * overhead.probes)
+    assert overhead.lean_follower_solves == solves_a_probe * overhead.probes
+    assert overhead.lean_messages == messages_a_probe * overhead.probes
