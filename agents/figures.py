@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from agents.evaluation import LeaderEvaluation
 from agents.follower_evaluation import FollowerEvaluation
@@ -18,9 +21,9 @@ OneSided = LeaderEvaluation | FollowerEvaluation
 Evaluation = OneSided | JointEvaluation
 Draw = Callable[[Axes], None]
 
-#: Shares below this one are drawn at it; a logarithmic axis has no zero.
-_LOWEST_SHOWN = 1e-5
-_LEARNED, _BEST = "#0072b2", "#d55e00"
+#: Shares below this one, in per cent, are drawn at it; a logarithmic axis has no zero.
+_LOWEST_SHOWN = 1e-3
+_LEARNED, _BEST, _LITTLE = "#0072b2", "#d55e00", "0.45"
 #: Markers of a line are drawn in a fraction of the time that a scatter takes.
 _DOTS: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 2, "alpha": 0.35, "markeredgewidth": 0}
 #: Regrets in a learning curve, with their names and colours.
@@ -53,6 +56,31 @@ def drawn(draw: Draw, dpi: int) -> Figure:
     return figure
 
 
+def plain_logarithmic(*scales: Axis, lowest: float = 0.0, fine: bool = False) -> None:
+    """Ticks of logarithmic axes as plain numbers.
+
+    Args:
+        scales: axes, x or y.
+        lowest: what is not more is drawn there, and the tick says so.
+        fine: ticks at 1, 2 and 5, for axes of a decade or two, and not at powers of ten alone.
+    """
+
+    def label(value: float, _: int) -> str:
+        return f"{value:g}\nor less" if value <= 1.001 * lowest else f"{value:g}"
+
+    for scale in scales:
+        scale.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,)))
+        scale.set_major_formatter(FuncFormatter(label))
+        scale.set_minor_formatter(NullFormatter())
+
+
+def opaque(legend: Legend) -> None:
+    """Show the colours of a legend in full, whatever their lines and points are drawn with."""
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1.0)
+
+
 def _of_leaders(result: LeaderEvaluation) -> dict[str, Draw]:
     return {"rewards": lambda axes: _draw_rewards(axes, result), "regret": lambda axes: _draw_regret(axes, result)}
 
@@ -68,20 +96,27 @@ def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
     """Learned rewards against those at equilibrium, link by link."""
     bound = result.market.reward_bound[..., None]
     learned, reference = (
-        np.maximum(rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.equilibrium.rewards)
+        np.maximum(100.0 * rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.equilibrium.rewards)
     )
     served = result.equilibrium.outcome.throughput > 0
     for mask, colour, label in (
-        (served, _LEARNED, "served at equilibrium"),
-        (~served, "0.75", "not served at equilibrium (any low reward will do)"),
+        (served, _LEARNED, "served"),
+        (~served, _LITTLE, "not served: any low reward will do"),
     ):
         if mask.any():
             axes.plot(reference[mask], learned[mask], color=colour, label=label, **_DOTS)
-    low = float(min(reference.min(), learned.min()))
-    axes.plot([low, 1], [low, 1], color="0.3", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlabel="at equilibrium, share of ω/q", ylabel="learned reward, share of ω/q")
+    _compare(axes, float(min(reference.min(), learned.min())))
+    axes.set(xlabel="reward at equilibrium, % of ω/q", ylabel="learned reward, % of ω/q")
     axes.set_title("Learned rewards against those at equilibrium")
-    axes.legend(loc="upper left", markerscale=3)
+
+
+def _compare(axes: Axes, lowest: float) -> None:
+    """Both axes alike, in per cent, with the line on which all would lie."""
+    axes.plot([lowest, 100.0], [lowest, 100.0], color="0.3", linewidth=0.8, linestyle="--", label="equal")
+    axes.set(xscale="log", yscale="log")
+    plain_logarithmic(axes.xaxis, axes.yaxis, lowest=_LOWEST_SHOWN, fine=lowest > 0.5)
+    axes.grid(color="0.92")
+    opaque(axes.legend(loc="upper left", markerscale=3, fontsize=9))
 
 
 def _draw_regret(axes: Axes, result: LeaderEvaluation) -> None:
@@ -97,13 +132,14 @@ def _draw_regret_of_asps(axes: Axes, result: FollowerEvaluation) -> None:
 def _draw_boxes(axes: Axes, regret: FloatArray, scale: FloatArray, agent: str, unit: str) -> None:
     mean = float(scale.mean())
     shares = 100.0 * regret / (mean if mean > 0.0 else 1.0)
-    axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST})
+    boxes = axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST, "linewidth": 1.5})
+    boxes["medians"][0].set_label("median")
     axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
     named = range(0, shares.shape[1], math.ceil(shares.shape[1] / 20))
     axes.set_xticks([i + 1 for i in named], [f"{agent.lower()}_{i}" for i in named])
     axes.tick_params(axis="x", rotation=45 if shares.shape[1] > 10 else 0)
     axes.set(ylabel=f"regret, % of {unit}")
-    axes.set_title(f"Regret of each {agent} over {len(shares)} slots: box 25-75 %, whiskers 5-95 %")
+    axes.set_title(f"Regret of each {agent} over {len(shares)} slots: box 25–75 %, whiskers 5–95 %")
     axes.legend()
 
 
@@ -111,18 +147,19 @@ def _draw_allocation(axes: Axes, result: FollowerEvaluation) -> None:
     """Learned shares of the capacities against those of best responses, link by link."""
     market, outcome = result.market, result.outcome
     best = follower_response(market, outcome.rewards)
-    lowest = 1.0
+    lowest = 100.0
     for learned, optimal, capacity, colour, label in (
         (outcome.compute, best.compute, market.compute_capacity, _LEARNED, "compute"),
         (outcome.bandwidth, best.bandwidth, market.bandwidth_capacity, _BEST, "bandwidth"),
     ):
-        x, y = (np.maximum(amount / capacity[..., None, :], _LOWEST_SHOWN).ravel() for amount in (optimal, learned))
+        x, y = (
+            np.maximum(100.0 * amount / capacity[..., None, :], _LOWEST_SHOWN).ravel() for amount in (optimal, learned)
+        )
         axes.plot(x, y, color=colour, label=label, **_DOTS)
         lowest = min(lowest, float(x.min()), float(y.min()))
-    axes.plot([lowest, 1], [lowest, 1], color="0.3", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlabel="best response, share of capacity", ylabel="learned, share of capacity")
+    _compare(axes, lowest)
+    axes.set(xlabel="best response, % of capacity", ylabel="learned, % of capacity")
     axes.set_title("Learned allocations against best responses to the same rewards")
-    axes.legend(loc="upper left", markerscale=3)
 
 
 def draw_learning(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]]) -> None:
@@ -143,10 +180,14 @@ def draw_learning(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]]) -
         elif several:
             axes.plot([], [], color=colour, label=label)
     regretted = any(point[name] > 0.0 for point in points for name in shown)
-    axes.set(yscale="log" if regretted else "linear", xlabel="transitions, millions", ylabel="relative regret, %")
+    axes.set(xlabel="transitions, millions", ylabel="relative regret, %")
+    if regretted:
+        axes.set_yscale("log")
+        plain_logarithmic(axes.yaxis)
     axes.grid(which="both", color="0.92")
     axes.set_title(
-        "Regret on evaluation slots while learning" + (f": {len(curves)} runs, median, band" if several else "")
+        "Regret on evaluation slots while learning"
+        + (f": {len(curves)} runs, their median and range" if several else "")
     )
     axes.legend()
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.confidence import relative
-from agents.figures import Draw, draw_learning, drawings
+from agents.figures import Draw, draw_learning, drawings, plain_logarithmic
 from agents.held_out import HeldOut
 from agents.plays import HEADINGS, Play
 from agents.set_report import draw_sizes
@@ -30,8 +30,9 @@ _COLOURS = {
 _COST, _PROFIT, _SURPLUS = "0.65", "#e69f00", "#0072b2"
 #: Plays without regret, which have no place on a logarithmic axis.
 _WITHOUT_REGRET = ("equilibrium", "exact_asps")
-_LOWEST_SHOWN = 1e-6
-_MOST_COLUMNS = 3
+#: Per cent.
+_LOWEST_SHOWN = 1e-4
+_MOST_COLUMNS = 2
 
 Plays = Mapping[str, Play]
 
@@ -49,8 +50,11 @@ def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
         if len(shown.results) > 1:  # an MU of many sizes of markets is nobody in particular
             links_and_agents = {name: draw for name, draw in links_and_agents.items() if not name.startswith("regret")}
         by_size[size] |= links_and_agents
-    names = next(iter(by_size.values()))
-    figures = {name: panels({size: draws[name] for size, draws in by_size.items()}) for name in names}
+    note = f"{shown.name}, the run with the median regret of {len(runs)}" if len(runs) > 1 else ""
+    figures = {
+        name: panels({size: draws[name] for size, draws in by_size.items()}, "" if name.startswith("spread") else note)
+        for name in next(iter(by_size.values()))
+    }
     if shown.fresh is not None:
         figures["regret_by_size"] = panels({"": partial(draw_sizes, result=shown.fresh)})
     curves = [run.curve for run in runs if run.curve]
@@ -71,15 +75,22 @@ def median_run(runs: Sequence[HeldOut]) -> HeldOut:
     return sorted(runs, key=regret)[(len(runs) - 1) // 2]
 
 
-def panels(draws: Mapping[str, Draw]) -> Figure:
-    """A figure of one drawing a panel; with several, their common title goes on top and the legend into the first."""
+def panels(draws: Mapping[str, Draw], note: str = "") -> Figure:
+    """A figure of one drawing a panel; with several, their common title goes on top and the legend into the first.
+
+    Args:
+        draws: by size of the market, such as ``8x4``.
+        note: a second line of the title.
+    """
     columns = min(len(draws), _MOST_COLUMNS)
     rows = math.ceil(len(draws) / columns)
-    size = (7.0, 4.5) if len(draws) == 1 else (5.0 * columns, 3.9 * rows)
+    size = (7.0, 4.5) if len(draws) == 1 else (4.5 * columns, 3.5 * rows)
     figure = Figure(figsize=size, layout="constrained")
     for i, (label, draw) in enumerate(draws.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
         draw(axes)
+        if note:
+            axes.set_title(f"{axes.get_title()}\n({note})")
         if len(draws) > 1:
             figure.suptitle(axes.get_title())
             axes.set_title(label.replace("x", " MUs, ") + " ASPs", fontsize=10)
@@ -107,10 +118,10 @@ def _draw_money(axes: Axes, plays: Plays) -> None:
     paid = np.array([outcome.payment.sum(axis=(-2, -1)).mean() / num_mus for outcome in outcomes])
     axes.hlines(paid, positions - 0.38, positions + 0.38, color="black", linewidth=2, label="payments")
     axes.axhline(0.0, color="0.3", linewidth=0.8)
-    axes.set_xticks(positions, [HEADINGS[name].replace(", ", ",\n") for name in plays], fontsize=8)
+    axes.set_xticks(positions, [HEADINGS[name].replace(", ", ",\n") for name in plays], fontsize=9)
     axes.set(ylabel="credits per slot and MU", ylim=(None, 1.25 * above.max() or 1.0))
     axes.set_title("Where the money goes")
-    axes.legend(ncols=2, fontsize=8, loc="upper left")
+    axes.legend(ncols=2, fontsize=9, loc="upper left")
 
 
 def _draw_spread(axes: Axes, side: str, runs: Sequence[Plays]) -> None:
@@ -121,14 +132,17 @@ def _draw_spread(axes: Axes, side: str, runs: Sequence[Plays]) -> None:
             if play_name in _WITHOUT_REGRET or (plays is not runs[0] and not play_name.startswith("learned")):
                 continue
             regret = play.leader_regret if side == "leader" else play.follower_regret
-            shares = regret.ravel() / max(float(play.ratios[name][1].mean()), 1e-300)
-            shares = 100.0 * np.maximum(shares, _LOWEST_SHOWN)
-            if shares.max() > 100.0 * _LOWEST_SHOWN:
+            shares = 100.0 * regret.ravel() / max(float(play.ratios[name][1].mean()), 1e-300)
+            shares = np.maximum(shares, _LOWEST_SHOWN)
+            if shares.max() > _LOWEST_SHOWN:
                 label = HEADINGS[play_name] if plays is runs[0] else None
-                axes.ecdf(shares, color=_COLOURS[play_name], label=label, linewidth=1.2)
+                dashes = (0, (4, 2)) if play_name == "learned_exact_asps" else "-"  # both are often the same line
+                axes.ecdf(shares, color=_COLOURS[play_name], label=label, linewidth=1.2, linestyle=dashes)
     agents, unit = ("MUs", "mean utility at equilibrium") if side == "leader" else ("ASPs", "mean best profit")
     axes.set(xscale="log", xlabel=f"regret, % of {unit}", ylabel=f"share of {agents} and slots", ylim=(0, 1))
-    axes.set_title(f"Regret of {agents}: how many have at most so much")
+    plain_logarithmic(axes.xaxis, lowest=_LOWEST_SHOWN)
+    lines = f",\na line for each of {len(runs)} runs" if len(runs) > 1 else ""
+    axes.set_title(f"Share of {agents} and slots with at most so much regret{lines}")
     axes.grid(color="0.92")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(fontsize=9)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from rich.table import Table
 
 from agents.evaluation import LeaderEvaluation
-from agents.figures import drawn
+from agents.figures import drawn, plain_logarithmic
 from agents.market_draws import Size
 from agents.report import save_figures
 from agents.set_evaluation import SetEvaluation, usual_size
@@ -75,6 +75,7 @@ def draw_sizes(axes: Axes, result: SetEvaluation[Any]) -> None:
     axes.set_xticks(range(len(sizes)), [_name(size) for size in sizes])
     side = "leader" if result.regret_name == "leader_regret_relative" else "follower"
     axes.set(yscale="log", xlabel="mobile users × providers", ylabel=f"relative {side} regret, %")
+    plain_logarithmic(axes.yaxis, fine=True)
     axes.margins(x=0.1)
     axes.grid(axis="y", which="both", color="0.92")
     axes.set_title("Regret in held-out markets, with 95 % intervals over markets")

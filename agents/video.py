@@ -68,6 +68,7 @@ def frames(episode: Episode) -> Iterator[npt.NDArray[np.uint8]]:
 
 def _draw_frame(figure: Figure, episode: Episode, slot: int, colours: ScalarMappable) -> None:
     figure.text(0.5, 0.955, f"{episode.title}: slot {slot + 1}", ha="center", va="center", fontsize=14, weight="bold")
+    figure.text(0.5, 0.91, "rewards in % of the bound ω/q; –: not served", ha="center", va="center", fontsize=11)
     for left, name, shares, regret in (
         (0.075, "learned", episode.learned, episode.regret),
         (0.5, "at equilibrium", episode.equilibrium, episode.equilibrium_regret),
@@ -76,7 +77,7 @@ def _draw_frame(figure: Figure, episode: Episode, slot: int, colours: ScalarMapp
         axes.set_title(f"{name}: regret {100.0 * regret[slot]:.2f}%", fontsize=13)
         _draw_rewards(axes, shares[slot], colours)
     bar = figure.colorbar(colours, cax=figure.add_axes((0.895, 0.36, 0.02, 0.48)))
-    bar.ax.set_title("reward,\n% of ω/q", fontsize=11)
+    bar.ax.set_title("reward, %", fontsize=11)
     bar.set_ticks(ticks := _ticks(colours), labels=[f"{100.0 * tick:g}" for tick in ticks])
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=11)

@@ -25,6 +25,7 @@ _SWEEPS = {
     "qoe": ("mu_qoe",),
 }
 _DOTS = ("mu_service_cost", "utilisation", "asp_cost", "mu_qoe", "mu_utility", "welfare")
+_COLUMNS = 3
 #: Metrics that spread over orders of magnitude.
 _LOGARITHMIC = ("mu_service_cost", "asp_cost", "messages", "follower_solves")
 #: Savings below this are drawn at it: that ours has much more is all the same, and would squeeze the rest.
@@ -48,30 +49,33 @@ def _where(study: Study) -> str:
     return f"{table.scenario}, {table.num_mus} MUs, {table.num_asps} ASPs"
 
 
-def _panels(count: int, width: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width * count, 5.0), dpi=110, layout="constrained")
-    return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """Panels under one another, which stay legible where a page is narrow."""
+    figure = Figure(figsize=(7.6, 0.5 + 4.4 * count), dpi=110, layout="constrained")
+    return figure, [figure.add_subplot(count, 1, i + 1) for i in range(count)]
 
 
 def _table(study: Study) -> Figure:
-    """A row per mechanism, a column per metric: means with their intervals."""
+    """A row per mechanism, a panel per metric: means with their intervals."""
     plan = study.plan
-    figure = Figure(figsize=(2.6 + 2.1 * len(_DOTS), 1.6 + 0.27 * len(plan.mechanisms)), dpi=110, layout="constrained")
+    height = 0.8 + 2.0 * (0.7 + 0.24 * len(plan.mechanisms))
+    figure = Figure(figsize=(8.6, height), dpi=110, layout="constrained")
     rows = range(len(plan.mechanisms))[::-1]
     for i, metric in enumerate(_DOTS):
-        axes = figure.add_subplot(1, len(_DOTS), i + 1)
+        axes = figure.add_subplot(2, _COLUMNS, i + 1)
         for row, mechanism in zip(rows, plan.mechanisms, strict=True):
             found = mean(study.played.values(plan.table, mechanism.name, metric))
             colour = style_of(mechanism.name).colour
             if found.low is not None and found.high is not None:
                 axes.plot([found.low, found.high], [row, row], color=colour, linewidth=2)
             axes.plot(found.value, row, "o", color=colour, markersize=5)
-        axes.set_yticks(list(rows), [mechanism.label if i == 0 else "" for mechanism in plan.mechanisms])
-        axes.set(xlabel="\n".join(METRICS[metric].heading.split(", ")), ylim=(-0.7, len(rows) - 0.3))
+        axes.set_yticks(list(rows), [mechanism.label if i % _COLUMNS == 0 else "" for mechanism in plan.mechanisms])
+        axes.set_xlabel(METRICS[metric].heading, fontsize=9)
+        axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.grid(color="0.92")
         _percent(axes, metric, "x")
     figure.suptitle(
-        f"{_where(study)}, load {plan.table.load:g}: means over {len(plan.seeds)} markets, lines: 95 % intervals"
+        f"{_where(study)}, load {plan.table.load:g}:\nmeans over {len(plan.seeds)} markets, lines: 95 % intervals"
     )
     return figure
 
@@ -80,7 +84,7 @@ def _sweep(study: Study, metrics: Sequence[str]) -> Figure:
     """A metric of every mechanism against load."""
     plan = study.plan
     loads = _loads(study)
-    figure, panels = _panels(len(metrics), 7.6)
+    figure, panels = _panels(len(metrics))
     for axes, metric in zip(panels, metrics, strict=True):
         ours = [mean(study.played.values(setting, OURS, metric)) for setting in plan.sweep]
         low, high = ([np.nan if end is None else end for end in ends] for ends in _ends(ours))
@@ -89,13 +93,13 @@ def _sweep(study: Study, metrics: Sequence[str]) -> Figure:
         draw_over_loads(axes, loads, lines, plan.label, metric in _LOGARITHMIC)
         axes.set_ylabel(METRICS[metric].heading)
         _percent(axes, metric, "y")
-    figure.suptitle(f"{_where(study)}: means over {plan.sweep_markets} markets, band: 95 % interval of ours")
+    figure.suptitle(f"{_where(study)}: means over {plan.sweep_markets} markets,\nband: 95 % interval of ours")
     return figure
 
 
 def _savings(study: Study, regimes: Mapping[str, Regime], how: str) -> Figure:
     """Reductions against load, a panel per metric, with the paper's figure as a line."""
-    figure, panels = _panels(len(SAVINGS), 6.6)
+    figure, panels = _panels(len(SAVINGS))
     claims = {claim.metric: claim for claim in CLAIMS}
     for axes, metric in zip(panels, SAVINGS, strict=True):
         claim = claims[metric]
@@ -103,7 +107,13 @@ def _savings(study: Study, regimes: Mapping[str, Regime], how: str) -> Figure:
         axes.axhline(0.0, color="0.6", linewidth=0.8)
         axes.axhline(claim.paper, color="0.2", linewidth=1.2, linestyle=(0, (1, 1)))
         axes.text(
-            0.01, claim.paper + 0.015, f"paper: {claim.paper:.1%}", transform=axes.get_yaxis_transform(), fontsize=8
+            0.015,
+            claim.paper,
+            f"paper: {claim.paper:.1%}",
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
         lines = {
             name: np.maximum([point.reductions[metric].value for point in regime.points], _LEAST_SAVING)
@@ -111,10 +121,10 @@ def _savings(study: Study, regimes: Mapping[str, Regime], how: str) -> Figure:
         }
         draw_over_loads(axes, _loads(study), lines, study.plan.label, logarithmic=False)
         axes.set_ylabel(f"{claim.label} saved by ours")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     figure.suptitle(
-        f"{_where(study)}: what ours saves against each benchmark, {how}: "
-        f"{study.plan.sweep_markets} markets (below {_LEAST_SAVING:.0%} drawn there)"
+        f"{_where(study)}: what ours saves against each benchmark,\n{how}; "
+        f"{study.plan.sweep_markets} markets; less than −{-_LEAST_SAVING:.0%} is drawn there"
     )
     return figure
 
@@ -135,4 +145,4 @@ def _means(study: Study, name: str, metric: str) -> FloatArray:
 
 def _percent(axes: Axes, metric: str, axis: str) -> None:
     if METRICS[metric].unit == "%":
-        getattr(axes, f"{axis}axis").set_major_formatter(PercentFormatter(1.0))
+        getattr(axes, f"{axis}axis").set_major_formatter(PercentFormatter(1.0, decimals=0))

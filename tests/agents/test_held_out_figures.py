@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from agents.evaluation import evaluate_leaders
@@ -78,6 +79,15 @@ def test_agents_are_not_told_apart_over_several_sizes(runs, tmp_path):
     (result,), (plays,) = runs[0].results.values(), runs[0].plays.values()
     both = replace(runs[0], results={"2x1": result, "2x2": result}, plays={"2x1": plays, "2x2": plays})
     assert written([both], tmp_path) == LEADERS - {"regret.png"}
+
+
+def test_figures_of_one_run_among_several_say_which(runs, tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: titles.append(figure.axes[0].get_title()))
+    save_held_out_figures(runs, tmp_path)
+    middle = f"({median_run(runs).name}, the run with the median regret of 3)"
+    assert sum(middle in title for title in titles) == len(titles) - 1
+    assert sum("a line for each of 3 runs" in title for title in titles) == 1
 
 
 def test_panels_share_a_title_and_one_legend():
