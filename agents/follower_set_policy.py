@@ -1,9 +1,9 @@
 """One policy for every ASP: a network over the MUs that reward it sets two prices, and serves what pays at them.
 
 An ASP's best response has two unknowns, whatever the number of MUs: the shadow prices of its compute and its bandwidth
-(model, section 6). The network tells one number per capacity, its *state*: above 0 the logarithm of the effective
-price over the cost, and then the capacity is used up; below 0 it is not, and its price is the cost. The allocation
-follows in closed form.
+(docs/market.md#what-a-provider-does). The network tells one number per capacity, its *state*: above 0 the logarithm of
+the effective price over the cost, and then the capacity is used up; below 0 it is not, and its price is the cost. The
+allocation follows in closed form.
 """
 
 from collections.abc import Mapping

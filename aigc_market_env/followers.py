@@ -1,4 +1,4 @@
-"""Every ASP's exact best response to posted rewards, and its certificate (model, section 6).
+"""Every ASP's exact best response to posted rewards, and its certificate (docs/market.md#what-a-provider-does).
 
 Each ASP's allocation follows from the shadow prices of its two capacities, which minimise a convex dual
 (:mod:`aigc_market_env.shadow_prices`). By weak duality the dual is an upper bound on the profit of *any* feasible
@@ -58,7 +58,7 @@ def follower_response(market: Market, rewards: npt.ArrayLike, *, tolerance: floa
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, section 6.
+    Source: docs/market.md#what-a-provider-does.
     """
     batch, flat = link_arrays(market, rewards=rewards)
     size, (m, n) = flat["rewards"].shape[0], flat["rewards"].shape[1:]
@@ -121,7 +121,7 @@ def demand_at_prices(
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry of an argument is negative or not finite.
 
-    Source: model, section 6.
+    Source: docs/market.md#what-a-provider-does.
     """
     links = np.zeros((market.num_mus, market.num_asps))
     batch, flat = link_arrays(
@@ -166,7 +166,7 @@ def follower_regret(
     Raises:
         ValueError: a shape does not fit, an entry is negative or not finite, or an allocation exceeds a capacity.
 
-    Source: model, sections 6 and 8.
+    Source: docs/market.md#what-a-provider-does, docs/market.md#how-far-from-equilibrium.
     """
     played = market.outcome(rewards, compute, bandwidth)
     response = follower_response(market, rewards)

@@ -1,4 +1,4 @@
-"""The search for one MU's best response, others' rewards fixed (model, section 7).
+"""The search for one MU's best response, others' rewards fixed (docs/market.md#what-a-user-does).
 
 An MU's utility is ω log(1 + Q/q) minus payments, and its payment to an ASP depends on its reward to that ASP alone,
 because ASPs respond independently of one another. With v = ω/(q + Q), the worth of a further unit of QoE, a best

@@ -1,4 +1,4 @@
-"""The leaders' side of the game: reward gradient, best response and regret of every MU (model, section 7)."""
+"""The leaders' side: reward gradient, best response and regret of every MU (docs/market.md#what-a-user-does)."""
 
 import math
 
@@ -31,7 +31,7 @@ def reward_gradient(market: Market, rewards: npt.ArrayLike) -> FloatArray:
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, section 7.
+    Source: docs/market.md#what-a-user-does.
     """
     batch, flat = link_arrays(market, rewards=rewards)
     gradient = np.empty_like(flat["rewards"])
@@ -56,7 +56,7 @@ def leader_best_response(market: Market, rewards: npt.ArrayLike) -> tuple[FloatA
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, section 7; the search is described in :mod:`aigc_market_env.leader_search`.
+    Source: docs/market.md#what-a-user-does; the search is described in ``aigc_market_env/leader_search.py``.
     """
     best, utility, _ = _deviations(market, rewards)
     return best, utility
@@ -70,12 +70,12 @@ def leader_regret(market: Market, rewards: npt.ArrayLike) -> FloatArray:
         rewards: r, credits per QoE. (..., M, N)
 
     Returns:
-        max over r'_m in [0, ω_m/q_m]^N of U_m(r'_m, r_-m) - U_m(r), credits per slot, >= 0. (..., M)
+        The largest ``U_m(r'_m, r_-m) - U_m(r)`` over r'_m in [0, ω_m/q_m]^N, credits per slot, >= 0. (..., M)
 
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, sections 7 and 8.
+    Source: docs/market.md#what-a-user-does, docs/market.md#how-far-from-equilibrium.
     """
     _, utility, current = _deviations(market, rewards)
     regret: FloatArray = np.maximum(utility - current, 0.0)

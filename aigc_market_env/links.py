@@ -1,4 +1,6 @@
-"""Links between MUs and ASPs: throughput, and tables of what MUs ask for and of their channels (model, sections 3, 4).
+"""Links between MUs and ASPs: throughput, and tables of what MUs ask for and of their channels.
+
+Source: docs/market.md#from-resources-to-tokens, docs/market.md#quality-of-experience.
 
 A *link table* (LINK_ROWS, M) holds what one ASP has to know of every MU; compiled code reads it column by column.
 """

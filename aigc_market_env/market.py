@@ -1,4 +1,4 @@
-"""The market: every parameter with its shape, unit and constraint; validation; JSON (model, section 2)."""
+"""The market: every parameter with its shape, unit and constraint; validation; JSON (docs/market.md#who-plays)."""
 
 import json
 from collections.abc import Mapping
@@ -109,7 +109,7 @@ class Market:
         ValueError: a field has a wrong shape, is not a finite number, violates its constraint, or a row of
             ``qoe_weights`` does not sum to 1. The message names the field, the index and the constraint.
 
-    Source: section 2 of the model. The players are the paper's, the parameters this project's choice.
+    Source: docs/market.md#who-plays. The players are the paper's, the parameters this project's choice.
     """
 
     slot_duration: FloatArray
@@ -176,7 +176,17 @@ class Market:
         return self.satisfaction_scale / self.qoe_requirement
 
     def outcome(self, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike) -> "Outcome":
-        """What a slot produces under posted rewards and an allocation; see :func:`aigc_market_env.outcome.outcome`."""
+        """What a slot produces under posted rewards and an allocation.
+
+        Args:
+            rewards: r, credits per QoE. (..., M, N)
+            compute: f, TFLOP/s. (..., M, N)
+            bandwidth: b, MHz. (..., M, N)
+
+        Raises:
+            ValueError: a shape does not fit the market, an entry is negative or not finite, or an allocation exceeds a
+                capacity.
+        """
         from aigc_market_env.outcome import outcome
 
         return outcome(self, rewards, compute, bandwidth)

@@ -1,4 +1,4 @@
-"""What a slot produces: QoE, payments, utilities, profits, welfare (model, section 5)."""
+"""What a slot produces: QoE, payments, utilities, profits, welfare (docs/market.md#payoffs)."""
 
 from dataclasses import dataclass
 
@@ -53,23 +53,7 @@ class Outcome:
 
 
 def outcome(market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike) -> Outcome:
-    """Account for one slot under posted rewards and an allocation.
-
-    Args:
-        market: one market or a batch.
-        rewards: r, credits per QoE. (..., M, N)
-        compute: f, TFLOP/s. (..., M, N)
-        bandwidth: b, MHz. (..., M, N)
-
-    Returns:
-        The :class:`Outcome`, with the joint batch axes.
-
-    Raises:
-        ValueError: a shape does not fit the market, an entry is negative or not finite, or an allocation exceeds a
-            capacity.
-
-    Source: model, section 5.
-    """
+    """Account for one slot; see :meth:`aigc_market_env.Market.outcome`."""
     batch, flat = link_arrays(market, rewards=rewards, compute=compute, bandwidth=bandwidth)
     shape = (*batch, market.num_mus, market.num_asps)
     r, f, b = (array.reshape(shape) for array in flat.values())

@@ -1,4 +1,4 @@
-"""Multi-dimensional quality of experience: Q(x), its derivatives, and the inverse of its slope (model, section 4).
+"""Quality of experience: Q(x), its derivatives, the inverse of its slope (docs/market.md#quality-of-experience).
 
 A link's QoE at throughput x (tokens/s) is a sum of three saturating terms, accuracy, token count and timeliness::
 

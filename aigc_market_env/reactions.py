@@ -1,4 +1,4 @@
-"""How one ASP reacts to one MU's reward: entry threshold, QoE delivered and its slope (model, section 7).
+"""How one ASP reacts to one MU's reward: threshold, QoE delivered, its slope (docs/market.md#what-a-user-does).
 
 An ASP responds to the rewards posted to it alone. So an MU's side of the game is made of these functions of one link,
 all others' rewards fixed.

@@ -1,7 +1,7 @@
 """The cheapest resources for given throughputs: what an ASP does with orders, whatever they are worth.
 
 An ASP that sends x_m tokens/s to MU m chooses the mix of compute and bandwidth. At its cheapest all links share one
-ratio ρ = √(w/u) of effective prices (model, section 6):
+ratio ρ = √(w/u) of effective prices (docs/market.md#what-a-provider-does):
 
     Σ f = κ X + ρ S,   Σ b = T + S/ρ,      X = Σ x,   S = Σ x √(κσ),   T = Σ x σ
 

@@ -6,10 +6,10 @@ Put a price v_m on the QoE of MU m. Since ω log(1 + Q/q) = min over v of v Q + 
 
     W* = min over v of  D(v) = Σ_m φ_m(v_m) + Σ_n Π_n(v),        ∂D/∂v_m = q_m + Q_m(v) - ω_m/v_m
 
-where Π_n(v) is what ASP n earns at best when every MU pays v_m per QoE, whoever delivers it (model, section 6). D is
-convex, smooth, and a function of M prices alone; its minimum is where every MU pays its marginal satisfaction
-v_m = ω_m/(q_m + Q_m). At any v, D(v) bounds W* from above and the ASPs' response to v from below, so their difference
-bounds what is missing, whatever found v.
+where Π_n(v) is what ASP n earns at best when every MU pays v_m per QoE, whoever delivers it
+(docs/market.md#what-a-provider-does). D is convex, smooth, and a function of M prices alone; its minimum is where every
+MU pays its marginal satisfaction v_m = ω_m/(q_m + Q_m). At any v, D(v) bounds W* from above and the ASPs' response to v
+from below, so their difference bounds what is missing, whatever found v.
 
 Source: Fenchel and Lagrange duality (Boyd and Vandenberghe, Convex Optimization, chapter 5).
 """

@@ -80,7 +80,7 @@ def solve_equilibrium(
     Raises:
         ValueError: ``start`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, section 7.
+    Source: docs/market.md#what-a-user-does.
     """
     if isinstance(start, str):
         if start != "dual_perturbation":

@@ -1,4 +1,4 @@
-"""How far a point is from equilibrium, whatever produced it (model, section 8)."""
+"""How far a point is from equilibrium, whatever produced it (docs/market.md#how-far-from-equilibrium)."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ def certify_rewards(
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, section 8.
+    Source: docs/market.md#how-far-from-equilibrium.
     """
     if response is None:
         response = follower_response(market, rewards)
@@ -79,7 +79,7 @@ def nash_conv(market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, ba
     Raises:
         ValueError: a shape does not fit, an entry is negative or not finite, or an allocation exceeds a capacity.
 
-    Source: model, section 8.
+    Source: docs/market.md#how-far-from-equilibrium.
     """
     followers = follower_regret(market, rewards, compute, bandwidth).sum(axis=-1)
     total: FloatArray = leader_regret(market, rewards).sum(axis=-1) + followers

@@ -1,16 +1,16 @@
-"""Dual-perturbation reward optimisation: MUs learn their rewards from delivered QoE alone (model, section 9).
+"""Dual-perturbation reward optimisation: MUs learn their rewards from delivered QoE alone.
 
 A round takes two probes of the whole market, whatever its size. Every MU multiplies each of its rewards by exp(δD),
 then by exp(-δD), D = ±1 at random and independent across pairs. Half the difference of the log QoE that came back, over
 δD, is the pair's own elasticity e, plus the cross effects of other rewards times the product of two independent signs,
 which is zero on average. The MU then moves the reward towards its markdown V e/(1 + e), V = ω/(q + Q): the first-order
-condition of its best response (model, section 7). A pair that was delivered nothing raises its reward, round by round,
-up to V: it is either served again or rightly priced out.
+condition of its best response (docs/market.md#what-a-user-does). A pair that was delivered nothing raises its reward,
+round by round, up to V: it is either served again or rightly priced out.
 
 **Convergence.** This is stochastic approximation of the markdown map on logarithms. Elasticities are averaged with
 gains (1 + t)^-0.55 and rewards move by steps (1 + t/τ)^-0.6. Both sum to infinity, so the start is forgotten, and their
 squares do not, so the noise of the signs dies out, as Robbins and Monro require. What they also require, that the
-averaged map contracts, is observed (model, section 7), not proved. The bias of a two-sided difference is of order δ²,
+averaged map contracts, is observed, not proved. The bias of a two-sided difference is of order δ²,
 and δ (1 + t)^-0.5 goes to zero; QoE is delivered without noise, so a small δ amplifies none.
 
 Source: the name, and that it lowers the complexity of adaptive pricing, are the paper's; this reading is the project's.

@@ -1,4 +1,4 @@
-"""How far posted rewards are from the leaders' first-order conditions (model, section 7, markdown form)."""
+"""How far posted rewards are from the leaders' first-order conditions (docs/market.md#what-a-user-does)."""
 
 import math
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def first_order(market: Market, rewards: npt.ArrayLike, *, kink_width: float = 0
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: model, section 7.
+    Source: docs/market.md#what-a-user-does.
     """
     batch, flat = link_arrays(market, rewards=rewards)
     size, m, n = flat["rewards"].shape

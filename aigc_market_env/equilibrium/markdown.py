@@ -1,4 +1,4 @@
-"""One link at the equilibrium: how far market power marks a reward down (model, section 7; docs/equilibrium.md).
+"""One link at the equilibrium: how far market power marks a reward down (docs/equilibrium.md#one-link).
 
 A served link satisfies two conditions. The ASP's: r Q'(x) = C. The MU's: r = V e/(1 + e), where V is what a further
 unit of QoE is worth to it and e = dlog Q/dlog r the elasticity of the QoE it is delivered,

@@ -1,4 +1,4 @@
-"""What changes from slot to slot, whatever anyone does: channels and requests (model, section 10).
+"""What changes from slot to slot, whatever anyone does: channels and requests (docs/market.md#from-slot-to-slot).
 
 - **Channel.** Every link carries shadow fading in dB that follows an AR(1) process around zero; its spectral efficiency
   is that of the base market with the signal-to-noise ratio shifted by so many dB.
