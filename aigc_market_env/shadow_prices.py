@@ -1,4 +1,4 @@
-"""One ASP's shadow prices, which minimise its dual, and the allocation that they mean (docs/market.md#what-a-provider-does).
+"""One ASP's shadow prices, which minimise its dual, and what they mean (docs/market.md#what-a-provider-does).
 
 At effective prices u = c_f + λ and w = c_b + μ, where λ and μ are the shadow prices of the two capacities, a token/s of
 throughput to MU m costs C_m = (√(uκ) + √(wσ_m))², so the ASP serves x_m with r_m Q'_m(x_m) = C_m, or nothing when

@@ -1,4 +1,4 @@
-"""Property tests draw the same examples on every run and on every machine."""
+"""Property tests draw the same examples on every run and on every machine; fixtures of several files."""
 
 import os
 

@@ -37,3 +37,11 @@ def test_stable_baselines3_trains_on_it():
     model.learn(64)
     assert model.num_timesteps == 64
     assert any((now != then).any() for now, then in zip(model.policy.parameters(), before, strict=True))
+
+
+def test_it_cannot_be_seeded():
+    ppo = pytest.importorskip("stable_baselines3").PPO
+    envs = supersuit.pettingzoo_env_to_vec_env_v1(parallel("duo"))
+    envs = supersuit.concat_vec_envs_v1(envs, 1, base_class="stable_baselines3")
+    with pytest.raises(AttributeError, match="seed"):
+        ppo("MlpPolicy", envs, seed=0, device="cpu")

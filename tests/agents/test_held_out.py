@@ -46,6 +46,10 @@ def test_a_run_on_one_market_is_measured_in_its_own_scenario(run):
     assert summary["equilibrium_certified"] == 1.0
 
 
+def test_a_run_measured_again_gives_the_same_figures(run):
+    assert evaluate_run(run, count=4).summary() == evaluate_run(run, count=4).summary()
+
+
 def test_a_set_policy_is_measured_size_by_size(set_run):
     measured = evaluate_run(set_run, count=2)
     assert list(measured.results) == ["2x1", "3x2", "5x2"]
