@@ -55,7 +55,8 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
     Examples:
         >>> env = LeaderVectorEnv(16, "campus")
         >>> observations, infos = env.reset(seed=0)
-        >>> observations, rewards, terminations, truncations, infos = env.step(env.action_space.sample())
+        >>> actions = env.action_space.sample()
+        >>> observations, rewards, terminations, truncations, infos = env.step(actions)
         >>> rewards.shape
         (16,)
     """
@@ -134,9 +135,10 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
 
     Examples:
         >>> import gymnasium
-        >>> env = gymnasium.make("aigc_market_env/Leader-v0", scenario="duo", mu=1)
+        >>> env = gymnasium.make("aigc_market_env/Leader-v0", scenario="duo")
         >>> observation, info = env.reset(seed=0)
-        >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        >>> action = env.action_space.sample()
+        >>> observation, reward, terminated, truncated, info = env.step(action)
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012

@@ -31,11 +31,11 @@ the environment stays as it was. Finite but outside [0, 1]: clipped, and counted
 
 Examples:
     >>> from aigc_market_env import market_v0
-    >>> env = market_v0.parallel_env(scenario="campus", asps="best_response", max_cycles=8)
+    >>> env = market_v0.parallel_env("campus", asps="best_response", max_cycles=8)
     >>> observations, infos = env.reset(seed=0)
     >>> while env.agents:
-    ...     actions = {agent: env.action_space(agent).sample() for agent in env.agents}
-    ...     observations, rewards, terminations, truncations, infos = env.step(actions)
+    ...     actions = {name: env.action_space(name).sample() for name in env.agents}
+    ...     observations, rewards, terminations, truncations, _ = env.step(actions)
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Black-box pricing by Bayesian optimisation: every MU models its utility as a Gaussian process of its log rewards.
 
-    U_m ~ GP(log r_m), Matérn 5/2 with noise;    next r_m maximises the expected improvement
+    U_m ~ GP(log r_m), Matérn 5/2 with noise
+    next r_m maximises the expected improvement
 
 A round is one probe of the whole market: all MUs post what their model proposes, each sees nothing but its own utility.
 What an MU would settle on is the row with the best mean under its model, among those it has tried. That rivals move at

@@ -1,6 +1,7 @@
 """The equilibrium of the market as the paper has it: MUs post personalised rewards per QoE, ASPs respond.
 
-    r[m, n] = V_m e[m, n]/(1 + e[m, n]) on every link that is served,    V_m = ω_m/(q_m + Q_m)
+    r[m, n] = V_m e[m, n]/(1 + e[m, n])  on every link that is served
+    V_m = ω_m/(q_m + Q_m)
 
 with e the elasticity of the MU's own QoE. That MUs lead with rewards and ASPs follow is the paper's; the payoffs, and
 that one who knows the whole market computes the equilibrium, are this project's

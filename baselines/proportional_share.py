@@ -1,8 +1,10 @@
 """Proportional share: MUs bid, every ASP divides both its capacities by bids (the Kelly mechanism).
 
-    share    s[m, n] = β[m, n] / (R_n + Σ_k β[k, n]),    f = s F,  b = s B,    throughput x = s X,  X = 1/(κ/F + σ/B)
-    MU m     bids what maximises ω_m log(1 + Q_m/q_m) - Σ_n β[m, n], and pays its bids
-    ASP n    keeps the share of a reserve bid R_n = c_f F + c_b B, what its whole capacity costs, idle and free of cost
+    share  s[m, n] = β[m, n] / (R_n + Σ_k β[k, n])
+           f = s F,  b = s B,  throughput x = s X,  X = 1/(κ/F + σ/B)
+    MU m   bids what maximises ω_m log(1 + Q_m/q_m) - Σ_n β[m, n], pays its bids
+    ASP n  keeps the share of a reserve bid R_n = c_f F + c_b B, idle: what its
+           whole capacity costs
 
 at the Nash equilibrium of the bids. Bids anticipate their effect on the price (Johari and Tsitsiklis 2004): with
 v = ω/(q + Q) Q'(x) X, what a further share is worth, every MU served has v (1 - s) = R + Σ β. Kelly's mechanism (1997)

@@ -1,12 +1,13 @@
 """MUs who look at one dimension of QoE alone: what a one-dimensional incentive costs.
 
-    Q̃[m, n](x) = the QoE of an MU whose weight w lies on accuracy, token count or timeliness alone
+    Q̃[m, n](x) = the QoE of an MU whose weight w lies on one dimension alone
 
-Rewards are posted per unit of that score Q̃, which is what is measured and paid: payment = r Q̃. ASPs therefore allocate
-for it, and all play the equilibrium of the market that they believe in, the one with one-hot weights. What an MU then
-*feels* of that allocation is its true, three-dimensional QoE, and its utility is the satisfaction from that less what
-it has paid; an MU who pays for the wrong thing may lose by trading. That a single dimension is a comparison the paper's
-multi-dimensional QoE calls for is plain; what is paid and felt is this project's choice.
+That is accuracy, token count or timeliness. Rewards are posted per unit of that score Q̃, which is what is measured and
+paid: payment = r Q̃. ASPs therefore allocate for it, and all play the equilibrium of the market that they believe in,
+the one with one-hot weights. What an MU then *feels* of that allocation is its true, three-dimensional QoE, and its
+utility is the satisfaction from that less what it has paid; an MU who pays for the wrong thing may lose by trading.
+That a single dimension is a comparison the paper's multi-dimensional QoE calls for is plain; what is paid and felt is
+this project's choice.
 """
 
 from dataclasses import dataclass
