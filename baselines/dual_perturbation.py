@@ -1,9 +1,10 @@
 """Ours: the MUs learn their rewards by dual-perturbation reward optimisation, two probes a round for the whole market.
 
-    log r ← log r + step · (log(V e/(1 + e)) - log r),    e from two probes at r exp(±δD)
+    log r ← log r + step · (log(V e/(1 + e)) - log r)
+    e from two probes at r exp(±δD)
 
 The name, and that it lowers the complexity of adaptive pricing, are the paper's; this reading of it is this project's
-(:mod:`aigc_market_env.equilibrium.dual_perturbation`). Played until the relative regret is at most 1 %.
+(docs/market.md#learning-from-two-probes). Played until the relative regret is at most 1 %.
 """
 
 from dataclasses import dataclass, field

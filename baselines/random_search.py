@@ -1,6 +1,7 @@
 """Black-box pricing by random search: every MU tries rewards and keeps what has served it better.
 
-    r' = r exp(σ Z), Z standard normal, one factor per ASP;    r ← r' if U_m(r') > U_m(r)
+    r' = r exp(σ Z), Z standard normal, one factor per ASP
+    r ← r' if U_m(r') > U_m(r)
 
 A round takes two probes of the whole market: all MUs post the rewards that they hold, then all post a trial. Each sees
 nothing but its own two utilities. log σ grows after a success and shrinks by a quarter as much after a failure,

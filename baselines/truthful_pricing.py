@@ -1,6 +1,7 @@
 """Truthful marginal pricing: the social optimum, each MU paying what its presence costs the others.
 
-    payment_m = W*(without m) - (W* - ω_m log(1 + Q_m/q_m)),    W* the greatest welfare
+    payment_m = W*(without m) - (W* - ω_m log(1 + Q_m/q_m))
+    W* the greatest welfare
 
 A platform asks the MUs for their types, knows the ASPs, and has the allocation of greatest welfare served. An MU pays
 what the others, ASPs' costs included, lose by its presence (Vickrey 1961, Clarke 1971, Groves 1973): then no MU gains

@@ -1,6 +1,7 @@
 """One reward per MU for all ASPs: what not telling providers apart costs.
 
-    r[m, n] = ρ_m for all n,    ρ_m maximises U_m(ρ_m, ρ_-m), the ASPs responding exactly
+    r[m, n] = ρ_m for all n
+    ρ_m maximises U_m(ρ_m, ρ_-m), the ASPs responding exactly
 
 The equilibrium of the market in that class. The comparison is this project's choice; incentives that do not tell
 providers apart are what a personalised mechanism is set against.
