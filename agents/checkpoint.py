@@ -5,7 +5,6 @@ renamed, so that a run killed at any moment finds a whole one. It is read with `
 Its checksums are verified first, so that a flipped bit does not go unnoticed.
 """
 
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.market_env import MarketVecEnv
+from aigc_market_env.files import replacing
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
@@ -90,8 +90,8 @@ def _blaming(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    torch.save(document, path.with_suffix(".new"))
-    os.replace(path.with_suffix(".new"), path)
+    with replacing(path) as new:
+        torch.save(document, new)
 
 
 def _read(path: Path) -> Any:

@@ -3,12 +3,12 @@
 import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from agents.reward_sources import source_called
-from agents.runs import CONFIG_FILE, read_json
+from agents.runs import CONFIG_FILE, MARKET_FOLDER, read_json, write_json
 from agents.set_config import SetConfig, as_set_document, set_config_of
-from aigc_market_env import Scenario
+from aigc_market_env import Market, Scenario
 from aigc_market_env.scenarios import PRESETS, Dynamics
 
 #: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.
@@ -205,12 +205,42 @@ class JointConfig(TrainingConfig):
 
 FixedMarketConfig = LeaderConfig | FollowerConfig | JointConfig
 Config = FixedMarketConfig | SetConfig
+_Config = TypeVar("_Config", bound=Config)
 _SIDES: dict[str, type[FixedMarketConfig]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig, JointConfig)}
 
 
 def as_document(config: TrainingConfig | SetConfig) -> dict[str, Any]:
-    """A configuration as it is written to a run folder, and read by :func:`read_config`."""
+    """A configuration as plain numbers and text."""
     return as_set_document(config) if isinstance(config, SetConfig) else {"side": config.side} | asdict(config)
+
+
+def keep_market(config: _Config, run: Path) -> _Config:
+    """Copy the market file that a configuration names, if it names one, into a run folder; the copy's configuration.
+
+    So a run stays what it is when that file is edited, and can be given away.
+
+    Raises:
+        ValueError: the file is not a market, or not the one that the run was begun on, or a load was given for it.
+    """
+    if isinstance(config, SetConfig) or config.scenario in PRESETS or not Path(config.scenario).is_file():
+        return config
+    copy = run / MARKET_FOLDER / Path(config.scenario).name
+    market = config.make_scenario().sample()  # before anything is written
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        market.to_json(copy)
+    elif Market.from_json(copy) != market:
+        raise ValueError(f"scenario = {config.scenario!r}: not the market that {run} was begun on, which is in {copy}")
+    return replace(config, scenario=str(copy))
+
+
+def write_config(config: TrainingConfig | SetConfig, run: Path) -> None:
+    """Write a configuration into a run folder, where :func:`read_config` finds it."""
+    document = as_document(config)
+    if isinstance(config, TrainingConfig) and Path(config.scenario).parent == run / MARKET_FOLDER:
+        document["scenario"] = f"{MARKET_FOLDER}/{Path(config.scenario).name}"
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / CONFIG_FILE, document)
 
 
 def read_config(run: Path) -> Config:
@@ -227,6 +257,8 @@ def read_config(run: Path) -> Config:
             return set_config_of(entries)
         kind = _SIDES[entries.pop("side", "leaders")]
         entries["hidden"] = tuple(entries["hidden"])
+        if str(entries.get("scenario")).startswith(f"{MARKET_FOLDER}/"):
+            entries["scenario"] = str(run / entries["scenario"])
         if "follower_hidden" in entries:
             entries["follower_hidden"] = tuple(entries["follower_hidden"])
         return kind(**entries)

@@ -18,7 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from agents.algorithms import make_model
 from agents.callbacks import Bar, MarketScalars, log_evaluation
 from agents.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint
-from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig, as_document
+from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig, keep_market, write_config
 from agents.figures import OneSided
 from agents.follower_env import FollowerVecEnv
 from agents.follower_policy import FollowerPolicy
@@ -28,7 +28,7 @@ from agents.market_env import MarketVecEnv
 from agents.policy import ASPS_FOLDER, MUS_FOLDER, LeaderPolicy, save_policy
 from agents.reward_sources import Mixture, Posted, Situation, source_called
 from agents.run_loop import learn
-from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
+from agents.runs import METRICS_FILE, write_json
 from agents.training import (
     SidePolicy,
     check_same_run,
@@ -62,12 +62,13 @@ def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
+    config = keep_market(config, out)
     run = _Run(config)
     for side in run.sides:
         log_to(out / side.name, side.model, config)
     if resume and (out / CHECKPOINT_FILE).exists():
         run.load(out)
-    write_json(out / CONFIG_FILE, as_document(config))
+    write_config(config, out)
     bar = Bar(config.transitions, run.curve, ["leader_regret_relative", "follower_regret_relative"])
     learn(run, out, bar, config.checkpoint_seconds)
     for side in run.sides:

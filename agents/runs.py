@@ -1,21 +1,23 @@
 """Run folders: where a run lives, and its JSON files, written whole or not at all."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
+from aigc_market_env.files import replacing
+
 CONFIG_FILE, METRICS_FILE, EVALUATION_FILE = "config.json", "metrics.json", "evaluation.json"
+#: Sub-folder of a run for its copy of the market file that it is trained on.
+MARKET_FOLDER = "market"
 #: Sub-folder of a run for what evaluate.py writes.
 EVALUATION_FOLDER = "evaluation"
 
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file in one go: a reader sees the old one or the new one."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as new:
+        new.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

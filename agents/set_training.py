@@ -8,10 +8,11 @@ import numpy as np
 
 from agents.callbacks import Bar, log_evaluation, open_log
 from agents.checkpoint import CHECKPOINT_FILE, load_state, save_state
+from agents.config import write_config
 from agents.equilibrium_training import EquilibriumLearner
 from agents.policy import save_policy
 from agents.run_loop import learn, one_torch_thread
-from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
+from agents.runs import METRICS_FILE, write_json
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig, as_set_document
 from agents.set_evaluation import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
 from agents.set_learner import Metrics, SetLearner
@@ -56,7 +57,7 @@ def train_set_policy(config: SetConfig, out: Path, *, resume: bool = False) -> T
         if resume and (out / CHECKPOINT_FILE).exists():
             run.load(out)
         run.log_to(out)
-        write_json(out / CONFIG_FILE, as_set_document(config))
+        write_config(config, out)
         learn(run, out, Bar(config.updates, run.curve, [run.regret_name]), config.checkpoint_seconds)
         run.logger.close()
         policy = run.learner.policy()

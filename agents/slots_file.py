@@ -22,7 +22,6 @@ A slot's welfare is the sum of its payoffs, its NashConv that of its regrets.
 """
 
 import csv
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -30,6 +29,7 @@ import numpy as np
 
 from agents.held_out import HeldOut
 from agents.plays import Play
+from aigc_market_env.files import replacing
 from aigc_market_env.market import FloatArray
 from aigc_market_env.qoe import QOE_DIMENSIONS
 
@@ -41,15 +41,13 @@ _NUMBERS = ("payoff", "regret", "payments", "cost", "qoe", *_QOE, "compute_in_us
 
 def write_slots(runs: Iterable[HeldOut], path: Path) -> None:
     """Write the table as CSV, whole or not at all; numbers have six significant digits."""
-    temporary = path.with_name(f"{path.name}.new")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as new, new.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow((*_KEYS, *_NUMBERS))
         for run in runs:
             for size, plays in run.plays.items():
                 for name, play in plays.items():
                     rows.writerows((run.name, size, slot, name, *rest) for slot, *rest in _rows(play))
-    os.replace(temporary, path)
 
 
 def _rows(play: Play) -> Iterator[list[str | int]]:

@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from agents.config import Config, as_document
+from agents.config import Config, keep_market, write_config
 from agents.figures import REGRETS
 from agents.report import shown, shown_interval
-from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, read_json, write_json
+from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json
 from agents.whole_run import train_whole
 from baselines.study.execute import Done, Execute
 from baselines.study.metrics import Figures
@@ -73,8 +73,7 @@ def begin(runs: Sequence[SeedRun]) -> None:
         if replace(run.config, seed=0) != replace(runs[0].config, seed=0):
             raise ValueError(f"{run.out} and {runs[0].out} are runs of different configurations")
     for run in runs:
-        run.out.mkdir(parents=True, exist_ok=True)
-        write_json(run.out / CONFIG_FILE, as_document(run.config))
+        write_config(keep_market(run.config, run.out), run.out)
 
 
 def train_seeds(runs: Sequence[SeedRun], execute: Execute, console: Console) -> list[Done]:

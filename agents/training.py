@@ -16,7 +16,16 @@ from torch import nn
 from agents.algorithms import deterministic_layers, make_model, nonlinearities
 from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, open_log
 from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from agents.config import STREAMS_PER_SEED, FollowerConfig, LeaderConfig, TrainingConfig, as_document, read_config
+from agents.config import (
+    STREAMS_PER_SEED,
+    FollowerConfig,
+    LeaderConfig,
+    TrainingConfig,
+    as_document,
+    keep_market,
+    read_config,
+    write_config,
+)
 from agents.evaluation import LeaderEvaluation, evaluate_leaders
 from agents.follower_env import FollowerVecEnv
 from agents.follower_evaluation import FollowerEvaluation, evaluate_followers
@@ -70,6 +79,7 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
+    config = keep_market(config, out)
     scenario = config.make_scenario()
 
     def evaluate_finally(policy: LeaderPolicy) -> tuple[LeaderEvaluation, dict[str, float]]:
@@ -98,6 +108,7 @@ def train_followers(
     ``follower_regret_relative_near``, that on rewards near equilibrium (:data:`~agents.reward_sources.NEAR`), and
     ``leader_regret_relative``, that of the rewards posted, which nobody has learned.
     """
+    config = keep_market(config, out)
     scenario, source = config.make_scenario(), source_of(config)
 
     def evaluate_finally(policy: FollowerPolicy) -> tuple[FollowerEvaluation, dict[str, float]]:
@@ -148,7 +159,7 @@ def _train(
         progress = load_checkpoint(out / CHECKPOINT_FILE, model, env)
         check_same_run(progress, config, out)
         curve, spent = progress["curve"], progress["wall_seconds"]
-    write_json(out / CONFIG_FILE, as_document(config))
+    write_config(config, out)
 
     def clock() -> float:
         return spent + time.monotonic() - began
@@ -224,5 +235,6 @@ def check_same_run(progress: dict[str, Any], config: TrainingConfig, out: Path) 
 
 
 def learning_fields(config: TrainingConfig) -> dict[str, Any]:
-    """What has to be the same when a run goes on, as plain numbers."""
-    return {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
+    """What has to be the same when a run goes on, as plain numbers; a market file is, wherever the run folder is."""
+    same = {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
+    return same | {"scenario": Path(config.scenario).name}

@@ -5,7 +5,6 @@ learned rewards have cost the MUs so far.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agents.episode import Episode
+from aigc_market_env.files import replacing
 from aigc_market_env.market import FloatArray
 from aigc_market_env.rendering import reward_colours
 
@@ -46,10 +46,9 @@ def write_video(episode: Episode, path: Path, console: Console) -> None:
         Image.fromarray(image).quantize(_COLOURS, dither=Image.Dither.NONE)
         for image in track(frames(episode), what, total=total, console=console, transient=True)
     ]
-    temporary = path.with_name(f"{path.name}.new")
     look = {"duration": _MILLISECONDS, "loop": 0, "optimize": True}
-    images[0].save(temporary, format="GIF", save_all=True, append_images=images[1:], **look)
-    os.replace(temporary, path)
+    with replacing(path) as new:
+        images[0].save(new, format="GIF", save_all=True, append_images=images[1:], **look)
 
 
 def frames(episode: Episode) -> Iterator[npt.NDArray[np.uint8]]:

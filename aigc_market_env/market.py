@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._compile import compiled
+from aigc_market_env.files import replacing
 
 if TYPE_CHECKING:
     from aigc_market_env.outcome import Outcome
@@ -264,7 +265,8 @@ class Market:
                 f"a market file holds one market, this is a batch of shape {self.batch_shape}; index it first"
             )
         document = {"schema": SCHEMA} | {name: getattr(self, name).tolist() for name in FIELDS}
-        Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        with replacing(path) as new:
+            new.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def from_json(cls, path: str | PathLike[str]) -> Self:

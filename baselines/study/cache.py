@@ -1,7 +1,6 @@
 """Results that outlive an interruption: a line of JSON each, in one file."""
 
 import json
-import os
 from pathlib import Path
 
 from baselines.study.execute import Done
@@ -46,10 +45,3 @@ class Cache:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(self._before + json.dumps([done.key, done.figures]) + "\n")
         self._before = ""
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file in one go: a reader sees the old one or the new one."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.study.cache import write_whole
+from aigc_market_env.files import replacing
 from baselines.study.comparison import CLAIMS, at_equal_qoe, reductions, utility_gain
 from baselines.study.fingerprint import fingerprint
 from baselines.study.jobs import Setting
@@ -27,11 +27,16 @@ def save_files(study: Study, findings: Findings, folder: Path) -> list[str]:
     settings = list(dict.fromkeys((study.plan.table, *study.plan.sweep, *study.plan.sizes)))
     names = [mechanism.name for mechanism in study.plan.mechanisms]
     played = _csv(study.played, settings, names, ("reached", *METRICS))
-    write_whole(folder / PLAYED_FILE, played)
+    _write(folder / PLAYED_FILE, played)
     matched = _csv(study.matched, settings, names, ("matched", "scale", *_OF_A_SLOT))
-    write_whole(folder / MATCHED_FILE, matched)
-    write_whole(folder / SUMMARY_FILE, json.dumps(summary(study, findings), indent=1, allow_nan=False) + "\n")
+    _write(folder / MATCHED_FILE, matched)
+    _write(folder / SUMMARY_FILE, json.dumps(summary(study, findings), indent=1, allow_nan=False) + "\n")
     return [PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE]
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
 
 
 def _csv(results: Results, settings: Iterable[Setting], names: Iterable[str], columns: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 import json
 import warnings
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +230,23 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average(tiny):
     with torch.no_grad():
         model.policy.action_net.bias += 1.0
     assert np.array_equal(policy.act_batch(seen), before)
+
+
+def test_a_run_keeps_the_market_that_it_was_begun_on(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine, other = (Scenario.preset("random", num_mus=2, num_asps=1).sample(seed) for seed in (0, 1))
+    mine.to_json("mine.json")
+    begun = tiny(scenario="mine.json", transitions=160)
+    train_leaders(begun, Path("run"))
+    other.to_json("mine.json")
+    with pytest.raises(ValueError, match=r"mine\.json.*not the market that run was begun on"):
+        train_leaders(begun, Path("run"), resume=True)
+    Path("run").rename(tmp_path / "given away")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    kept = read_config(Path("../given away"))
+    assert kept.make_scenario().sample(0) == mine
+    before = weights(tmp_path / "given away")
+    train_leaders(kept, Path("../given away"), resume=True)  # goes on from the checkpoint, to which nothing is added
+    assert weights(tmp_path / "given away") == before
+    assert json.loads(Path("../given away/config.json").read_text())["scenario"] == "market/mine.json"
