@@ -9,6 +9,7 @@ import numpy.typing as npt
 from aigc_market_env import _kernels, _lanes, spaces
 from aigc_market_env._compile import over_markets
 from aigc_market_env._lanes import Views
+from aigc_market_env._options import check_seed
 from aigc_market_env._sheets import Sheet, Sheets
 from aigc_market_env._source import MarketSource
 from aigc_market_env.market import FIELDS, FloatArray, Market
@@ -74,7 +75,7 @@ class Engine:
         """
         if seeds is not None or not self._seeded:
             seeds = [None] * self.num_lanes if seeds is None else seeds
-            generators = [np.random.default_rng(seed) for seed in seeds]
+            generators = [np.random.default_rng(check_seed(seed)) for seed in seeds]
             for streams in (self._source.streams, self.lanes.streams):
                 streams[:] = seed_streams(generators)
             self._source.forget()

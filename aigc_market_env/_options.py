@@ -16,6 +16,19 @@ def positive_integer(name: str, value: object) -> int:
     return number
 
 
+def check_seed(value: object) -> int | None:
+    """``value`` as an int >= 0, or None, or a ValueError."""
+    if value is None:
+        return None
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"seed = {value!r} must be an integer >= 0, or None")
+    return number
+
+
 def positive_number(name: str, value: object) -> float:
     """``value`` as a float, or a ValueError that names the option."""
     try:

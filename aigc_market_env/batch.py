@@ -1,6 +1,5 @@
 """Thousands of markets a step, as arrays: what training loops run on."""
 
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -12,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from aigc_market_env import spaces
 from aigc_market_env._engine import TOLERANCE, Engine
-from aigc_market_env._options import check_asps, positive_integer, positive_number
+from aigc_market_env._options import check_asps, check_seed, positive_integer, positive_number
 from aigc_market_env._sheets import Sheet
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
@@ -139,7 +138,7 @@ class BatchedMarketEnv:
             group: np.zeros((self.num_envs, agents, *self.single_action_space[group].shape))
             for group, agents in zip(groups, (self.num_mus, self.num_asps), strict=False)
         }
-        self._first_seed = seed
+        self._first_seed = check_seed(seed)
         self._started = False
         self._cycle = 0
         self._mus_turn = True
@@ -166,7 +165,7 @@ class BatchedMarketEnv:
 
     def reseed(self, seed: int) -> None:
         """Have the next reset seed lane i with ``seed + i``."""
-        self._first_seed, self._started = seed, False
+        self._first_seed, self._started = check_seed(seed), False
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of all arrays that the environment's future depends on, by name; for checkpoints.
@@ -200,7 +199,7 @@ class BatchedMarketEnv:
             Observations by group, and an empty info.
 
         Raises:
-            ValueError: a sequence of seeds has not one entry per lane.
+            ValueError: a seed is no integer >= 0, or a sequence of seeds has not one entry per lane. Nothing changes.
         """
         if seed is None and not self._started:
             seed = self._first_seed
@@ -245,6 +244,9 @@ class BatchedMarketEnv:
             observations, _ = self.reset()
         return observations, rewards, np.zeros(self.num_envs, bool), np.full(self.num_envs, over), infos
 
+    def close(self) -> None:
+        """Do nothing: there is nothing to close. Vector environments have it."""
+
     def _check_started(self, what: str) -> None:
         if not self._started:
             raise ValueError(f"reset() must be called before {what}")
@@ -253,14 +255,12 @@ class BatchedMarketEnv:
         return dict(zip(self.single_observation_space, sheet.views, strict=False))
 
     def _lane_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None] | None:
-        if seed is None:
-            return None
-        if isinstance(seed, Sequence | np.ndarray):
+        if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str | bytes):
             if len(seed) != self.num_envs:
                 raise ValueError(f"seed has {len(seed)} entries, expected one for each of {self.num_envs} lanes")
             return list(seed)
-        first = operator.index(seed)
-        return [first + i for i in range(self.num_envs)]
+        first = check_seed(seed)
+        return None if first is None else [first + i for i in range(self.num_envs)]
 
     def _checked(self, actions: Mapping[str, npt.ArrayLike]) -> npt.NDArray[Any]:
         group = self.acting

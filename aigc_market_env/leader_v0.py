@@ -6,7 +6,9 @@
 
 In each slot the other MUs post the rewards that :func:`~aigc_market_env.solve_equilibrium` finds for the slot's market,
 and the ASPs respond exactly. So the best that the MU can do is to post its own equilibrium rewards, and what it earns
-less than that is its regret: learning here is learning a best response.
+less than that is its regret: learning here is learning a best response. Scarce markets may have no equilibrium in pure
+strategies, or none that is found (docs/equilibrium.md). There the others post the best point found, and another action
+may gain the MU something; ``leader_regret(env.market, env.equilibrium_rewards)`` tells what.
 
 | | | |
 |---|---|---|
@@ -18,6 +20,7 @@ Episodes never terminate; they are truncated after ``max_episode_steps`` slots, 
 """
 
 import operator
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -71,6 +74,7 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
         max_episode_steps: int | None = 64,
     ) -> None:
         self._markets = BatchedMarketEnv(scenario, num_envs, asps="best_response", max_cycles=max_episode_steps)
+        self._started = False
         self.num_envs = self._markets.num_envs
         self.mu = _mu_index(mu, self._markets.num_mus)
         self.single_observation_space = self._markets.single_observation_space["mu"]
@@ -81,20 +85,32 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
     @property
     def market(self) -> Market:
         """The markets of the current slot, with batch shape (B,)."""
+        self._check_started("market")
         return self._market
 
     @property
     def equilibrium_rewards(self) -> FloatArray:
         """What the MUs post at the equilibrium of the current slot, credits per QoE; the others do. (B, M, N)."""
+        self._check_started("equilibrium_rewards")
         return self._equilibrium.copy()
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode in every lane; lane i is seeded with ``seed + i``, without a seed its stream goes on."""
-        super().reset(seed=seed)
+        """Begin an episode in every lane.
+
+        Args:
+            seed: lane i gets ``seed + i``, or the i-th of a sequence; None continues the lanes' random streams.
+            options: none are known.
+
+        Raises:
+            ValueError: a seed is not valid, or only some lanes are to be reset. Nothing changes.
+        """
+        if "reset_mask" in (options or {}):
+            raise ValueError("options['reset_mask'] cannot be obeyed: all lanes' episodes begin and end together")
         observations, _ = self._markets.reset(seed=seed)
         self._solve()
+        self._started = True
         return self._own(observations), {}
 
     def step(
@@ -103,8 +119,9 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
         """Trade one slot in every lane, with the MU's actions (B, N).
 
         Raises:
-            ValueError: an action has a wrong shape or is not finite. Nothing changes.
+            ValueError: an action has a wrong shape or is not finite, or reset() was not called. Nothing changes.
         """
+        self._check_started("step()")
         shares = self._equilibrium / self._market.reward_bound[..., None]
         shares[:, self.mu] = spaces.as_action(actions, self.action_space.shape or (), f"'mu_{self.mu}'", strict=False)
         observations, rewards, terminations, truncations, infos = self._markets.step({"mu": shares})
@@ -114,6 +131,10 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
             last[:] = list(self._own(infos["final_obs"]))
             infos = {"final_obs": last, "_final_obs": np.ones(self.num_envs, bool)}
         return self._own(observations), rewards["mu"][:, self.mu].copy(), terminations, truncations, infos
+
+    def _check_started(self, what: str) -> None:
+        if not self._started:
+            raise ValueError(f"reset() must be called before {what}")
 
     def _solve(self) -> None:
         self._market = self._markets.market

@@ -23,7 +23,7 @@ turn it is not must be valid but are ignored, and the first entry of the observa
 turn it is.
 
 **End.** Episodes are truncated after ``max_cycles`` turns of each agent (AEC) or steps (Parallel); they never
-terminate.
+terminate. A Parallel episode of an odd number of steps with ``asps="agents"`` ends after *post*, unpaid.
 
 **Actions** of any number type are taken. Not finite, of a wrong shape, missing, or of an unknown agent: ValueError, and
 the environment stays as it was. Finite but outside [0, 1]: clipped, and counted in ``info["clipped"]``; with
@@ -88,7 +88,8 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("agents", "agent_selection", "rewards", "terminations", "truncations", "infos", "market"):
+        of_an_episode = ("agents", "num_agents", "agent_selection", "rewards", "terminations", "truncations", "infos")
+        if name in (*of_an_episode, "market"):
             raise AttributeError(f"{name} cannot be accessed before reset")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -190,3 +190,23 @@ def test_actions_out_of_range_are_clipped():
     env.reset(seed=0)
     twin.reset(seed=0)
     assert same(env.step(np.array([-1.0, 0.2, 2.0, 1.0])), twin.step(np.array([0.0, 0.2, 1.0, 1.0])))
+
+
+@pytest.mark.parametrize("use", ["step", "market", "equilibrium_rewards"])
+def test_before_reset_errors_say_so(use):
+    env = LeaderVectorEnv(2, "duo")
+    with pytest.raises(ValueError, match=r"reset\(\) must be called before"):
+        env.step(np.full((2, 1), 0.3)) if use == "step" else getattr(env, use)
+
+
+def test_lanes_may_be_seeded_one_by_one():
+    env, other = LeaderVectorEnv(2, "random"), LeaderVectorEnv(2, "random")
+    first, second = env.reset(seed=[5, 3])[0]
+    assert same(first, other.reset(seed=5)[0][0])
+    assert same(second, other.reset(seed=2)[0][1])
+
+
+def test_single_lanes_cannot_be_reset():
+    env = LeaderVectorEnv(2, "duo")
+    with pytest.raises(ValueError, match="reset_mask"):
+        env.reset(options={"reset_mask": np.array([True, False])})

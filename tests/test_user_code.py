@@ -90,6 +90,7 @@ def test_the_oracle_certifies_and_the_mechanism_comes_near(market: Market) -> No
     assert bool(assert_type(equilibrium.certificate, Certificate).converged)
     mechanism = DualPerturbation(rounds=100)
     assert mechanism.probes_per_round(market.num_mus, market.num_asps) == 2
+    assert mechanism.perturbed_per_probe(market.num_mus, market.num_asps) == 2
     learned = assert_type(mechanism.run(market, np.random.default_rng(0)), Learned)
     assert learned.overhead == Overhead.of(100, 200, market.num_mus, market.num_asps)
     assert leader_regret(market, learned.rewards).mean() < 0.05 * equilibrium.outcome.mu_utility.mean()

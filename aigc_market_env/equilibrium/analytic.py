@@ -2,7 +2,8 @@
 
 All leaders move at once: the first-order conditions of every served pair, the followers' conditions and the selection
 on kinks are one square system (:mod:`~aigc_market_env.equilibrium.system`), solved by Newton steps
-(:mod:`~aigc_market_env.equilibrium.newton`). The certificate comes from another search and trusts none of this.
+(:mod:`~aigc_market_env.equilibrium.newton`). The certificate comes from a search of all rewards, which trusts none
+of this. Where Newton steps fail, best responses by that same search are the last resort.
 """
 
 from collections.abc import Callable

@@ -21,7 +21,8 @@ class Certificate:
 
     Attributes:
         leader_regret: what an MU could gain by other rewards, found by a global search that shares nothing with the
-            solver. (..., M)
+            solver of first-order conditions; where that failed and best responses had the last word
+            (``Equilibrium.residual`` is inf), they were found by the same search. (..., M)
         follower_regret: duality gap, an upper bound on what an ASP could gain by another allocation. (..., N)
         converged: the largest leader regret is at most ``tolerance`` of the mean utility of the MUs, and every duality
             gap at most a thousandth of the tolerance of what the ASP is paid on average. (...)

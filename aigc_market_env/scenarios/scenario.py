@@ -2,15 +2,14 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from aigc_market_env._options import positive_number
+from aigc_market_env._options import check_seed, positive_number
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
@@ -37,7 +36,7 @@ class Scenario:
     num_asps: int
     dynamics: Dynamics
     num_draws: int
-    build: Callable[[FloatArray], Market]
+    build: Callable[[FloatArray], Market] = field(repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.dynamics, Dynamics):
@@ -83,7 +82,7 @@ class Scenario:
 
         trial = Draws(np.full(64 + 64 * (m + 1) * (n + 1), 0.5))
         preset.build(trial, m, n)
-        build = partial(_drawn, preset.build, m, n, load)
+        build = _Drawn(preset.build, m, n, load)
         return cls(name, m, n, preset.dynamics if dynamics is None else dynamics, trial.used, build)
 
     @classmethod
@@ -97,7 +96,7 @@ class Scenario:
             raise ValueError(f"market = {market!r} must be a Market")
         if market.batch_shape:
             raise ValueError(f"a scenario needs a single market, this is a batch of shape {market.batch_shape}")
-        return cls(name, market.num_mus, market.num_asps, dynamics, 0, partial(_repeated, market))
+        return cls(name, market.num_mus, market.num_asps, dynamics, 0, _Repeated(market))
 
     @classmethod
     def of(cls, scenario: "str | PathLike[str] | Scenario | Market") -> "Scenario":
@@ -127,8 +126,12 @@ class Scenario:
         Args:
             seed: a seed, or the generator to draw from; None draws an unpredictable one.
             batch: leading axes of the market returned.
+
+        Raises:
+            ValueError: the seed is no integer >= 0.
         """
-        uniforms = np.random.default_rng(seed).random((*batch, self.num_draws))
+        generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(check_seed(seed))
+        uniforms = generator.random((*batch, self.num_draws))
         return self.build(np.clip(uniforms, 2.0**-54, None))  # a uniform number may be 0, its logarithm may not
 
     def fix(self, seed: int | np.random.Generator | None = None) -> "Scenario":
@@ -137,19 +140,37 @@ class Scenario:
 
 
 # Functions of a module, not closures, so that scenarios and environments can be pickled.
-def _drawn(build: Build, num_mus: int, num_asps: int, load: float, uniforms: FloatArray) -> Market:
+# Data rather than functions, so that scenarios made alike are equal.
+
+
+@dataclass(frozen=True)
+class _Drawn:
     """A preset's markets from uniform numbers (..., K)."""
-    fields = dict(build(Draws(uniforms), num_mus, num_asps))
-    for capacity in ("compute_capacity", "bandwidth_capacity"):
-        fields[capacity] = fields[capacity] / load
-    batch = uniforms.shape[:-1]
-    return Market(**fields | {"slot_duration": np.broadcast_to(fields["slot_duration"], batch)})
+
+    build: Build
+    num_mus: int
+    num_asps: int
+    load: float
+
+    def __call__(self, uniforms: FloatArray) -> Market:
+        fields = dict(self.build(Draws(uniforms), self.num_mus, self.num_asps))
+        for capacity in ("compute_capacity", "bandwidth_capacity"):
+            fields[capacity] = fields[capacity] / self.load
+        batch = uniforms.shape[:-1]
+        return Market(**fields | {"slot_duration": np.broadcast_to(fields["slot_duration"], batch)})
 
 
-def _repeated(market: Market, uniforms: FloatArray) -> Market:
+@dataclass(frozen=True)
+class _Repeated:
     """One market, with the batch axes of uniform numbers (..., 0)."""
-    batch = uniforms.shape[:-1]
-    return market.replace(slot_duration=np.broadcast_to(market.slot_duration, batch)) if batch else market
+
+    market: Market = field(hash=False)
+
+    def __call__(self, uniforms: FloatArray) -> Market:
+        batch = uniforms.shape[:-1]
+        if not batch:
+            return self.market
+        return self.market.replace(slot_duration=np.broadcast_to(self.market.slot_duration, batch))
 
 
 def _is_file(path: Path) -> bool:

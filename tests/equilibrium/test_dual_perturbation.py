@@ -57,3 +57,14 @@ def test_the_same_seed_gives_the_same_bytes():
     market = preset_market(0, 4, 3, 1.0)
     first, second = (DualPerturbation(rounds=5).run(market, np.random.default_rng(3)).rewards for _ in range(2))
     assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rounds": -1}, {"rounds": 1.5}, {"start": 0.0}, {"start": 2.0}, {"perturbation": 0.0}, {"lowest": np.nan}]
+    + [{name: value} for name in ("perturbation_decay", "averaging_decay", "step_decay") for value in (-0.1, np.nan)],
+)
+def test_what_is_out_of_range_is_named(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"^{name} = "):
+        DualPerturbation(**wrong)

@@ -170,3 +170,19 @@ def test_extreme_draws_make_valid_markets(name):
     scenario = Scenario.preset(name)
     for number in (2.0**-54, 2.0**-53, 0.5, 1 - 2.0**-53):
         assert isinstance(scenario.build(np.full(scenario.num_draws, number)), Market)
+
+
+def test_scenarios_made_alike_are_equal():
+    market = Scenario.preset("duo").sample(seed=0)
+    for once, twice, other in (
+        (Scenario.preset("campus"), Scenario.preset("campus"), Scenario.preset("campus", load=2.0)),
+        (Scenario.fixed(market), Scenario.fixed(market), Scenario.fixed(market.replace(satisfaction_scale=[9.0, 9.0]))),
+    ):
+        assert once == twice != other
+        assert hash(once) == hash(twice)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0"])
+def test_a_bad_seed_is_named(seed):
+    with pytest.raises(ValueError, match=r"seed = .* must be an integer >= 0, or None"):
+        Scenario.preset("campus").sample(seed)
