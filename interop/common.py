@@ -20,10 +20,12 @@ Arrays = dict[str, npt.NDArray[Any]]
 SCENARIO = "duo"
 #: Markets and slots that a policy is judged on.
 _MARKETS, _SLOTS, _SEED = 32, 16, 10_000
+#: The lowest reward of learners on a logarithmic scale, as a share of the bound ω/q; nobody serves for it in a duo.
+_LOWEST_SHARE = 1e-2
 
 
-class FlatActions(BaseParallelWrapper):
-    """Actions of ASPs as vectors (2·M,), for libraries that take no matrices."""
+class LearnerActions(BaseParallelWrapper):
+    """Actions in [0, 1] that learners explore well: see :func:`posted` for MUs; of ASPs as vectors (2·M,)."""
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
@@ -37,7 +39,17 @@ class FlatActions(BaseParallelWrapper):
 
     def step(self, actions: Arrays) -> Any:
         """Take one step."""
-        return self.env.step({a: np.reshape(action, self.env.action_space(a).shape) for a, action in actions.items()})
+        shaped = {agent: np.reshape(action, self.env.action_space(agent).shape) for agent, action in actions.items()}
+        return self.env.step({a: posted(x) if a.startswith("mu_") else x for a, x in shaped.items()})
+
+
+def posted(actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What MUs post, as shares of the bound ω/q, on a logarithmic scale: 0 is a hundredth of it, 1 is all of it.
+
+    Rewards at equilibrium span decades. Drawn evenly in log, they teach ASPs to turn away MUs that pay too little.
+    """
+    shares: npt.NDArray[Any] = _LOWEST_SHARE ** (1.0 - np.clip(actions, 0.0, 1.0))
+    return shares
 
 
 def measure(act: Callable[[Arrays], Arrays], asps: Literal["agents", "best_response"]) -> dict[str, float]:

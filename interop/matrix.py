@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 ENVIRONMENTS = Path(".interop")
@@ -50,32 +51,31 @@ def run(library: str) -> list[Row]:
 def table(rows: list[Row]) -> Table:
     """The rows as a table: what ran, for how long, and what it changed."""
     shown = Table(
-        title="Short trainings in other libraries: from untrained to trained, on markets not trained on",
-        caption="Utility and profit: mean of an agent, credits per slot. Regret: against exact best responses, "
-        "relative to what is earned at the equilibrium.",
+        title="Short trainings in other libraries",
+        caption="Regret, from untrained to trained: what best responses would earn more, relative to what is earned at "
+        "the equilibrium, on markets not trained on.",
         show_lines=True,
     )
-    for heading in ("Library", "What ran", "Training", "MUs", "ASPs"):
-        shown.add_column(heading)
+    for heading in ("Library", "What ran"):
+        shown.add_column(heading, overflow="fold")
+    for heading in ("MUs' regret", "ASPs' regret"):
+        shown.add_column(heading, no_wrap=True)
     for row in rows:
         if "error" in row:
-            shown.add_row(row["library"], f"[red]{row['error']}[/red]")
+            shown.add_row(row["library"], f"[red]{escape(row['error'])}[/red]")
             continue
         versions = row["versions"]
         shown.add_row(
             f"{row['library']} {versions[row['library']]}\ngymnasium {versions['gymnasium']}",
-            row["ran"],
-            f"{row['seconds']:.0f} s",
-            f"utility {_change(row, 'mu_utility', '.2f')}\nregret {_change(row, 'mu_regret', '.1%')}",
-            f"profit {_change(row, 'asp_profit', '.2f')}\nregret {_change(row, 'asp_regret', '.1%')}"
-            if "asp_profit" in row["before"]
-            else "respond exactly",
+            f"{row['ran']}: {row['seconds']:.0f}\u00a0s",
+            _change(row, "mu_regret"),
+            _change(row, "asp_regret") if "asp_regret" in row["before"] else "respond exactly",
         )
     return shown
 
 
-def _change(row: Row, name: str, form: str) -> str:
-    return f"{row['before'][name]:{form}} → {row['after'][name]:{form}}"
+def _change(row: Row, name: str) -> str:
+    return f"{row['before'][name]:.1%} → {row['after'][name]:.1%}"
 
 
 def main(libraries: Annotated[tuple[str, ...], tyro.conf.Positional] = LIBRARIES, out: Path | None = None) -> None:

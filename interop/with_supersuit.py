@@ -31,7 +31,8 @@ def main() -> None:
     def train() -> None:
         model.learn(_STEPS)
 
-    report(("supersuit", "stable-baselines3"), f"PPO, MUs, {_STEPS:,} steps of an agent", train, act, "best_response")
+    ran = f"SB3's PPO, MUs, {_STEPS:,} steps of an agent"
+    report(("supersuit", "stable-baselines3"), ran, train, act, "best_response")
 
 
 if __name__ == "__main__":

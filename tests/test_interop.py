@@ -8,10 +8,10 @@ import pytest
 from gymnasium.spaces import Box
 from playing import parallel, random_actions, same
 
-from aigc_market_env import BatchedMarketEnv, follower_response, solve_equilibrium
+from aigc_market_env import BatchedMarketEnv, Scenario, follower_response, solve_equilibrium
 from aigc_market_env.testing import check_env
 from interop import common, matrix
-from interop.common import SCENARIO, FlatActions, clipped, measure
+from interop.common import SCENARIO, LearnerActions, clipped, measure, posted
 
 
 class Oracle:
@@ -47,16 +47,28 @@ def test_the_equilibrium_has_no_regret_and_other_rewards_have(asps):
     assert at.get("asp_regret", 0.0) < 1e-6
 
 
-def test_flat_actions_are_the_same_game():
-    env, flat = parallel("campus", "agents"), FlatActions(parallel("campus", "agents"))
-    assert flat.action_space("asp_1") == Box(0.0, 1.0, (16,), np.float32)
-    assert flat.action_space("mu_1") == env.action_space("mu_1")
-    assert same(env.reset(seed=2), flat.reset(seed=2))
+def test_learner_actions_are_the_same_game():
+    env, learner = parallel("campus", "agents"), LearnerActions(parallel("campus", "agents"))
+    assert learner.action_space("asp_1") == Box(0.0, 1.0, (16,), np.float32)
+    assert learner.action_space("mu_1") == env.action_space("mu_1")
+    assert same(env.reset(seed=2), learner.reset(seed=2))
     rng = np.random.default_rng(0)
     for _ in range(4):
         actions = random_actions(rng, env)
-        assert same(env.step(actions), flat.step({agent: action.ravel() for agent, action in actions.items()}))
-    check_env(FlatActions(parallel("campus", "agents", max_cycles=6)))
+        shares = {agent: posted(x) if agent.startswith("mu_") else x for agent, x in actions.items()}
+        assert same(env.step(shares), learner.step({agent: x.ravel() for agent, x in actions.items()}))
+    check_env(LearnerActions(parallel("campus", "agents", max_cycles=6)))
+
+
+def test_rewards_are_posted_on_a_logarithmic_scale():
+    shares = posted(np.array([-1.0, 0.0, 0.5, 1.0, 2.0]))
+    assert shares == pytest.approx([0.01, 0.01, 0.1, 1.0, 1.0])
+
+
+def test_nobody_serves_a_duo_for_the_lowest_reward():
+    market = Scenario.of(SCENARIO).sample(0)
+    rewards = posted(np.zeros((2, 1))) * market.reward_bound[:, None]
+    assert not follower_response(market, rewards).compute.any()
 
 
 def test_clipped_actions():
