@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Extra arguments for train.py, evaluate.py and pytest: make train ARGS="--preset quick"
 ARGS ?=
 
-.PHONY: train test lint docs notebook bench interop dist clean
+.PHONY: train test lint docs notebook bench interop oldest dist clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,11 @@ dist: $(VENV)/.installed
 	rm -rf dist
 	$(BIN)/python -m build --quiet
 	$(BIN)/twine check --strict dist/*
+
+# The environments' tests with the oldest versions that pyproject.toml allows; Python 3.11 or 3.12.
+oldest: .interop/oldest/.installed
+	.interop/oldest/bin/pytest tests/test_pettingzoo.py tests/test_market_v0*.py tests/test_leader_v0.py \
+	  tests/test_registration.py tests/test_testing.py tests/test_spaces.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .interop .cache build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
