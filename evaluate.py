@@ -8,6 +8,7 @@ the equilibrium, everyone's best response to what the others learned, and play a
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
     python evaluate.py runs/campus-seed0 --markets a.json b.json
     python evaluate.py runs/campus-seed? --out campus        # several seeds, each and together
+    python evaluate.py runs/*-seed? --out all --workers ray   # on a cluster; see docs/cluster.md
     python evaluate.py runs/campus-seed0 --video             # learned and equilibrium rewards side by side, as a GIF
 
 Another command compares mechanisms instead of a run: python evaluate.py mechanisms --help
@@ -26,7 +27,7 @@ from rich.markup import escape
 
 from agents.command import run_command
 from agents.episode import play_episode, posting
-from agents.held_out import HeldOut, check_comparable, evaluate_run, together
+from agents.held_out import HeldOut, check_comparable, evaluate_runs, together
 from agents.held_out_figures import median_run, save_held_out_figures
 from agents.policy import load_policy
 from agents.report import evaluation_table, runs_table
@@ -36,6 +37,7 @@ from agents.set_report import set_table
 from agents.slots_file import SLOTS_FILE, write_slots
 from agents.video import VIDEO_FILE, write_video
 from baselines.study import command as mechanisms
+from baselines.study.workers import Workers, executor
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class Arguments:
     video: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also write episode.gif: 24 slots of a market as trained on, learned rewards left, equilibrium rewards right; of
     several runs, the one with the median regret."""
+    workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 1
+    """Processes that share the slots of all runs, each on one core; 1 is this process, on all cores, 0 one process a
+    core, ray a cluster of machines. The results do not depend on it."""
 
 
 def asked_for(arguments: Arguments) -> tuple[tuple[str, ...], int | None]:
@@ -113,15 +118,10 @@ def slots_of(run: HeldOut, size: str) -> str:
 
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status."""
-    out, (files, count) = output_folder(arguments), asked_for(arguments)
-    for run in arguments.runs:
-        policy = load_policy(run)  # that what is wrong with the last run is not found after measuring all others
-        if arguments.video:
-            posting(policy, run)
-    runs = []
-    for run in arguments.runs:
-        with console.status(escape(f"{run}: playing, and searching best responses")):
-            runs.append(evaluate_run(run, files, count))
+    out, (files, count), execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
+    for run in arguments.runs if arguments.video else ():
+        posting(load_policy(run), run)  # says whether there is a video to write
+    runs = evaluate_runs(arguments.runs, files, count, execute, console)
     check_comparable(runs)
     out.mkdir(parents=True, exist_ok=True)
     found = show(runs, console)

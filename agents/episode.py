@@ -16,7 +16,7 @@ from agents.config import read_config
 from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, judge_rewards
 from agents.follower_policy import FollowerPolicy
 from agents.follower_set_policy import FollowerSetPolicy
-from agents.held_out import check_fits
+from agents.held_out_slots import check_fits
 from agents.joint_policy import JointPolicy
 from agents.policy import AnyPolicy, load_policy
 from agents.set_config import SetConfig

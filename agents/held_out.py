@@ -10,32 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from agents.confidence import crossed_interval, interquartile_ratio, ratio_of_means
-from agents.config import Config, FollowerConfig, read_config
-from agents.evaluation import LeaderEvaluation, evaluate_leaders, judge_rewards
+from agents.config import read_config
+from agents.evaluation import LeaderEvaluation
 from agents.figures import REGRETS, Evaluation
-from agents.follower_evaluation import FollowerEvaluation, evaluate_followers
-from agents.follower_policy import FollowerPolicy
-from agents.follower_set_policy import FollowerSetPolicy
-from agents.joint_evaluation import evaluate_both
-from agents.joint_policy import JointPolicy
+from agents.follower_evaluation import FollowerEvaluation
+from agents.held_out_slots import HeldOutSlots, Measured, joined, slots_of
 from agents.market_draws import Size
-from agents.plays import Play, plays_of
-from agents.policy import AnyPolicy, LeaderPolicy, load_policy
-from agents.reward_sources import NEAR
+from agents.plays import Play
 from agents.runs import METRICS_FILE, read_json
 from agents.set_config import SetConfig
-from agents.set_evaluation import SetEvaluation, evaluate_set_policy, evaluation_sizes, judge_allocation
-from agents.set_policy import LeaderSetPolicy
-from agents.training import source_of
-from aigc_market_env import Market, Scenario
-from aigc_market_env.scenarios import STATIC
-
-#: Slots that a run on one market is measured in.
-SLOTS = 512
-
-SetPolicy = LeaderSetPolicy | FollowerSetPolicy
+from agents.set_evaluation import SetEvaluation
+from baselines.study.execute import Done, Execute
+from baselines.study.progress import watch
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +64,7 @@ class HeldOut:
 
 
 def evaluate_run(run: Path, files: Sequence[str] = (), count: int | None = None) -> HeldOut:
-    """Measure the policy of a run folder.
+    """Measure the policy of a run folder, in this process.
 
     Args:
         run: the folder.
@@ -87,94 +76,58 @@ def evaluate_run(run: Path, files: Sequence[str] = (), count: int | None = None)
         FileNotFoundError: the folder has no policy, or there is no such market file.
         ValueError: a file of the run or of a market is damaged, or the policy is not for such markets.
     """
-    policy, curve, markets = load_policy(run), learning_curve(run), [Market.from_json(file) for file in files]
-    fresh = None
-    results: Mapping[Size, Evaluation]
-    if not isinstance(policy, SetPolicy):
-        results = _on_one_market(policy, run, _of_files(markets) if markets else None, len(markets) or count or SLOTS)
-    elif markets:
-        results = _in_files(policy, markets)
-    else:
-        fresh = _in_fresh_markets(policy, run, count)
-        results = fresh.by_size
-    by_size = {f"{m}x{n}": result for (m, n), result in results.items()}
-    plays = {size: plays_of(result) for size, result in by_size.items()}
-    return HeldOut(str(run), by_size, plays, curve, fresh)
+    jobs, curve = slots_of(run, files, count), learning_curve(run)
+    return _put_together(run, jobs, [job.run() for job in jobs], curve, fresh=not files)
 
 
-def _in_fresh_markets(policy: SetPolicy, run: Path, count: int | None) -> SetEvaluation[Any]:
-    config = read_config(run)
-    if not isinstance(config, SetConfig):
-        raise ValueError(f"{run} holds a set policy, but its configuration is of one market; give it market files")
-    sizes = evaluation_sizes(config.markets, config.larger_sizes)
-    return evaluate_set_policy(policy, config.markets, sizes, count=count, certify=True)
+def evaluate_runs(
+    runs: Sequence[Path], files: Sequence[str], count: int | None, execute: Execute, console: Console
+) -> list[HeldOut]:
+    """Measure the policies of several run folders, wherever jobs are done; the same as :func:`evaluate_run` of each.
 
-
-def _in_files(policy: SetPolicy, markets: Sequence[Market]) -> dict[Size, Evaluation]:
-    by_size: dict[Size, list[Market]] = {}
-    for market in markets:
-        by_size.setdefault((market.num_mus, market.num_asps), []).append(market)
-    return {size: _judged(policy, Market.stack(group)) for size, group in by_size.items()}
-
-
-def _judged(policy: SetPolicy, market: Market) -> Evaluation:
-    if isinstance(policy, LeaderSetPolicy):
-        return judge_rewards(market, policy.rewards(market), certify=True)
-    return judge_allocation(policy, market, NEAR)
-
-
-def _of_files(markets: Sequence[Market]) -> Scenario:
-    """A scenario whose lane i is played on the i-th market, which stays as it is."""
-    stacked = Market.stack(list(markets))
-    return Scenario("the market files", stacked.num_mus, stacked.num_asps, STATIC, 0, lambda _: stacked)
-
-
-def _on_one_market(policy: AnyPolicy, run: Path, files: Scenario | None, slots: int) -> dict[Size, Evaluation]:
-    config = read_config(run)
-    if isinstance(config, SetConfig):
-        raise ValueError(f"{run} holds a policy for one market, but its configuration is of a set policy")
-    scenario = config.make_scenario() if files is None else files
-    check_fits(policy, run, scenario)
-    return {(scenario.num_mus, scenario.num_asps): _played(policy, run, config, scenario, slots)}
-
-
-def _played(policy: AnyPolicy, run: Path, config: Config, scenario: Scenario, slots: int) -> Evaluation:
-    if isinstance(policy, JointPolicy):
-        return evaluate_both(policy.mus.act_batch, policy.asps.act_batch, scenario, slots, certify=True)
-    if isinstance(policy, LeaderPolicy):
-        return evaluate_leaders(policy.act_batch, scenario, slots, certify=True)
-    if not isinstance(policy, FollowerPolicy) or not isinstance(config, FollowerConfig):
-        raise ValueError(f"{run} holds a policy of providers, but its configuration is of {config.side}")
-    return evaluate_followers(policy.act_batch, scenario, slots, source_of(config))
-
-
-def check_fits(policy: AnyPolicy, run: Path, scenario: Scenario) -> None:
-    """Make sure that a policy for one market is evaluated on a market of its size and of its length of a slot.
+    Args:
+        runs: the folders.
+        files: see :func:`evaluate_run`.
+        count: see :func:`evaluate_run`.
+        execute: does the jobs.
+        console: for one progress bar.
 
     Raises:
-        ValueError: it is not; the message says what the policy is for and what the scenario is.
+        FileNotFoundError: see :func:`evaluate_run`; nothing is measured.
+        OSError: workers were lost.
+        ValueError: see :func:`evaluate_run`, before anything is measured; or measuring failed, with the slots.
     """
-    sides = [policy.mus, policy.asps] if isinstance(policy, JointPolicy) else [policy]
-    for side in sides:
-        if not isinstance(side, LeaderPolicy | FollowerPolicy):
-            continue
-        trained, asked = side.architecture, (scenario.num_mus, scenario.num_asps)
-        if (trained.num_mus, trained.num_asps) != asked:
-            raise ValueError(
-                f"{run} holds a policy for markets of {trained.num_mus} MUs and {trained.num_asps} ASPs; "
-                f"{scenario.name} has {asked[0]} and {asked[1]}. Only set policies act in markets of other sizes"
-            )
-        if isinstance(side, FollowerPolicy):
-            _check_slot_duration(side, run, scenario)
+    jobs_of, curves = [slots_of(run, files, count) for run in runs], [learning_curve(run) for run in runs]
+    jobs = [job for jobs in jobs_of for job in jobs]
+    found = watch("measuring slots", execute(jobs), {job.key: job.count for job in jobs}, console)
+    return [
+        _put_together(run, jobs, [_result_of(found[job.key]) for job in jobs], curve, fresh=not files)
+        for run, jobs, curve in zip(runs, jobs_of, curves, strict=True)
+    ]
 
 
-def _check_slot_duration(policy: FollowerPolicy, run: Path, scenario: Scenario) -> None:
-    trained, asked = policy.architecture.slot_duration, np.unique(scenario.sample(0).slot_duration)
-    if not np.array_equal(asked, [trained]):
-        raise ValueError(
-            f"{run} holds a policy of providers for slots of {trained:g} s; the slot_duration of {scenario.name} is "
-            f"{', '.join(f'{length:g}' for length in asked)} s, which ASPs do not observe"
-        )
+def _result_of(done: Done[Measured]) -> Measured:
+    if done.result is None:
+        raise ValueError(f"{done.key}: {done.error}")
+    return done.result
+
+
+def _put_together(
+    run: Path, jobs: Sequence[HeldOutSlots], found: Sequence[Measured], curve: list[dict[str, float]], *, fresh: bool
+) -> HeldOut:
+    by_size: dict[Size, list[Measured]] = {}
+    for job, part in zip(jobs, found, strict=True):
+        by_size.setdefault(job.size, []).append(part)
+    whole = {size: joined(parts) for size, parts in by_size.items()}
+    config = read_config(run) if fresh else None
+    markets = {size: measured.result for size, measured in whole.items()}
+    return HeldOut(
+        name=str(run),
+        results={f"{m}x{n}": measured.result for (m, n), measured in whole.items()},
+        plays={f"{m}x{n}": measured.plays for (m, n), measured in whole.items()},
+        curve=curve,
+        fresh=SetEvaluation(markets, config.markets) if isinstance(config, SetConfig) else None,
+    )
 
 
 def learning_curve(run: Path) -> list[dict[str, float]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents import follower_evaluation
-from agents.evaluation import LeaderEvaluation, evaluate_leaders
+from agents.evaluation import EVALUATION_SEED, LeaderEvaluation, evaluate_leaders
 from agents.evaluation import Policy as Leaders
 from agents.follower_evaluation import FollowerEvaluation, evaluate_followers
 from agents.reward_sources import NEAR, Posted
@@ -87,6 +87,7 @@ def evaluate_both(
     followers: follower_evaluation.Policy,
     scenario: Scenario,
     num_slots: int,
+    seed: int = EVALUATION_SEED,
     *,
     certify: bool = False,
 ) -> JointEvaluation:
@@ -97,10 +98,11 @@ def evaluate_both(
         followers: from observations (S, N, D) to shares of compute and bandwidth (S, N, 2, M).
         scenario: where markets come from.
         num_slots: S, slots measured, each in an episode of its own.
+        seed: of the first episode; the others follow.
         certify: whether to certify the equilibria, which takes longer than to find them.
     """
     return JointEvaluation(
-        leaders=evaluate_leaders(leaders, scenario, num_slots, certify=certify),
-        followers=evaluate_followers(followers, scenario, num_slots, Posted(leaders)),
-        near=evaluate_followers(followers, scenario, num_slots, NEAR),
+        leaders=evaluate_leaders(leaders, scenario, num_slots, seed, certify=certify),
+        followers=evaluate_followers(followers, scenario, num_slots, Posted(leaders), seed),
+        near=evaluate_followers(followers, scenario, num_slots, NEAR, seed),
     )

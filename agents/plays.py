@@ -19,8 +19,6 @@ from aigc_market_env import Market, Outcome, follower_regret, follower_response,
 from aigc_market_env.equilibrium import certify_rewards
 from aigc_market_env.market import FloatArray
 
-#: Seed of what is posted at random.
-_SEED = 0
 #: Takes rounding off capacities that are shared out to the last bit.
 _HEADROOM = 1.0 - 1e-12
 
@@ -88,7 +86,7 @@ class Play:
         return found | {"nash_conv": float(total.mean())} | averages(self.outcome)
 
 
-def plays_of(result: Evaluation) -> dict[str, Play]:
+def plays_of(result: Evaluation, seed: int = 0) -> dict[str, Play]:
     """What was learned and what it is to be seen beside, by names of :data:`HEADINGS`.
 
     ``equilibrium`` is the oracle's, with the regrets of its certificate. In ``best_response`` every MU
@@ -96,9 +94,13 @@ def plays_of(result: Evaluation) -> dict[str, Play]:
     of ω/q evenly between 0 and 1, as samples of their action space. In ``even_split`` every ASP gives every MU the same
     share of both capacities. ASPs are exact in all of them but ``learned`` (where they have learned) and
     ``even_split``.
+
+    Args:
+        result: the evaluation.
+        seed: of what is posted at random.
     """
     if isinstance(result, LeaderEvaluation):
-        return {"learned": _as_learned(result)} | _beside_leaders(result)
+        return {"learned": _as_learned(result)} | _beside_leaders(result, seed)
     if isinstance(result, FollowerEvaluation):
         return {
             "learned": _as_served(result),
@@ -107,7 +109,7 @@ def plays_of(result: Evaluation) -> dict[str, Play]:
         }
     leaders = result.leaders
     both = {"learned": _as_served(result.followers), "learned_exact_asps": _as_learned(leaders)}
-    return both | _beside_leaders(leaders)
+    return both | _beside_leaders(leaders, seed)
 
 
 def _as_learned(result: LeaderEvaluation) -> Play:
@@ -121,11 +123,11 @@ def _as_served(result: FollowerEvaluation) -> Play:
     return Play(result.market, result.outcome, posted.regret, result.regret, scale)
 
 
-def _beside_leaders(result: LeaderEvaluation) -> dict[str, Play]:
+def _beside_leaders(result: LeaderEvaluation, seed: int) -> dict[str, Play]:
     market, oracle = result.market, result.equilibrium
     nothing_seen = np.empty((*market.satisfaction_scale.shape, 0), np.float32)
     bound = market.reward_bound[..., None]
-    drawn = uniform(Situation(nothing_seen, result.rewards, np.random.default_rng(_SEED)))
+    drawn = uniform(Situation(nothing_seen, result.rewards, np.random.default_rng(seed)))
     scale, certificate = oracle.outcome.mu_utility, oracle.certificate
     if certificate is None:
         certificate = certify_rewards(market, oracle.rewards)

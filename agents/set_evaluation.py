@@ -141,10 +141,12 @@ def evaluate_set_policy(
     return SetEvaluation(results, distribution)
 
 
-def judge_allocation(policy: FollowerSetPolicy, market: Market, source: RewardSource) -> FollowerEvaluation:
-    """Have followers serve what a source posts in S markets, and compare it with best responses."""
+def judge_allocation(
+    policy: FollowerSetPolicy, market: Market, source: RewardSource, seed: int = EVALUATION_SEED
+) -> FollowerEvaluation:
+    """Have followers serve what a source posts in S markets, from a seed, and compare it with best responses."""
     nothing_seen = np.empty((*market.batch_shape, market.num_mus, 0), np.float32)
-    rng = np.random.default_rng(EVALUATION_SEED)
+    rng = np.random.default_rng(seed)
     shares = source(Situation(nothing_seen, equilibrium_shares(market), rng))
     rewards = shares * market.reward_bound[..., None]
     compute, bandwidth = policy.allocate(market, rewards)

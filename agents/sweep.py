@@ -1,7 +1,7 @@
 """Several runs of one configuration, which differ in their seeds, on the cores of a machine or of a cluster."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import numpy as np
 import rich
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from agents.config import Config, keep_market, write_config
@@ -18,7 +17,10 @@ from agents.report import shown, shown_interval
 from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json
 from agents.whole_run import train_whole
 from baselines.study.execute import Done, Execute
-from baselines.study.metrics import Figures
+from baselines.study.progress import watch
+
+#: Regrets and wall time of a run, by name.
+Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -76,19 +78,14 @@ def begin(runs: Sequence[SeedRun]) -> None:
         write_config(keep_market(run.config, run.out), run.out)
 
 
-def train_seeds(runs: Sequence[SeedRun], execute: Execute, console: Console) -> list[Done]:
+def train_seeds(runs: Sequence[SeedRun], execute: Execute, console: Console) -> list[Done[Figures]]:
     """Train all runs; what became of each, in their order.
 
     Raises:
         OSError: workers were lost, or a run folder is not there, as happens when machines do not share it.
         KeyboardInterrupt: it was told to stop; checkpoints are written.
     """
-    done: dict[str, Done] = {}
-    with Progress(*Progress.get_default_columns(), console=console) as progress:
-        bar = progress.add_task(f"training {len(runs)} runs", total=len(runs))
-        for result in execute(runs):
-            done[result.key] = result
-            progress.advance(bar)
+    done = watch("training runs", execute(runs), {run.key: 1 for run in runs}, console)
     for run in runs:
         if done[run.key].error is None and not (run.out / EVALUATION_FILE).exists():
             raise OSError(f"{run.out}: trained elsewhere; the machines of the cluster must share this folder")
@@ -100,7 +97,7 @@ def _figures(out: Path) -> Figures:
     return {name: float(metrics[name]) for name in (*REGRETS, "wall_seconds") if name in metrics}
 
 
-def seeds_table(runs: Sequence[SeedRun], done: Sequence[Done], title: str) -> Table:
+def seeds_table(runs: Sequence[SeedRun], done: Sequence[Done[Figures]], title: str) -> Table:
     """Every seed's regrets, then their mean and range.
 
     Args:
@@ -108,14 +105,15 @@ def seeds_table(runs: Sequence[SeedRun], done: Sequence[Done], title: str) -> Ta
         done: what became of each.
         title: of the table; rich markup.
     """
-    names = [name for name in REGRETS if any(name in result.figures for result in done)]
+    found = [one.result for one in done if one.result is not None]
+    names = [name for name in REGRETS if any(name in figures for figures in found)]
     caption = "Regret: what one agent could gain alone; see evaluate.py RUN... for intervals over runs and slots."
     table = Table(title=title, caption=caption)
     for heading in ("seed", *(f"regret of {REGRETS[name][0]}" for name in names), "time"):
         table.add_column(heading, justify="right", overflow="fold")
-    for run, result in zip(runs, done, strict=True):
-        table.add_row(str(run.config.seed), *_cells(result, names))
-    by_name = {name: [_of(result.figures, name) for result in done if result.error is None] for name in names}
+    for run, one in zip(runs, done, strict=True):
+        table.add_row(str(run.config.seed), *_cells(one, names))
+    by_name = {name: [figures[name] for figures in found] for name in names}
     if by_name:
         table.add_section()
         table.add_row("mean", *(shown(name, float(np.mean(values))) for name, values in by_name.items()), "")
@@ -123,12 +121,7 @@ def seeds_table(runs: Sequence[SeedRun], done: Sequence[Done], title: str) -> Ta
     return table
 
 
-def _cells(result: Done, names: Sequence[str]) -> list[str]:
-    if result.error is not None:
-        return [f"[red]{escape(result.error)}", *[""] * len(names)]
-    return [*(shown(name, _of(result.figures, name)) for name in names), f"{_of(result.figures, 'wall_seconds'):.0f} s"]
-
-
-def _of(figures: Mapping[str, float | None], name: str) -> float:
-    value = figures[name]
-    return float("nan") if value is None else value
+def _cells(one: Done[Figures], names: Sequence[str]) -> list[str]:
+    if one.result is None:
+        return [f"[red]{escape(str(one.error))}", *[""] * len(names)]
+    return [*(shown(name, one.result[name]) for name in names), f"{one.result['wall_seconds']:.0f} s"]

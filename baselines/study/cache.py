@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from baselines.study.execute import Done
-from baselines.study.metrics import Figures  #: Name of the file in a study's folder.
+from baselines.study.metrics import Figures
 
+#: Name of the file in a study's folder.
 CACHE_FILE = "results.jsonl"
 
 
@@ -31,17 +32,17 @@ class Cache:
             except (ValueError, TypeError):
                 continue
 
-    def find(self, key: str) -> Done | None:
+    def find(self, key: str) -> Done[Figures] | None:
         """The result of a job, if it is known."""
         figures = self._known.get(key)
         return None if figures is None else Done(key, figures)
 
-    def keep(self, done: Done) -> None:
+    def keep(self, done: Done[Figures]) -> None:
         """Keep a result unless it is a failure; it is with the system when this returns."""
-        if done.error is not None:
+        if done.result is None:
             return
-        self._known[done.key] = done.figures
+        self._known[done.key] = done.result
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(self._before + json.dumps([done.key, done.figures]) + "\n")
+            file.write(self._before + json.dumps([done.key, done.result]) + "\n")
         self._before = ""

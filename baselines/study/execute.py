@@ -3,26 +3,31 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Generic, Protocol
 
-from baselines.study.jobs import Job
-from baselines.study.metrics import Figures
+from baselines.study.jobs import Job, Result
 
 
 @dataclass(frozen=True)
-class Done:
-    """What became of a job: its figures, or why there are none."""
+class Done(Generic[Result]):
+    """What became of a job: its result, or why there is none."""
 
     key: str
-    figures: Figures = field(default_factory=dict)
+    result: Result | None = None
     error: str | None = None
 
 
-#: Does jobs and yields what became of each, in any order.
-Execute = Callable[[Sequence[Job]], Iterator[Done]]
+class Execute(Protocol):
+    """Where jobs are done."""
+
+    def __call__(self, jobs: Sequence[Job[Result]]) -> Iterator[Done[Result]]:
+        """Do jobs, and yield what became of each, in any order."""
+        ...
+
 
 #: Workers are processes: threads inside them would only wait for one another.
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -30,7 +35,7 @@ ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_TH
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
-def attempt(job: Job) -> Done:
+def attempt(job: Job[Result]) -> Done[Result]:
     """Do a job; a failure is an answer, too."""
     try:
         return Done(job.key, job.run())
@@ -38,7 +43,7 @@ def attempt(job: Job) -> Done:
         return Done(job.key, error=f"{type(error).__name__}: {error}")
 
 
-def here(jobs: Sequence[Job]) -> Iterator[Done]:
+def here(jobs: Sequence[Job[Result]]) -> Iterator[Done[Result]]:
     """One job after another in this process."""
     return map(attempt, jobs)
 
@@ -50,7 +55,7 @@ def in_processes(workers: int) -> Execute:
         OSError: while iterating, if a worker is killed.
     """
 
-    def execute(jobs: Sequence[Job]) -> Iterator[Done]:
+    def execute(jobs: Sequence[Job[Result]]) -> Iterator[Done[Result]]:
         before = {name: os.environ.get(name) for name in ONE_THREAD}
         os.environ.update(ONE_THREAD)  # workers read it as they start
         context, others = multiprocessing.get_context(_METHOD), set(multiprocessing.active_children())
@@ -75,7 +80,7 @@ def in_processes(workers: int) -> Execute:
     return execute
 
 
-def _attempt_or_end(job: Job) -> Done:
+def _attempt_or_end(job: Job[Result]) -> Done[Result]:
     """Do a job in a worker; one that is told to stop takes up no other job."""
     try:
         return attempt(job)

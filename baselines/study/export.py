@@ -50,7 +50,7 @@ def _csv(results: Results, settings: Iterable[Setting], names: Iterable[str], co
         for name in names:
             for seed, done in results.of(setting, name):
                 place = (setting.scenario, setting.num_mus, setting.num_asps, setting.load, seed, name)
-                writer.writerow((*place, *(done.figures.get(column) for column in columns), done.error))
+                writer.writerow((*place, *((done.result or {}).get(column) for column in columns), done.error))
     return text.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from baselines.mechanism import Mechanism
 from baselines.study.equal_qoe import match_qoe
 from baselines.study.fingerprint import fingerprint
 from baselines.study.metrics import Figures, measure
+
+Result = TypeVar("Result", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,15 @@ class Setting:
         return f"{self.scenario} {self.num_mus}x{self.num_asps} load={self.load!r}"
 
 
-class Job(Protocol):
-    """Work that gives the same figures wherever and whenever it is done."""
+class Job(Protocol[Result]):
+    """Work that gives the same result wherever and whenever it is done."""
 
     @property
     def key(self) -> str:
         """What the result is kept under; it differs between jobs, and changes with the code that decides the result."""
         ...
 
-    def run(self) -> Figures:
+    def run(self) -> Result:
         """Do the work."""
         ...
 

@@ -4,9 +4,10 @@ import logging
 import os
 import pickle
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from baselines.study.execute import ONE_THREAD, Done, Execute
-from baselines.study.jobs import Job
+from baselines.study.jobs import Job, Result
 
 #: How often a job is begun anew after its worker or its machine was lost; one that always ends its worker must end.
 _RETRIES = 10
@@ -28,12 +29,12 @@ def on_ray() -> Execute:
     except ImportError:
         raise ImportError("--workers ray needs the extra ray: pip install -e '.[ray]'") from None
 
-    def execute(jobs: Sequence[Job]) -> Iterator[Done]:
+    def execute(jobs: Sequence[Job[Result]]) -> Iterator[Done[Result]]:
         if not ray.is_initialized():
             ray.init(log_to_driver=False, logging_level=logging.ERROR)  # finds a cluster, or starts one here
         folder, threads = os.getcwd(), dict(ONE_THREAD)
 
-        def attempt_there(pickled: bytes) -> Done:
+        def attempt_there(pickled: bytes) -> Done[Any]:
             os.environ.update(threads)  # before anything is imported that would read it
             os.chdir(folder)  # that of market files and run folders
             from baselines.study.execute import attempt
@@ -46,7 +47,7 @@ def on_ray() -> Execute:
         try:
             while waiting:
                 (ready,), waiting = ray.wait(waiting)
-                done: Done = ray.get(ready)
+                done: Done[Result] = ray.get(ready)
                 if done.key != keys[ready]:
                     raise OSError(f"a machine of the cluster has other code than this one: {done.key}, {keys[ready]}")
                 yield done

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aigc_market_env.market import FloatArray
 from baselines.mechanism import Mechanism
 from baselines.study.cache import Cache
 from baselines.study.execute import Done, Execute
 from baselines.study.jobs import Job, Match, Setting, Trial
+from baselines.study.metrics import Figures
+from baselines.study.progress import watch
 
 #: The mechanism whose claim is looked at, and the one that tells where it would end.
 OURS, ORACLE = "dual_perturbation", "oracle"
@@ -77,7 +78,7 @@ class Results:
         done: jobs and what became of them.
     """
 
-    def __init__(self, seeds: Sequence[int], done: Iterable[tuple[Trial | Match, Done]]) -> None:
+    def __init__(self, seeds: Sequence[int], done: Iterable[tuple[Trial | Match, Done[Figures]]]) -> None:
         self.seeds = tuple(seeds)
         self._done = {(job.setting, _name(job), job.seed): result for job, result in done}
 
@@ -90,10 +91,10 @@ class Results:
     def values(self, setting: Setting, name: str, metric: str) -> FloatArray:
         """A metric of a mechanism by market, shape (S,); NaN where it was not played, failed or does not apply."""
         found = (self._done.get((setting, name, seed)) for seed in self.seeds)
-        figures = ({} if done is None else done.figures for done in found)
+        figures = ((None if done is None else done.result) or {} for done in found)
         return np.array([_number(figure.get(metric)) for figure in figures])
 
-    def of(self, setting: Setting, name: str) -> Iterator[tuple[int, Done]]:
+    def of(self, setting: Setting, name: str) -> Iterator[tuple[int, Done[Figures]]]:
         """The markets that a mechanism was played in."""
         for seed in self.seeds:
             if (setting, name, seed) in self._done:
@@ -135,33 +136,21 @@ def play(plan: Plan, cache: Cache, execute: Execute, console: Console) -> Study:
     An interruption loses nothing but the jobs under way.
     """
     settings = (plan.table, *plan.sweep)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
 
-        def do(description: str, jobs: Sequence[Trial | Match]) -> list[tuple[Trial | Match, Done]]:
-            bar = progress.add_task(description, total=len(jobs))
-            done = {}
-            for result in _do_all(jobs, cache, execute):
-                done[result.key] = result
-                progress.advance(bar)
-            return [(job, done[job.key]) for job in jobs]
+    def do(description: str, jobs: Sequence[Trial | Match]) -> list[tuple[Trial | Match, Done[Figures]]]:
+        done = watch(description, _do_all(jobs, cache, execute), {job.key: 1 for job in jobs}, console)
+        return [(job, done[job.key]) for job in jobs]
 
-        done = do("mechanisms in markets", plan.trials(settings, plan.mechanisms))
-        played = Results(plan.seeds, done)
-        learners = [m for m in plan.mechanisms if _learns(played, plan.table, m.name)]
-        done += do("overhead at other sizes", plan.trials(plan.sizes, learners))
-        matched = do("ours at the QoE of others", _matches(plan, settings, played))
+    done = do("mechanisms in markets", plan.trials(settings, plan.mechanisms))
+    played = Results(plan.seeds, done)
+    learners = [m for m in plan.mechanisms if _learns(played, plan.table, m.name)]
+    done += do("overhead at other sizes", plan.trials(plan.sizes, learners))
+    matched = do("ours at the QoE of others", _matches(plan, settings, played))
     return Study(plan, Results(plan.seeds, done), Results(plan.seeds, matched))
 
 
-def _do_all(jobs: Sequence[Job], cache: Cache, execute: Execute) -> Iterator[Done]:
-    unknown: list[Job] = []
+def _do_all(jobs: Sequence[Job[Figures]], cache: Cache, execute: Execute) -> Iterator[Done[Figures]]:
+    unknown: list[Job[Figures]] = []
     for job in jobs:
         known = cache.find(job.key)
         if known is None:

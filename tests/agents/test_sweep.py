@@ -45,7 +45,7 @@ def test_weights_are_those_of_runs_one_by_one_and_what_has_ended_is_not_done_aga
         train_leaders(run.config, tmp_path / "alone")
         assert (run.out / WEIGHTS_FILE).read_bytes() == (tmp_path / "alone" / WEIGHTS_FILE).read_bytes()
     metrics = [json.loads((run.out / "metrics.json").read_text()) for run in runs]
-    assert [result.figures["leader_regret_relative"] for result in done] == [
+    assert [result.result["leader_regret_relative"] for result in done] == [
         one["leader_regret_relative"] for one in metrics
     ]
     times = [(run.out / WEIGHTS_FILE).stat().st_mtime_ns for run in runs]

@@ -39,7 +39,7 @@ def test_workers_have_one_thread_each_and_the_command_keeps_its_own(tmp_path, mo
     done = sorted(in_processes(2)(jobs), key=lambda result: result.key)
     assert done == [Done(str(i), {"threads": 1.0}) for i in range(3)]
     assert os.environ["NUMBA_NUM_THREADS"] == "3"
-    assert [result.figures["threads"] for result in here(jobs)] == [3.0] * 3
+    assert [result.result["threads"] for result in here(jobs)] == [3.0] * 3
     assert str(os.getpid()) in os.listdir(tmp_path)
 
 

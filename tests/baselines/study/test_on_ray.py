@@ -1,9 +1,8 @@
-"""Jobs on Ray: the same results, whatever workers and machines are lost."""
+"""Jobs on Ray: the same results, whatever workers are lost."""
 
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from baselines.uniform_reward import UniformReward
 def importable(monkeypatch):
     """Workers import this module."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # they would wait for the other tests
 
 
 @pytest.fixture
@@ -60,15 +60,6 @@ class Changing:
         return {}
 
 
-@dataclass(frozen=True)
-class Wherever:
-    key: str
-
-    def run(self):
-        time.sleep(0.5)
-        return {"machine": float(os.getppid())}  # of the process that stands for one
-
-
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r"pip install -e '\.\[ray\]'"):
@@ -87,25 +78,3 @@ def test_a_job_whose_worker_is_killed_is_done_again_on_one_thread(ray, tmp_path)
 def test_other_code_on_another_machine_is_told_of(ray):
     with pytest.raises(OSError, match="other code than this one: there, here"):
         list(on_ray()([Changing()]))
-
-
-def test_a_machine_lost_in_the_middle_loses_no_job():
-    ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    second = cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False)
-    try:
-        jobs, done, lost = [Wherever(str(i)) for i in range(12)], [], False
-        for result in on_ray()(jobs):
-            done.append(result)
-            if not lost and len({one.figures["machine"] for one in done}) == 2:
-                cluster.remove_node(second, allow_graceful=False)
-                lost = True
-        assert lost, "the second machine had none of the jobs"
-        assert sorted(one.key for one in done) == sorted(job.key for job in jobs)
-        assert all(one.error is None for one in done)
-    finally:
-        ray.shutdown()
-        cluster.shutdown()

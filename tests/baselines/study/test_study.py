@@ -94,7 +94,7 @@ def test_a_failure_is_told_with_its_seed_and_the_others_go_on(study):
 
 def test_a_mechanism_that_raises_anything_is_answered_for():
     done = attempt(Trial(TABLE, 6, Broken("broken", 0.3, limit=-1.0)))
-    assert (done.figures, done.error) == ({}, "ArithmeticError: too much to want")
+    assert (done.result, done.error) == (None, "ArithmeticError: too much to want")
 
 
 def test_nothing_depends_on_where_it_is_done(study, tmp_path):
