@@ -63,13 +63,16 @@ def asked_for(arguments: Arguments) -> tuple[tuple[str, ...], int | None]:
     """Market files to evaluate on, or how many slots or markets.
 
     Raises:
-        ValueError: ``--markets`` is a number below 1.
+        ValueError: ``--markets`` is neither a whole number of at least 1 nor files that are there.
     """
     if len(arguments.markets) == 1 and re.fullmatch(r"-?\d{1,9}", arguments.markets[0]):
         count = int(arguments.markets[0])
         if count < 1:
             raise ValueError(f"--markets {count} must be at least 1")
         return (), count
+    for file in arguments.markets:
+        if not Path(file).is_file():
+            raise ValueError(f"--markets {file}: no such file; give market files, or a whole number of markets")
     return arguments.markets, None
 
 
@@ -77,13 +80,20 @@ def output_folder(arguments: Arguments) -> Path:
     """Where results go.
 
     Raises:
-        ValueError: there are several runs, or none, and no ``--out``.
+        ValueError: there are several runs, or none, and no ``--out``; a run is named twice; ``--out`` is a file.
     """
     if not arguments.runs:
         raise ValueError("name at least one run folder")
     if arguments.out is None and len(arguments.runs) > 1:
         raise ValueError("several runs need --out DIR for what they come to")
-    return arguments.out or arguments.runs[0] / EVALUATION_FOLDER
+    found: dict[Path, Path] = {}
+    for run in arguments.runs:
+        if (same := found.setdefault(run.resolve(), run)) is not run:
+            raise ValueError(f"{run} is the same run as {same}; name each run once")
+    out = arguments.out or arguments.runs[0] / EVALUATION_FOLDER
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder")
+    return out
 
 
 def show(runs: Sequence[HeldOut], console: Console) -> dict[str, dict[str, Any]]:
@@ -119,8 +129,10 @@ def slots_of(run: HeldOut, size: str) -> str:
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status."""
     out, (files, count), execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
-    for run in arguments.runs if arguments.video else ():
-        posting(load_policy(run), run)  # says whether there is a video to write
+    for run in arguments.runs:
+        policy = load_policy(run)
+        if arguments.video:
+            posting(policy, run)  # says whether there is a video to write
     runs = evaluate_runs(arguments.runs, files, count, execute, console)
     check_comparable(runs)
     out.mkdir(parents=True, exist_ok=True)

@@ -187,6 +187,7 @@ class Arguments:
             market_seed=self.market_seed,
             seed=self.seed,
         )
+        config.make_scenario()  # that a wrong one is told before anything else is
         return config if self.transitions is None else replace(config, transitions=self.transitions)
 
     def _set_config(self) -> SetConfig:

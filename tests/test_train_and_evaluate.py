@@ -309,6 +309,7 @@ def test_a_video_of_providers_alone_is_refused_before_anything_is_measured(comma
 def test_several_runs_are_evaluated_together(command, run, tmp_path):
     other = Path(shutil.copytree(run, tmp_path / "b run"))
     assert fails(command("evaluate.py", run, other), "--out")
+    assert fails(command("evaluate.py", run, other, run, "--out", tmp_path / "out"), "name each run once")
     status, out, err = command("evaluate.py", run, other, "--markets", "4", "--out", tmp_path / "out")
     assert (status, err) == (0, "")
     assert "mean of all" in out
@@ -344,7 +345,8 @@ BAD_EVALUATION = {
     "no markets": (["--markets", "0"], "--markets 0"),
     "two numbers": (["--markets", "3", "4"], "3"),
     "missing file": (["--markets", "none.json"], "none.json"),
-    "folder": (["--markets", "."], "directory"),
+    "folder": (["--markets", "."], "no such file"),
+    "half a market": (["--markets", "3.5"], "whole number"),
     "not a market": (["--markets", "bad.json"], "bad.json"),
     "another size": (["--markets", "campus.json"], "2 MUs and 1 ASPs"),
     "two sizes": (["--markets", "duo.json", "campus.json"], "size"),
