@@ -187,7 +187,6 @@ class Arguments:
             market_seed=self.market_seed,
             seed=self.seed,
         )
-        config.make_scenario()  # that a wrong one is told before anything else is
         return config if self.transitions is None else replace(config, transitions=self.transitions)
 
     def _set_config(self) -> SetConfig:
@@ -220,7 +219,10 @@ def run_folder(arguments: Arguments) -> tuple[Config, Path]:
     out = arguments.out or new_run_folder(arguments.run_name)
     if (out / CONFIG_FILE).exists():
         raise ValueError(f"{out} already holds a run; add --resume to go on with it, or choose another --out")
-    return arguments.config(), out
+    config = arguments.config()
+    if not isinstance(config, SetConfig):
+        config.make_scenario()  # that a wrong one is told before anything else is
+    return config, out
 
 
 def main(arguments: Arguments, console: Console) -> int:
