@@ -70,19 +70,19 @@ def _overhead_table(study: Study, setting: Setting) -> Table:
     title = f"Overhead of learning, {setting.num_mus} MUs and {setting.num_asps} ASPs, load {setting.load:g}"
     caption = (
         "until the relative regret is at most 1 %, or a cap: where not all reached it, the overhead is a lower bound; "
-        "lean: only what is perturbed is sent and solved anew; below each figure, what ours saves of it (paper: 64.9 %)"
+        "lean: only what is perturbed is sent and solved anew; below each mean, what ours saves, and an interval "
+        "(paper: 64.9 %)"
     )
-    table = _table(title, caption, [*(METRICS[metric].label for metric in OVERHEAD), "reached 1 %", "markets"])
+    shown = [metric for metric in OVERHEAD if metric != "bytes"]  # four for each message
+    table = _table(title, caption, [*(METRICS[metric].label for metric in shown), "reached 1 %", "markets"])
     for mechanism in study.learners():
-        figures = {metric: mean(study.played.values(setting, mechanism.name, metric)) for metric in OVERHEAD}
-        saved = reductions(study, setting, mechanism.name, metrics=OVERHEAD)
-        reached = mean(study.played.values(setting, mechanism.name, "reached")).value
-        markets = figures["probes"].markets
-        cells = [_cell(figure, METRICS[metric].form) for metric, figure in figures.items()]
+        figures = {metric: mean(study.played.values(setting, mechanism.name, metric)) for metric in (*shown, "reached")}
+        cells = [format(figures[metric].value, METRICS[metric].form) for metric in shown]
         if mechanism.name != OURS:
-            saves = [f"[dim]saves[/dim] {_cell(estimate, '.1%')}" for estimate in saved.values()]
-            cells = [f"{cell}\n{save}" for cell, save in zip(cells, saves, strict=True)]
-        table.add_row(mechanism.label, *cells, f"{reached:.0%}" if markets else "–", str(markets))
+            saved = reductions(study, setting, mechanism.name, metrics=shown)
+            cells = [f"{cell}\n{_cell(saved[metric], '.1%')}" for metric, cell in zip(shown, cells, strict=True)]
+        markets = figures["probes"].markets
+        table.add_row(mechanism.label, *cells, f"{figures['reached'].value:.0%}" if markets else "–", str(markets))
     return table
 
 
