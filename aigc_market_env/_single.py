@@ -15,6 +15,7 @@ from aigc_market_env._engine import Engine
 from aigc_market_env._options import check_asps, positive_integer
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
+from aigc_market_env.served import ServedSlot
 
 #: Attributes that are views of buffers.
 _VIEWS = ("_mu_shares", "_asp_shares", "_payoffs")
@@ -121,6 +122,16 @@ class SingleMarket:
         if not self._has_reset:
             return np.zeros((self.num_mus, self.num_asps))
         return self._engine.quantity("rewards")[0].copy()
+
+    @property
+    def served(self) -> ServedSlot:
+        """What happened in the slot served last: rewards, allocation, QoE, payoffs; zero before the first.
+
+        Its market is that of before the step which served it.
+        """
+        if not self._has_reset:
+            raise AttributeError("served cannot be accessed before reset")
+        return ServedSlot.of(self._engine, lane=0)
 
     def observation_space(self, agent: str) -> Box:
         """The agent's observation space, always the same object."""

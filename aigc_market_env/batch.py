@@ -1,7 +1,6 @@
 """Thousands of markets a step, as arrays: what training loops run on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal
 
@@ -13,54 +12,11 @@ from aigc_market_env import spaces
 from aigc_market_env._engine import TOLERANCE, Engine
 from aigc_market_env._options import check_asps, check_seed, positive_integer, positive_number
 from aigc_market_env._sheets import Sheet
-from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.market import Market
 from aigc_market_env.scenarios import Scenario
+from aigc_market_env.served import ServedSlot
 
 Arrays = dict[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class ServedSlot:
-    """What happened in the slot served last, in every lane.
-
-    Attributes:
-        rewards: credits per QoE. (B, M, N)
-        compute: TFLOP/s. (B, M, N)
-        bandwidth: MHz. (B, M, N)
-        throughput: tokens/s. (B, M, N)
-        qoe: QoE delivered. (B, M, N)
-        qoe_terms: accuracy, token count and timeliness, summed over ASPs. (B, M, 3)
-        prices: effective prices of compute and bandwidth, cost plus shadow price at a best response. (B, N, 2)
-        newton_steps: that each ASP's best response took from the last slot's prices; 0 for ASPs as agents. (B, N)
-        mu_utility: credits per slot. (B, M)
-        asp_profit: credits per slot. (B, N)
-    """
-
-    rewards: FloatArray
-    compute: FloatArray
-    bandwidth: FloatArray
-    throughput: FloatArray
-    qoe: FloatArray
-    qoe_terms: FloatArray
-    prices: FloatArray
-    newton_steps: FloatArray
-    mu_utility: FloatArray
-    asp_profit: FloatArray
-
-
-#: What the engine calls the fields of a ServedSlot, in their order.
-_SERVED = (
-    "rewards",
-    "compute",
-    "bandwidth",
-    "rates",
-    "qoe",
-    "qoe_terms",
-    "board",
-    "newton_steps",
-    "utility",
-    "profit",
-)
 
 
 class BatchedMarketEnv:
@@ -156,7 +112,7 @@ class BatchedMarketEnv:
         The step that ends an episode resets, so that what its slot came to is told by its rewards alone.
         """
         self._check_started("served")
-        return ServedSlot(*(self._engine.quantity(name).copy("C") for name in _SERVED))
+        return ServedSlot.of(self._engine)
 
     @property
     def acting(self) -> str:

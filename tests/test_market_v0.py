@@ -323,3 +323,26 @@ def test_spaces_are_the_same_object_each_time(make):
     for agent in env.possible_agents:
         assert env.observation_space(agent) is env.observation_space(agent)
         assert env.action_space(agent) is env.action_space(agent)
+
+
+@pytest.mark.parametrize("asps", ["agents", "best_response"])
+def test_what_was_served_is_what_the_payoffs_are_of(asps):
+    env = market_v0.parallel_env("campus", max_cycles=6, asps=asps)
+    env.reset(seed=1)
+    rng = np.random.default_rng(0)
+    while env.agents:
+        market = env.market
+        for _ in range(2 if asps == "agents" else 1):
+            _, payoffs, *_ = env.step({agent: rng.random(env.action_space(agent).shape) for agent in env.agents})
+        slot = env.served
+        outcome = market.outcome(slot.rewards, slot.compute, slot.bandwidth)
+        np.testing.assert_allclose(outcome.mu_utility, [payoffs[f"mu_{m}"] for m in range(8)], rtol=1e-9)
+        np.testing.assert_allclose(outcome.mu_utility, slot.mu_utility, rtol=1e-9)
+        np.testing.assert_allclose(outcome.asp_profit, slot.asp_profit, rtol=1e-9)
+        np.testing.assert_array_equal(slot.rewards, env.posted_rewards)
+
+
+def test_nothing_was_served_before_reset():
+    for env in (market_v0.parallel_env("duo"), market_v0.env("duo")):
+        with pytest.raises(AttributeError, match="served cannot be accessed before reset"):
+            _ = env.served

@@ -32,9 +32,9 @@ from aigc_market_env import (
     solve_equilibrium,
     spaces,
 )
-from aigc_market_env.batch import ServedSlot
 from aigc_market_env.equilibrium import Learned, Overhead
 from aigc_market_env.leader_v0 import LeaderEnv, LeaderVectorEnv
+from aigc_market_env.served import ServedSlot
 from aigc_market_env.testing import check_env
 
 FloatArray = npt.NDArray[np.float64]
@@ -124,6 +124,7 @@ def test_the_parallel_environment_is_played() -> None:
         assert_type(truncations, dict[str, bool])
     assert all(env.observation_space(agent).contains(observations[agent]) for agent in env.possible_agents)
     assert_type(env.market, Market)
+    assert assert_type(env.served, ServedSlot).compute.shape == (2, 1)
     assert_type(env.rewards, FloatArray)
     np.testing.assert_array_equal(env.rewards, env.posted_rewards)
     assert assert_type(env.state(), npt.NDArray[np.float32]).shape == (len(spaces.state_names(2, 1)),)
