@@ -155,7 +155,12 @@ def load_one_side(run: str | PathLike[str], kinds: Mapping[str, type[Policy]] = 
     description_path, weights_path = Path(run) / DESCRIPTION_FILE, Path(run) / WEIGHTS_FILE
     for path in (description_path, weights_path):
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file; a run folder holds {DESCRIPTION_FILE} and {WEIGHTS_FILE}")
+            if not Path(run).exists():
+                raise FileNotFoundError(f"{run}: no such run folder")
+            raise FileNotFoundError(
+                f"{path}: no such file; a run folder holds {DESCRIPTION_FILE} and {WEIGHTS_FILE}, one of both sides "
+                f"{MUS_FOLDER}/ and {ASPS_FOLDER}/"
+            )
     found, document = _read_description(description_path, kinds)
     try:
         policy: Policy = found.described(document)
