@@ -11,6 +11,7 @@ fade from slot to slot. All agents of a side learn at once, with shared paramete
     python train.py --scenario town --seed 1
     python train.py --seeds 0..9                  # ten runs, as many at once as there are cores
     python train.py --seeds 0..9 --workers ray    # on a cluster; see docs/cluster.md
+    python train.py --sweep learning_rate=1e-3,3e-4 batch_size=2048,4096 --seeds 0..2  # twelve runs
     python train.py --resume                      # go on with the run that was interrupted
     tensorboard --logdir runs
 
@@ -24,9 +25,10 @@ One network for every market, whatever its size: fresh markets in every update, 
 The run folder holds the policies, TensorBoard events, metrics and figures; python evaluate.py RUN measures it again.
 """
 
+import os
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +38,7 @@ from rich.markup import escape
 
 from agents.command import run_command
 from agents.config import ALGORITHMS, Config, FixedMarketConfig, FollowerConfig, JointConfig, LeaderConfig, read_config
+from agents.grid import combination_name, combinations, grid_table, with_values
 from agents.market_draws import MarketDistribution, sizes_called
 from agents.plays import plays_of
 from agents.report import evaluation_table
@@ -43,7 +46,7 @@ from agents.runs import CONFIG_FILE, latest_run_folder, new_run_folder
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig
 from agents.set_evaluation import SetEvaluation
 from agents.set_report import set_table
-from agents.sweep import SeedRun, begin, seeds_called, seeds_table, train_seeds
+from agents.sweep import SweepRun, Values, begin, seeds_called, seeds_table, train_runs
 from agents.whole_run import train_whole
 from baselines.study.workers import Workers, executor
 
@@ -128,9 +131,12 @@ class Arguments:
     """Seed of the learner and of the channels. The same seed gives the same weights."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="A..B")] = None
     """Seeds of several runs instead of one, with a table of their regrets at the end."""
+    sweep: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="FIELD=VALUE,VALUE... [FIELD=...]")] = None
+    """Values of the configuration's fields (those of config.json in a run folder), each combination of which is
+    trained with every seed, with a table of their regrets at the end: learning_rate=1e-3,3e-4 hidden=64x64,128x128."""
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
-    """Processes that the runs of --seeds share; 0 takes all cores, ray a cluster of machines. The weights do not
-    depend on it."""
+    """Processes that the runs of --seeds and --sweep share; 0 takes all cores, ray a cluster of machines. The weights
+    do not depend on it."""
     transitions: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Slots times learning agents to train for, instead of the preset's; a tenth needs about a tenth of the time."""
     updates: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
@@ -138,7 +144,8 @@ class Arguments:
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, with -sac
     before the seed when that learns, and runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with a number
-    appended when that exists. With --seeds, their runs are DIR/seed0, DIR/seed1, …"""
+    appended when that exists. With --seeds, their runs are DIR/seed0, DIR/seed1, …; with --sweep, they are
+    DIR/FIELD=VALUE,FIELD=VALUE/seed0, …, and -FIELD=VALUE,FIELD=VALUE stands before the seed of default names."""
     resume: bool = False
     """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train, --policy
     and --algorithm). The run's own configuration counts; options that say what to train are not looked at."""
@@ -148,13 +155,30 @@ class Arguments:
         """Who learns."""
         return self.train or ("both" if self.policy == "mlp" else "leaders")
 
-    @property
-    def run_name(self) -> str:
-        """What the run is called by default."""
+    def run_name(self, values: Values) -> str:
+        """What the run of a combination of swept values is called by default."""
         kind = f"-set-{self.side}-{self.algorithm or 'equilibrium'}"
         if self.policy == "mlp":
             kind = ("" if self.side == "both" else f"-{self.side}") + ("-sac" if self.algorithm == "sac" else "")
-        return f"{Path(self.scenario).stem}{kind}-seed{self.seed}"
+        swept = f"-{combination_name(values)}" if values else ""
+        return f"{Path(self.scenario).stem}{kind}{swept}-seed{self.seed}"
+
+    def combinations(self) -> list[Values]:
+        """Every combination of the values of --sweep; a single empty one without it.
+
+        Raises:
+            ValueError: --sweep is not understood, or names what another option has been given for.
+        """
+        if self.sweep is None:
+            return [{}]
+        if not self.sweep:
+            raise ValueError("--sweep names no field; give some, as in --sweep learning_rate=1e-3,3e-4")
+        found = combinations(self.sweep, self.config())
+        for option in fields(self):
+            if option.name in found[0] and getattr(self, option.name) != option.default:
+                name = option.name.replace("_", "-")
+                raise ValueError(f"--{name} is of all runs, --sweep {option.name} of some; give one of them")
+        return found
 
     def config(self) -> Config:
         """The configuration asked for.
@@ -206,32 +230,36 @@ class Arguments:
         return config if self.updates is None else replace(config, updates=self.updates)
 
 
-def run_folder(arguments: Arguments) -> tuple[Config, Path]:
+def run_folder(arguments: Arguments, values: Values) -> tuple[Config, Path]:
     """What to train, and where.
+
+    Args:
+        arguments: of the command.
+        values: of fields that are swept.
 
     Raises:
         ValueError: an option is out of range, there is no run to resume, or one where a new one should be.
         FileNotFoundError: the folder to resume is not a run.
     """
     if arguments.resume:
-        out = arguments.out or latest_run_folder(arguments.run_name)
+        out = arguments.out or latest_run_folder(arguments.run_name(values))
         return read_config(out), out
-    out = arguments.out or new_run_folder(arguments.run_name)
+    out = arguments.out or new_run_folder(arguments.run_name(values))
     if (out / CONFIG_FILE).exists():
         raise ValueError(f"{out} already holds a run; add --resume to go on with it, or choose another --out")
-    config = arguments.config()
+    config = with_values(arguments.config(), values)
     if not isinstance(config, SetConfig):
         config.make_scenario()  # that a wrong one is told before anything else is
     return config, out
 
 
 def main(arguments: Arguments, console: Console) -> int:
-    """Run one training, or one of every seed; the exit status."""
-    if arguments.seeds is not None:
-        return main_seeds(arguments, console)
+    """Run one training, or those of several seeds or of a sweep; the exit status."""
+    if arguments.seeds is not None or arguments.sweep is not None:
+        return main_sweep(arguments, console)
     if arguments.workers != 0:
-        raise ValueError("--workers is where runs of several --seeds are trained; this is one run")
-    config, out = run_folder(arguments)
+        raise ValueError("--workers is where runs of --seeds and --sweep are trained; this is one run")
+    config, out = run_folder(arguments, {})
     folder = shlex.quote(str(out))
     tell(config, str(out), folder, console)
     try:
@@ -251,23 +279,38 @@ def main(arguments: Arguments, console: Console) -> int:
     return 0
 
 
-def main_seeds(arguments: Arguments, console: Console) -> int:
-    """Run a training of every seed; the exit status is 1 when one failed."""
-    if arguments.seed != 0:
-        raise ValueError("--seed is of one run, --seeds are of several; give one of them")
-    execute, runs = executor(arguments.workers), []
-    for seed in seeds_called(arguments.seeds or ""):
-        out = None if arguments.out is None else arguments.out / f"seed{seed}"
-        runs.append(SeedRun(*run_folder(replace(arguments, seed=seed, out=out))))
+def main_sweep(arguments: Arguments, console: Console) -> int:
+    """Run a training of every combination and seed; the exit status is 1 when one failed."""
+    execute, runs = executor(arguments.workers), sweep_runs(arguments)
     begin(runs)
-    tell(runs[0].config, f"{len(runs)} runs, {runs[0].out} to {runs[-1].out}", str(runs[0].out.parent), console)
+    folder = os.path.commonpath([run.out.parent for run in runs])
+    tell(runs[0].config, f"{len(runs)} runs, {runs[0].out} to {runs[-1].out}", shlex.quote(folder), console)
     try:
-        done = train_seeds(runs, execute, console)
+        done = train_runs(runs, execute, console)
     except KeyboardInterrupt:
         console.print("Stopped. Go on with the same command and --resume", markup=False)
         return 130
-    console.print(seeds_table(runs, done, escape(f"{runs[0].config.scenario}: {len(runs)} runs, evaluation slots")))
+    table = grid_table if arguments.sweep else seeds_table
+    console.print(table(runs, done, escape(f"{runs[0].config.scenario}: {len(runs)} runs, evaluation slots")))
     return 1 if any(result.error for result in done) else 0
+
+
+def sweep_runs(arguments: Arguments) -> list[SweepRun]:
+    """What to train of several runs, and where: every combination of --sweep with each of --seeds.
+
+    Raises:
+        ValueError: as of :func:`run_folder`, or the seeds or the sweep are not understood.
+        FileNotFoundError: a folder to resume is not a run.
+    """
+    if arguments.seeds is not None and arguments.seed != 0:
+        raise ValueError("--seed is of one run, --seeds are of several; give one of them")
+    seeds = [arguments.seed] if arguments.seeds is None else seeds_called(arguments.seeds)
+    runs = []
+    for values in arguments.combinations():
+        for seed in seeds:
+            out = None if arguments.out is None else arguments.out / combination_name(values) / f"seed{seed}"
+            runs.append(SweepRun(*run_folder(replace(arguments, seed=seed, out=out), values), values))
+    return runs
 
 
 def tell(config: Config, out: str, folder: str, console: Console) -> None:

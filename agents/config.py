@@ -236,11 +236,16 @@ def keep_market(config: _Config, run: Path) -> _Config:
 
 def write_config(config: TrainingConfig | SetConfig, run: Path) -> None:
     """Write a configuration into a run folder, where :func:`read_config` finds it."""
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / CONFIG_FILE, document_in(config, run))
+
+
+def document_in(config: TrainingConfig | SetConfig, run: Path) -> dict[str, Any]:
+    """A configuration as plain numbers and text; a market file in the run folder goes by its name there."""
     document = as_document(config)
     if isinstance(config, TrainingConfig) and Path(config.scenario).parent == run / MARKET_FOLDER:
         document["scenario"] = f"{MARKET_FOLDER}/{Path(config.scenario).name}"
-    run.mkdir(parents=True, exist_ok=True)
-    write_json(run / CONFIG_FILE, document)
+    return document
 
 
 def read_config(run: Path) -> Config:

@@ -1,9 +1,10 @@
-"""Several runs of one configuration, which differ in their seeds, on the cores of a machine or of a cluster."""
+"""Several runs, which differ in their seeds and in fields that are swept, on the cores of a machine or of a cluster."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rich
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.config import Config, keep_market, write_config
+from agents.config import Config, document_in, keep_market, write_config
 from agents.figures import REGRETS
 from agents.report import shown, shown_interval
 from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json
@@ -21,19 +22,23 @@ from baselines.study.progress import watch
 
 #: Regrets and wall time of a run, by name.
 Figures = dict[str, float]
+#: Fields of a configuration with their values.
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class SeedRun:
+class SweepRun:
     """A run as a job: whoever does it, wherever and however often, ends with the same weights.
 
     Attributes:
         config: what to train.
         out: the run folder.
+        values: what is swept, as it is in ``config``; none when only seeds differ.
     """
 
     config: Config
     out: Path
+    values: Values = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -65,20 +70,28 @@ def seeds_called(text: str) -> range:
     return seeds
 
 
-def begin(runs: Sequence[SeedRun]) -> None:
+def begin(runs: Sequence[SweepRun]) -> None:
     """Lay out all run folders, so that an interrupted sweep is found again.
 
     Raises:
-        ValueError: the runs differ in more than their seeds; nothing is written.
+        ValueError: the runs differ in more than their seeds and what is swept; nothing is written.
     """
     for run in runs:
-        if replace(run.config, seed=0) != replace(runs[0].config, seed=0):
+        document = document_in(run.config, run.out)
+        if document | dict(run.values) != document:
+            raise ValueError(f"{run.out} is a run of other values than those of its combination")
+        if _unswept(run) != _unswept(runs[0]):
             raise ValueError(f"{run.out} and {runs[0].out} are runs of different configurations")
     for run in runs:
         write_config(keep_market(run.config, run.out), run.out)
 
 
-def train_seeds(runs: Sequence[SeedRun], execute: Execute, console: Console) -> list[Done[Figures]]:
+def _unswept(run: SweepRun) -> dict[str, Any]:
+    document = document_in(run.config, run.out)
+    return {name: value for name, value in document.items() if name != "seed" and name not in run.values}
+
+
+def train_runs(runs: Sequence[SweepRun], execute: Execute, console: Console) -> list[Done[Figures]]:
     """Train all runs; what became of each, in their order.
 
     Raises:
@@ -97,7 +110,7 @@ def _figures(out: Path) -> Figures:
     return {name: float(metrics[name]) for name in (*REGRETS, "wall_seconds") if name in metrics}
 
 
-def seeds_table(runs: Sequence[SeedRun], done: Sequence[Done[Figures]], title: str) -> Table:
+def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: str) -> Table:
     """Every seed's regrets, then their mean and range.
 
     Args:

@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents.policy import WEIGHTS_FILE
-from agents.sweep import SeedRun, begin
+from agents.sweep import SweepRun, begin
 from agents.training import LeaderConfig, train_leaders
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def test_a_study_goes_on_without_the_machine_and_comes_to_the_same(machines, tmp
 
 def test_a_training_goes_on_from_its_checkpoint_on_another_machine(machines, tmp_path):
     folders = [tmp_path / "lost" / f"seed{seed}" for seed in (0, 1)]
-    begin([SeedRun(replace(CONFIG, seed=seed), folder) for seed, folder in enumerate(folders)])
+    begin([SweepRun(replace(CONFIG, seed=seed), folder) for seed, folder in enumerate(folders)])
     words = ["train.py", "--resume", "--seeds", "0..1", "--out", "lost", "--workers", "ray"]
     process = started(machines, tmp_path, *words)
     wait(lambda: all((folder / "checkpoint.pt").exists() for folder in folders) and machines.at_work, process)

@@ -1,15 +1,18 @@
-"""Several seeds: which, where, and what their table says."""
+"""Several runs: of which seeds, where, and what their table says."""
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from agents.config import read_config
 from agents.policy import WEIGHTS_FILE
-from agents.sweep import SeedRun, begin, seeds_called, seeds_table, train_seeds
+from agents.sweep import SweepRun, begin, seeds_called, seeds_table, train_runs
 from agents.training import LeaderConfig, train_leaders
+from aigc_market_env import Scenario
 from baselines.study.execute import Done, here, in_processes
 
 SMALL = {
@@ -19,12 +22,12 @@ SMALL = {
 
 
 def runs_in(folder, **changes):
-    return [SeedRun(LeaderConfig(seed=seed, **SMALL | changes), folder / f"seed{seed}") for seed in (3, 4)]
+    return [SweepRun(LeaderConfig(seed=seed, **SMALL | changes), folder / f"seed{seed}") for seed in (3, 4)]
 
 
 def train(runs, execute):
     begin(runs)
-    return train_seeds(runs, execute, Console(file=io.StringIO()))
+    return train_runs(runs, execute, Console(file=io.StringIO()))
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("0..9", range(10)), ("7", range(7, 8)), ("5..5", range(5, 6))])
@@ -75,6 +78,33 @@ def test_runs_of_different_configurations_are_no_sweep(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def swept(folder, values, **changes):
+    return SweepRun(LeaderConfig(**SMALL | changes), folder / str(values), values)
+
+
+def test_runs_differ_in_seeds_and_what_is_swept_only(tmp_path):
+    runs = [swept(tmp_path, {"epochs": 1}), swept(tmp_path, {"epochs": 2}, epochs=2, seed=1)]
+    begin(runs)
+    assert [read_config(run.out) for run in runs] == [run.config for run in runs]
+    shutil.rmtree(tmp_path)
+    with pytest.raises(ValueError, match="different configurations"):
+        begin([runs[0], swept(tmp_path, {"epochs": 2}, epochs=2, slots=8)])
+    with pytest.raises(ValueError, match="other values than those"):
+        begin([runs[0], swept(tmp_path, {"epochs": 2}, epochs=3)])
+    assert not tmp_path.exists()
+
+
+def test_runs_on_a_market_file_are_begun_and_resumed(tmp_path):
+    market = tmp_path / "market.json"
+    Scenario.preset("duo").sample().to_json(market)
+    runs = runs_in(tmp_path, scenario=str(market))
+    begin(runs)
+    market.unlink()
+    resumed = [SweepRun(read_config(run.out), run.out) for run in runs]
+    begin(resumed)
+    assert [read_config(run.out) for run in resumed] == [run.config for run in resumed]
+
+
 def test_folders_that_are_not_shared_are_told_of(tmp_path):
     runs = runs_in(tmp_path)
     with pytest.raises(OSError, match="must share this folder"):
@@ -82,7 +112,7 @@ def test_folders_that_are_not_shared_are_told_of(tmp_path):
 
 
 def test_the_table_has_every_seed_their_mean_and_range_and_what_failed():
-    runs = [SeedRun(LeaderConfig(seed=seed), Path(f"seed{seed}")) for seed in range(3)]
+    runs = [SweepRun(LeaderConfig(seed=seed), Path(f"seed{seed}")) for seed in range(3)]
     regrets = (0.01, 0.03)
     done = [Done("", {"leader_regret_relative": regret, "wall_seconds": 7.0}) for regret in regrets]
     text = io.StringIO()
