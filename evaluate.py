@@ -3,7 +3,6 @@
 The policies act in slots, or markets, that training has not seen. Every MU's best deviation is searched, the ASPs
 responding exactly; every ASP's profit is compared with that of its exact best response. Beside what was learned stand
 the equilibrium, everyone's best response to what the others learned, and play at random, all in the same slots.
-
     python evaluate.py runs/campus-seed0
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
     python evaluate.py runs/campus-seed0 --markets a.json b.json
@@ -42,21 +41,24 @@ from baselines.study.workers import Workers, executor
 
 @dataclass(frozen=True)
 class Arguments:
-    """Evaluate trained runs against exact best responses."""
+    """Evaluate trained runs against exact best responses.
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
-    """Run folders that train.py wrote; several, of one scenario, are shown one by one and together."""
-    markets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="N|FILE...")] = ()
-    """How many evaluation slots of the run's own scenario (512 by default), or markets of each size for a set policy
-    (as many as have 2,048 links by default); or market files to act in instead."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Where evaluation.json, slots.csv and the figures go; by default evaluation/ in the run folder."""
+    Attributes:
+        runs: Run folders that train.py wrote; several, of one scenario, are shown one by one and together.
+        markets: How many evaluation slots of the run's own scenario (512 by default), or markets of each size for a set
+            policy (as many as have 2,048 links by default); or market files to act in instead.
+        out: Where evaluation.json, slots.csv and the figures go; by default evaluation/ in the run folder.
+        video: Also write episode.gif: 24 slots of a market as trained on, learned rewards left, equilibrium rewards
+            right; of several runs, the one with the median regret.
+        workers: Processes that share the slots of all runs, each on one core; 1 is this process, on all cores, 0 one
+            process a core, ray a cluster of machines. The results do not depend on it.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(help_behavior_hint="", metavar="RUN...")]
+    markets: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="", metavar="N|FILE...")] = ()
+    out: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
     video: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Also write episode.gif: 24 slots of a market as trained on, learned rewards left, equilibrium rewards right; of
-    several runs, the one with the median regret."""
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 1
-    """Processes that share the slots of all runs, each on one core; 1 is this process, on all cores, 0 one process a
-    core, ray a cluster of machines. The results do not depend on it."""
 
 
 def asked_for(arguments: Arguments) -> tuple[tuple[str, ...], int | None]:

@@ -2,7 +2,6 @@
 
 Mobile users (leaders) post rewards, providers (followers) allocate. The market of a preset (or file) stays, its links
 fade from slot to slot. All agents of a side learn at once, with shared parameters, by PPO or SAC. Which sides learn:
-
     python train.py                               # both, against each other; campus, some minutes
     python train.py --train leaders               # mobile users, providers responding exactly
     python train.py --train followers             # providers, on rewards near equilibrium and far from it
@@ -16,7 +15,6 @@ fade from slot to slot. All agents of a side learn at once, with shared paramete
     tensorboard --logdir runs
 
 One network for every market, whatever its size: fresh markets in every update, regret in held-out ones at the end.
-
     python train.py --policy set                  # leaders, on their exact first-order conditions
     python train.py --policy set --algorithm ppo  # the same network, from rewards alone
     python train.py --policy set --train followers
@@ -100,55 +98,70 @@ SET_PRESETS: dict[str, dict[str, SetConfig]] = {
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train the two sides of an edge market."""
+    """Train the two sides of an edge market.
 
-    train: Literal["both", "leaders", "followers"] | None = None
-    """Who learns. both: mobile users and providers, each against the other as it is then; the default, except for set
-    policies. leaders: mobile users, with providers at their exact best response; the default of set policies.
-    followers: providers, on rewards from a mixture."""
+    Attributes:
+        train: Who learns. both: mobile users and providers, each against the other as it is then; the default, except
+            for set policies. leaders: mobile users, with providers at their exact best response; the default of set
+            policies. followers: providers, on rewards from a mixture.
+        policy: What learns. mlp: a network for one market of one size. set: one network for markets of any size, which
+            sees the whole market and does not care in what order mobile users and providers are listed.
+        algorithm: How. ppo: from rewards alone, of what it has just played; the default, except for set policies. sac
+            (mlp only): likewise, but from the latest 200,000 transitions, by way of a critic; mobile users get near
+            equilibrium from fewer transitions, though on campus neither side got as near as with ppo. equilibrium (set
+            only): on exact conditions of optimality, without sampled returns; the default of set policies.
+        preset: How long to train: less than a minute, a few minutes, or a quarter of an hour.
+        scenario: A preset (duo, campus, town, random) or a market file (JSON).
+        load: Demand against capacity of a preset; 2 halves the capacities. Set policies have --loads instead.
+        market_seed: Which market of the preset; a set policy learns from them all.
+        sizes: Least and largest numbers of mobile users and of providers that a set policy learns from; by default
+            4x2..10x5.
+        loads: Range of loads that a set policy learns from, evenly in the logarithm; by default 0.3 3.
+        seed: Seed of the learner and of the channels. The same seed gives the same weights.
+        seeds: Seeds of several runs instead of one, with a table of their regrets at the end.
+        sweep: Values of the configuration's fields (those of config.json in a run folder), each combination of which is
+            trained with every seed, with a table of their regrets at the end: learning_rate=1e-3,3e-4
+            hidden=64x64,128x128.
+        workers: Processes that the runs of --seeds and --sweep share; 0 takes all cores, ray a cluster of machines. The
+            weights do not depend on it.
+        transitions: Slots times learning agents to train for, instead of the preset's; a tenth needs about a tenth of
+            the time.
+        updates: The same for a set policy: how often fresh markets are drawn and learned from.
+        out: Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, with
+            -sac before the seed when that learns, and runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with
+            a number appended when that exists. With --seeds, their runs are DIR/seed0, DIR/seed1, …; with --sweep, they
+            are DIR/FIELD=VALUE,FIELD=VALUE/seed0, …, and -FIELD=VALUE,FIELD=VALUE stands before the seed of default
+            names.
+        resume: Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train,
+            --policy and --algorithm). The run's own configuration counts; options that say what to train are not looked
+            at.
+    """
+
+    train: Annotated[
+        Literal["both", "leaders", "followers"] | None,
+        tyro.conf.arg(help_behavior_hint="", metavar="both|leaders|followers"),
+    ] = None
     policy: Literal["mlp", "set"] = "mlp"
-    """What learns. mlp: a network for one market of one size. set: one network for markets of any size, which sees the
-    whole market and does not care in what order mobile users and providers are listed."""
-    algorithm: Literal["ppo", "sac", "equilibrium"] | None = None
-    """How. ppo: from rewards alone, of what it has just played; the default, except for set policies. sac (mlp only):
-    likewise, but from the latest 200,000 transitions, by way of a critic; mobile users get near equilibrium from fewer
-    transitions, though on campus neither side got as near as with ppo. equilibrium (set only): on exact conditions of
-    optimality, without sampled returns; the default of set policies."""
+    algorithm: Annotated[
+        Literal["ppo", "sac", "equilibrium"] | None,
+        tyro.conf.arg(help_behavior_hint="", metavar="ppo|sac|equilibrium"),
+    ] = None
     preset: Literal["quick", "default", "long"] = "default"
-    """How long to train: less than a minute, a few minutes, or a quarter of an hour."""
     scenario: str = "campus"
-    """A preset (duo, campus, town, random) or a market file (JSON)."""
     load: float = 1.0
-    """Demand against capacity of a preset; 2 halves the capacities. Set policies have --loads instead."""
     market_seed: int = 0
-    """Which market of the preset; a set policy learns from them all."""
-    sizes: Annotated[str | None, tyro.conf.arg(metavar="MxN..MxN")] = None
-    """Least and largest numbers of mobile users and of providers that a set policy learns from; by default
-    4x2..10x5."""
-    loads: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LEAST MOST")] = None
-    """Range of loads that a set policy learns from, evenly in the logarithm; by default 0.3 3."""
+    sizes: Annotated[str | None, tyro.conf.arg(help_behavior_hint="", metavar="MxN..MxN")] = None
+    loads: Annotated[tuple[float, float] | None, tyro.conf.arg(help_behavior_hint="", metavar="LEAST MOST")] = None
     seed: int = 0
-    """Seed of the learner and of the channels. The same seed gives the same weights."""
-    seeds: Annotated[str | None, tyro.conf.arg(metavar="A..B")] = None
-    """Seeds of several runs instead of one, with a table of their regrets at the end."""
-    sweep: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="FIELD=VALUE,VALUE... [FIELD=...]")] = None
-    """Values of the configuration's fields (those of config.json in a run folder), each combination of which is
-    trained with every seed, with a table of their regrets at the end: learning_rate=1e-3,3e-4 hidden=64x64,128x128."""
+    seeds: Annotated[str | None, tyro.conf.arg(help_behavior_hint="", metavar="A..B")] = None
+    sweep: Annotated[
+        tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint="", metavar="FIELD=VALUE,VALUE... [FIELD=...]")
+    ] = None
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
-    """Processes that the runs of --seeds and --sweep share; 0 takes all cores, ray a cluster of machines. The weights
-    do not depend on it."""
-    transitions: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
-    """Slots times learning agents to train for, instead of the preset's; a tenth needs about a tenth of the time."""
-    updates: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
-    """The same for a set policy: how often fresh markets are drawn and learned from."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, with -sac
-    before the seed when that learns, and runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with a number
-    appended when that exists. With --seeds, their runs are DIR/seed0, DIR/seed1, …; with --sweep, they are
-    DIR/FIELD=VALUE,FIELD=VALUE/seed0, …, and -FIELD=VALUE,FIELD=VALUE stands before the seed of default names."""
+    transitions: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
+    updates: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
+    out: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
     resume: bool = False
-    """Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train, --policy
-    and --algorithm). The run's own configuration counts; options that say what to train are not looked at."""
 
     @property
     def side(self) -> Literal["both", "leaders", "followers"]:

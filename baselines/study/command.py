@@ -4,9 +4,8 @@ Every mechanism is played in the same markets, drawn from a preset at one load (
 sweep): load decides the answer, for where capacity is scarce every mechanism uses all of it. Ours is then compared at
 the QoE that each benchmark delivers, too. Results are kept in DIR, so an interrupted command goes on where it
 stopped when it is given again; more markets only add to them. See docs/mechanisms.md for what every figure means.
-
     python evaluate.py mechanisms                          # the table over 100 campus markets, and the sweep
-    python evaluate.py mechanisms --markets 10             # a look, in two minutes
+    python evaluate.py mechanisms --markets 10             # a look, in a minute
     python evaluate.py mechanisms --scenario town --loads  # another preset, no sweep
     python evaluate.py mechanisms --only oracle dual_perturbation uniform_reward
     python evaluate.py mechanisms --workers ray            # on a cluster; see docs/cluster.md
@@ -46,28 +45,32 @@ _FILE_WIDTH = 140
 
 @dataclass(frozen=True)
 class Arguments:
-    """Compare mechanisms side by side."""
+    """Compare mechanisms side by side.
+
+    Attributes:
+        markets: In how many markets each mechanism is played for the table.
+        seed: Seed of the first market; the others follow.
+        scenario: Preset that markets are drawn from.
+        size: Another size than the preset's own.
+        load: Load of the table: demand against capacity.
+        loads: Loads of the sweep; nothing after --loads leaves it out.
+        sweep_markets: How many of the markets are played at every load of the sweep; a fifth, but two or more, when
+            left out.
+        only: Mechanisms to play instead of all.
+        workers: Processes; 0 takes all cores, ray a cluster of machines. The results do not depend on it.
+        out: Where tables, figures and kept results go.
+    """
 
     markets: int = 100
-    """In how many markets each mechanism is played for the table."""
     seed: int = 0
-    """Seed of the first market; the others follow."""
     scenario: Literal["campus", "town", "random", "duo"] = "campus"
-    """Preset that markets are drawn from."""
-    size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="MUS ASPS")] = None
-    """Another size than the preset's own."""
+    size: Annotated[tuple[int, int] | None, tyro.conf.arg(help_behavior_hint="", metavar="MUS ASPS")] = None
     load: float = 1.0
-    """Load of the table: demand against capacity."""
     loads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="LOAD...")] = LOADS
-    """Loads of the sweep; nothing after --loads leaves it out."""
-    sweep_markets: int | None = None
-    """How many of the markets are played at every load of the sweep; a fifth, but two or more, when left out."""
-    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
-    """Mechanisms to play instead of all."""
+    sweep_markets: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
+    only: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="", metavar="NAME...")] = ()
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
-    """Processes; 0 takes all cores, ray a cluster of machines. The results do not depend on it."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/mechanisms")
-    """Where tables, figures and kept results go."""
 
 
 def plan_of(arguments: Arguments) -> Plan:
