@@ -15,7 +15,7 @@ import train
 from baselines.study import command as mechanisms
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOK = ROOT / "docs" / "first-steps.ipynb"
 #: A block to skip is preceded by a comment that says why.
 BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -24,7 +24,7 @@ COMMAND = re.compile(r"^ *python (?:train|evaluate)\.py.*$", re.MULTILINE)
 
 
 def name(page: Path) -> str:
-    return str(page.relative_to(ROOT / "docs"))
+    return str(page.relative_to(ROOT))
 
 
 def cells() -> list[dict[str, object]]:
@@ -80,6 +80,16 @@ def test_the_tutorial_shows_the_curve_of_the_run_that_comes_along(folder, capsys
     head, tail = (part.splitlines() for part in shown.split("…\n"))
     assert head == printed[: len(head)]
     assert tail == printed[-len(tail) :]
+
+
+def test_the_readme_tells_the_regrets_of_the_runs_that_come_along():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^.*\| `make train` \|$", text, re.MULTILINE)
+    ranges = re.findall(r"(MUs|ASPs) ([\d.]+)(?:–([\d.]+))? %", row)
+    metrics = json.loads((ROOT / "pretrained" / "campus" / "metrics.json").read_text())
+    for (who, low, high), name in zip(ranges, ("leader", "follower"), strict=True):
+        found = 100 * metrics[f"{name}_regret_relative"]
+        assert float(low) - 0.005 <= found <= float(high or low) + 0.005, who
 
 
 def test_sections_and_tests_that_are_referred_to_exist():
