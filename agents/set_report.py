@@ -23,7 +23,7 @@ def set_table(result: SetEvaluation[Any], title: str) -> Table:
     leaders = result.regret_name == "leader_regret_relative"
     caption = (
         "regret: what an MU could gain alone, ASPs responding exactly, over mean utility at equilibrium; MU utility: "
-        "against that at equilibrium; certified: share of the markets whose equilibrium is"
+        "against that at equilibrium; certified: share of the markets with a certified equilibrium"
         if leaders
         else "regret: what an ASP missed, over mean best profit; MUs post equilibrium rewards missed by a tenth"
     )
