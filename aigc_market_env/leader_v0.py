@@ -8,7 +8,7 @@ In each slot the other MUs post the rewards that :func:`~aigc_market_env.solve_e
 and the ASPs respond exactly. So the best that the MU can do is to post its own equilibrium rewards, and what it earns
 less than that is its regret: learning here is learning a best response. Scarce markets may have no equilibrium in pure
 strategies, or none that is found (docs/equilibrium.md). There the others post the best point found, and another action
-may gain the MU something; ``leader_regret(env.market, env.equilibrium_rewards)`` tells what.
+may gain the MU something; ``leader_regret(env.unwrapped.market, env.unwrapped.equilibrium_rewards)`` tells what.
 
 | | | |
 |---|---|---|

@@ -28,12 +28,13 @@ def run(library: str) -> list[Row]:
     """The rows of one library, or one row with ``"error"``; its log goes to ``.interop/LIBRARY.log``."""
     log = ENVIRONMENTS / f"{library}.log"
     command = [str(ENVIRONMENTS / library / "bin" / "python"), "-W", "ignore", "-m", f"interop.with_{library}"]
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # the networks are tiny, threads would wait for one another
+    # The networks are tiny, threads would wait for one another; and some libraries go through sets of names.
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     start = time.perf_counter()
     try:
         with log.open("w") as messages:
             done = subprocess.run(
-                command, stdout=subprocess.PIPE, stderr=messages, text=True, timeout=_LIMIT, env=one_thread
+                command, stdout=subprocess.PIPE, stderr=messages, text=True, timeout=_LIMIT, env=surroundings
             )
     except FileNotFoundError:
         return [{"library": library, "error": f"{command[0]} is missing; run make interop"}]
