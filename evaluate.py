@@ -131,10 +131,8 @@ def slots_of(run: HeldOut, size: str) -> str:
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status."""
     out, (files, count), execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
-    for run in arguments.runs:
-        policy = load_policy(run)
-        if arguments.video:
-            posting(policy, run)  # says whether there is a video to write
+    for run in arguments.runs if arguments.video else ():
+        posting(load_policy(run), run)  # says whether there is a video to write
     runs = evaluate_runs(arguments.runs, files, count, execute, console)
     check_comparable(runs)
     out.mkdir(parents=True, exist_ok=True)

@@ -4,22 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_configs import TINY
 
-from agents.training import LeaderConfig, train_leaders
-
-TINY = LeaderConfig(
-    scenario="duo",
-    transitions=320,
-    markets=8,
-    slots=4,
-    batch_size=32,
-    epochs=1,
-    hidden=(8,),
-    evaluate_every=200,
-    evaluation_slots=4,
-    final_evaluation_slots=8,
-    checkpoint_seconds=1e-9,
-)
+from agents.training import train_leaders
 
 
 @pytest.fixture(autouse=True, scope="session")

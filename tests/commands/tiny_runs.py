@@ -1,24 +1,13 @@
 """What tests of the command lines share."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from agents.training import LeaderConfig
+import tiny_configs
 
 ROOT = Path(__file__).parents[2]
-TINY = LeaderConfig(
-    scenario="duo",
-    transitions=640,
-    markets=8,
-    slots=4,
-    batch_size=32,
-    epochs=1,
-    hidden=(8,),
-    evaluate_every=200,
-    evaluation_slots=4,
-    final_evaluation_slots=8,
-    checkpoint_seconds=1e-9,
-)
+TINY = replace(tiny_configs.TINY, transitions=640)
 
 
 def fails(result, *words):
