@@ -5,60 +5,28 @@ independently of one another. It is compiled once, without Numba's parallel back
 each take a slice of the batch give the same bits as one thread, survive ``fork`` and can be called from any thread.
 """
 
-import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numba
 from numba import config as numba_config
 
 from aigc_market_env._announce import announce_compilations
+from aigc_market_env._machine_code import MachineCode
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # Numba defines its settings at run time, out of sight of type checkers.
 _SETTINGS: Any = numba_config
-_PACKAGE = Path(__file__).parent
-
-
-def _source_fingerprint() -> str:
-    """Hash of the package's sources.
-
-    Numba notices a change in a function's own file, but not in the functions that it calls or the constants that it
-    imports, so all of them share one cache folder named after all sources.
-    """
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _cache_folder() -> Iterator[None]:
-    """Point Numba at our cache folder while a function is declared, unless the user has chosen one."""
-    chosen = _SETTINGS.CACHE_DIR
-    if not chosen:
-        _SETTINGS.CACHE_DIR = str(_PACKAGE / "__pycache__" / f"numba-{_FINGERPRINT}")
-    try:
-        yield
-    finally:
-        _SETTINGS.CACHE_DIR = chosen
-
-
-_INNER: dict[str, Any] = {"_nrt": False, "forceinline": True}
-_FINGERPRINT = _source_fingerprint()
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` on its first call, cache the machine code on disk, and release the GIL while it runs."""
-    with _cache_folder():
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return _compiled(function)
 
 
 def compiled_inner(function: Callable[P, R]) -> Callable[P, R]:
@@ -69,8 +37,14 @@ def compiled_inner(function: Callable[P, R]) -> Callable[P, R]:
     part of its callers, so that what vector code must make sure of, that rows do not overlap, is looked at once for
     all markets.
     """
-    with _cache_folder():
-        return numba.njit(cache=True, nogil=True, error_model="numpy", **_INNER)(function)
+    return _compiled(function, _nrt=False, forceinline=True)
+
+
+def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    if not _SETTINGS.DISABLE_JIT:
+        dispatcher._cache = MachineCode(function)  # which Numba's own cache=True would set
+    return dispatcher
 
 
 announce_compilations()
