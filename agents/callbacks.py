@@ -18,6 +18,7 @@ from agents.checkpoint import save_checkpoint
 from agents.evaluation import LeaderEvaluation
 from agents.figures import REGRETS, OneSided, small_figures
 from agents.market_env import MarketVecEnv
+from agents.relative import worst_of
 from aigc_market_env.qoe import QOE_DIMENSIONS
 
 
@@ -57,7 +58,8 @@ def open_log(folder: Path, document: dict[str, Any]) -> Logger:
     plain = {
         key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in document.items()
     }
-    regrets = {f"equilibrium/{name}": math.nan for name in REGRETS}  # TensorBoard takes their values from the scalars
+    names = [shown for name in REGRETS for shown in (name, worst_of(name))]
+    regrets = {f"equilibrium/{name}": math.nan for name in names}  # TensorBoard takes their values from the scalars
     logger.record("hparams", HParam(plain, regrets))
     return logger
 

@@ -22,12 +22,6 @@ Interval = tuple[float, float]
 Statistic = Callable[[FloatArray, FloatArray], FloatArray]
 
 
-def relative(regret: FloatArray, scale: FloatArray) -> float:
-    """Mean regret over a mean utility or profit; zero when there is nothing to gain or lose."""
-    mean = float(np.abs(scale).mean())
-    return float(regret.mean()) / mean if mean > 0.0 else 0.0
-
-
 def ratio_interval(
     regret: FloatArray, scale: FloatArray, point: float, confidence: float = CONFIDENCE
 ) -> Interval | None:
@@ -77,12 +71,12 @@ def crossed_interval(
 
 
 def ratio_of_means(above: FloatArray, below: FloatArray) -> FloatArray:
-    """Mean over runs and slots of one over that of the other, (..., R, S) to (...); 0 where the latter is."""
+    """Mean over runs and slots of one over that of the other, (..., R, S) to (...); 0 for 0 / 0."""
     return _ratio_of_means(above, below, axis=(-2, -1))
 
 
 def interquartile_ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    """The ratio of means over those of all runs' slots that are the middle half by their own ratio; 0 where none is.
+    """The ratio of means over those of all runs' slots that are the middle half by their own ratio; 0 for 0 / 0.
 
     Args:
         above: of each run in each slot. (..., R, S)
@@ -92,8 +86,7 @@ def interquartile_ratio(above: FloatArray, below: FloatArray) -> FloatArray:
         Shape (...).
     """
     above, below = (values.reshape(*values.shape[:-2], -1) for values in (above, below))
-    endless = np.where(above > 0.0, np.inf, 0.0)
-    order = np.argsort(np.divide(above, below, out=endless, where=below > 0.0), axis=-1, kind="stable")
+    order = np.argsort(_quotient(above, below), axis=-1, kind="stable")
     cut = order.shape[-1] // 4
     middle = order[..., cut : order.shape[-1] - cut]
     return _ratio_of_means(np.take_along_axis(above, middle, -1), np.take_along_axis(below, middle, -1), axis=-1)
@@ -104,5 +97,6 @@ def _ratio_of_means(above: FloatArray, below: FloatArray, axis: int | tuple[int,
 
 
 def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
-    ratio: FloatArray = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
+    endless = np.where(above > 0.0, np.inf, 0.0)  # something is missed where there is nothing
+    ratio: FloatArray = np.divide(above, below, out=endless, where=below > 0.0)
     return ratio

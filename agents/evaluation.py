@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agents.confidence import ratio_interval, relative
+from agents.confidence import ratio_interval
+from agents.relative import SideRegret, side_regret
 from aigc_market_env import (
     BatchedMarketEnv,
     Equilibrium,
@@ -59,14 +60,25 @@ class LeaderEvaluation:
         return regret
 
     @property
+    def relative(self) -> SideRegret:
+        """The MUs' regret relative to utility at equilibrium: of all of them, and of the worst relative to its own."""
+        return side_regret(self.market, self.regret, self.equilibrium.outcome.mu_utility, "mu")
+
+    @property
+    def followers_relative(self) -> SideRegret:
+        """The bounds on the ASPs' regret, relative to best profits."""
+        best = self.outcome.asp_profit + self.follower_gap
+        return side_regret(self.market, self.follower_gap, best, "asp")
+
+    @property
     def leader_regret_relative(self) -> float:
         """Mean regret over the mean utility at equilibrium, over all MUs and slots."""
-        return relative(self.regret, self.equilibrium.outcome.mu_utility)
+        return self.relative.mean
 
     @property
     def follower_regret_relative(self) -> float:
-        """Mean bound on the ASPs' regret over their mean profit."""
-        return relative(self.follower_gap, self.outcome.asp_profit)
+        """Mean bound on the ASPs' regret over their mean best profit."""
+        return self.followers_relative.mean
 
     @property
     def nash_conv(self) -> FloatArray:
@@ -91,8 +103,10 @@ class LeaderEvaluation:
 
     def point(self) -> dict[str, float]:
         """The figures that a learning curve is made of."""
+        regret = self.relative
         return {
-            "leader_regret_relative": self.leader_regret_relative,
+            "leader_regret_relative": regret.mean,
+            "leader_regret_worst": regret.worst,
             "nash_conv": float(self.nash_conv.mean()),
             "utility_ratio": self.utility_ratio,
             "mu_utility_learned": float(self.outcome.mu_utility.mean()),
@@ -101,12 +115,12 @@ class LeaderEvaluation:
 
     def summary(self) -> dict[str, Any]:
         """The figures, as they go into ``evaluation.json``."""
-        interval, certificate = self.interval(), self.equilibrium.certificate
+        interval, certificate, regret = self.interval(), self.equilibrium.certificate, self.relative
         return {
             "slots": len(self.rewards),
-            "leader_regret_relative": self.leader_regret_relative,
+            **regret.figures("leader_regret_relative"),
             "leader_regret_relative_interval_95": None if interval is None else list(interval),
-            "follower_regret_relative": self.follower_regret_relative,
+            **self.followers_relative.figures("follower_regret_relative"),
             "nash_conv": float(self.nash_conv.mean()),
             "utility_ratio": self.utility_ratio,
             "mu_best_response_utility": float(self.best_utility.mean()),
@@ -114,6 +128,7 @@ class LeaderEvaluation:
             "learned": averages(self.outcome),
             "equilibrium": averages(self.equilibrium.outcome),
             "regret_by_mu": self.regret.mean(axis=0).tolist(),
+            "regret_relative_by_mu": regret.by_agent(),
         }
 
 

@@ -1,7 +1,7 @@
 """Pictures of evaluations: what was learned against what is best, how regret is spread, how it fell."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from agents.evaluation import LeaderEvaluation
 from agents.follower_evaluation import FollowerEvaluation
 from agents.joint_evaluation import JointEvaluation
+from agents.relative import worst_of
 from aigc_market_env import follower_response
 from aigc_market_env.market import FloatArray
 
@@ -121,24 +122,23 @@ def _compare(axes: Axes, lowest: float) -> None:
 
 def _draw_regret(axes: Axes, result: LeaderEvaluation) -> None:
     """How regret is spread over slots, for each MU."""
-    _draw_boxes(axes, result.regret, result.equilibrium.outcome.mu_utility, "MU", "mean equilibrium utility")
+    _draw_boxes(axes, result.relative.shares, "MU", "mean utility at equilibrium")
 
 
 def _draw_regret_of_asps(axes: Axes, result: FollowerEvaluation) -> None:
     """How regret is spread over slots, for each ASP."""
-    _draw_boxes(axes, result.regret, result.best_profit, "ASP", "mean best profit")
+    _draw_boxes(axes, result.relative.shares, "ASP", "mean best profit")
 
 
-def _draw_boxes(axes: Axes, regret: FloatArray, scale: FloatArray, agent: str, unit: str) -> None:
-    mean = float(scale.mean())
-    shares = 100.0 * regret / (mean if mean > 0.0 else 1.0)
+def _draw_boxes(axes: Axes, regret: FloatArray, agent: str, unit: str) -> None:
+    shares = 100.0 * np.where(np.isfinite(regret), regret, np.nan)  # an endless one has no place on an axis
     boxes = axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST, "linewidth": 1.5})
     boxes["medians"][0].set_label("median")
     axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
     named = range(0, shares.shape[1], math.ceil(shares.shape[1] / 20))
     axes.set_xticks([i + 1 for i in named], [f"{agent.lower()}_{i}" for i in named])
     axes.tick_params(axis="x", rotation=45 if shares.shape[1] > 10 else 0)
-    axes.set(ylabel=f"regret, % of {unit}")
+    axes.set(ylabel=f"regret, % of its own {unit}")
     axes.set_title(f"Regret of each {agent} over {len(shares)} slots: box 25–75 %, whiskers 5–95 %")
     axes.legend()
 
@@ -179,6 +179,7 @@ def draw_learning(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]]) -
             axes.plot(x, np.median(together, axis=0), "o-", color=colour, markersize=4, label=label)
         elif several:
             axes.plot([], [], color=colour, label=label)
+    _draw_worst(axes, curves, shown)
     regretted = any(point[name] > 0.0 for point in points for name in shown)
     axes.set(xlabel="transitions, millions", ylabel="relative regret, %")
     if regretted:
@@ -190,6 +191,16 @@ def draw_learning(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]]) -
         + (f": {len(curves)} runs, their median and range" if several else "")
     )
     axes.legend()
+
+
+def _draw_worst(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]], names: Iterable[str]) -> None:
+    """The regrets of the worst agents, dashed; curves of before these were measured have none."""
+    look: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (4, 2))}
+    found = [(name, curve) for name in names for curve in curves if all(worst_of(name) in point for point in curve)]
+    for name, curve in found:
+        axes.plot(*_line(curve, worst_of(name)), color=REGRETS[name][1], **look)
+    if found:
+        axes.plot([], [], color="0.3", label="of the worst agent, relative to its own", **look)
 
 
 def _line(curve: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agents.confidence import ratio_interval, relative
+from agents.confidence import ratio_interval
 from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, averages, judge_rewards
+from agents.relative import SideRegret, side_regret
 from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
 from aigc_market_env.market import FloatArray
@@ -46,16 +47,14 @@ class FollowerEvaluation:
         return best
 
     @property
-    def follower_regret_relative(self) -> float:
-        """Mean regret over the mean best profit, over all ASPs and slots."""
-        return relative(self.regret, self.best_profit)
+    def relative(self) -> SideRegret:
+        """The ASPs' regret relative to best profits: of all of them, and of the worst one relative to its own."""
+        return side_regret(self.market, self.regret, self.best_profit, "asp")
 
     @property
-    def regret_by_asp(self) -> FloatArray:
-        """Mean regret of each ASP over its mean best profit. (N,)."""
-        best = self.best_profit.mean(axis=0)
-        shares: FloatArray = self.regret.mean(axis=0) / np.where(best > 0.0, best, 1.0)
-        return shares
+    def follower_regret_relative(self) -> float:
+        """Mean regret over the mean best profit, over all ASPs and slots."""
+        return self.relative.mean
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
         """Bootstrap interval of the relative regret; see :func:`~agents.confidence.ratio_interval`."""
@@ -64,8 +63,10 @@ class FollowerEvaluation:
 
     def point(self) -> dict[str, float]:
         """The figures that a learning curve is made of."""
+        regret = self.relative
         return {
-            "follower_regret_relative": self.follower_regret_relative,
+            "follower_regret_relative": regret.mean,
+            "follower_regret_worst": regret.worst,
             "asp_profit_learned": float(self.outcome.asp_profit.mean()),
             "asp_profit_best": float(self.best_profit.mean()),
         }
@@ -75,16 +76,17 @@ class FollowerEvaluation:
 
         Leader regret is that of the rewards served, whoever posted them, the ASPs responding exactly.
         """
-        interval, posted = self.interval(), self.as_posted
+        interval, posted, regret = self.interval(), self.as_posted, self.relative
         return {
             "slots": len(self.regret),
-            "leader_regret_relative": posted.leader_regret_relative,
-            "follower_regret_relative": self.follower_regret_relative,
+            **posted.relative.figures("leader_regret_relative"),
+            **regret.figures("follower_regret_relative"),
             "follower_regret_relative_interval_95": None if interval is None else list(interval),
             "asp_best_profit": float(self.best_profit.mean()),
             "learned": averages(self.outcome),
             "best_response": averages(posted.outcome),
-            "regret_by_asp": self.regret_by_asp.tolist(),
+            "regret_by_asp": self.regret.mean(axis=0).tolist(),
+            "regret_relative_by_asp": regret.by_agent(),
         }
 
 

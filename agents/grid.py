@@ -14,7 +14,7 @@ from rich.table import Table
 from agents.config import Config
 from agents.figures import REGRETS
 from agents.report import shown, shown_interval
-from agents.sweep import Figures, SweepRun, Values
+from agents.sweep import Figures, SweepRun, Values, worst_line
 from baselines.study.execute import Done
 
 #: Fields that say what a whole sweep is about, with the options that do.
@@ -114,7 +114,10 @@ def grid_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: s
     names = [name for name in REGRETS if any(name in (one.result or {}) for one in done)]
     learned = [name for name in names if runs[0].config.side in ("both", f"{name.split('_')[0]}s")]
     least = {name: _least([_mean(name, ended) for _, ended in rows.values()]) for name in learned}
-    caption = ["Regret: what one agent could gain alone; mean over seeds, and range. *: the least mean."]
+    caption = [
+        "Regret: what one agent could gain alone; mean over seeds, and range. *: the least mean. Worst: of the "
+        "agent that forgoes most of its own."
+    ]
     caption += [f"[red]{escape(f'{run.out}: {one.error}')}" for run, one in zip(runs, done, strict=True) if one.error]
     swept = [name.replace("_", "_\n") for name in runs[0].values]  # narrow, that the regrets have room
     table = Table(title=title, caption="\n".join(caption), show_lines=True)
@@ -136,12 +139,14 @@ def _least(means: Sequence[float]) -> float:
 
 
 def _cell(name: str, ended: Sequence[Done[Figures]], least: float) -> str:
-    values = [one.result[name] for one in ended if one.result is not None]
-    if not values:
+    runs = [one.result for one in ended if one.result is not None]
+    if not runs:
         return ""
+    values = [run[name] for run in runs]
     mean = shown(name, float(np.mean(values)))
     lines = [f"[bold]* {mean}[/]" if _mean(name, ended) == least else mean]
-    return "\n".join(lines if len(values) == 1 else [*lines, shown_interval(name, (min(values), max(values)))])
+    lines += [shown_interval(name, (min(values), max(values)))] if len(values) > 1 else []
+    return "\n".join([*lines, worst_line(name, runs)]).strip()
 
 
 def _time(ended: Sequence[Done[Figures]]) -> str:

@@ -20,7 +20,8 @@ from agents.follower_evaluation import FollowerEvaluation
 from agents.held_out_slots import HeldOutSlots, Measured, joined, slots_of
 from agents.market_draws import Size
 from agents.plays import Play
-from agents.runs import METRICS_FILE, read_json
+from agents.relative import worst_of
+from agents.runs import METRICS_FILE, number, read_json
 from agents.set_config import SetConfig
 from agents.set_evaluation import SetEvaluation
 from baselines.study.execute import Done, Execute
@@ -147,9 +148,10 @@ def learning_curve(run: Path) -> list[dict[str, float]]:
 
 
 def _numbers(point: dict[str, Any]) -> dict[str, float]:
-    shown = {name: float(point[name]) for name in REGRETS if name in point}
+    shown = {name: number(point[name]) for name in REGRETS if name in point}
     if not shown:
         raise ValueError(f"a point has none of {', '.join(REGRETS)}")
+    shown |= {worst: number(point[worst]) for name in shown if (worst := worst_of(name)) in point}
     return shown | {"transitions": float(point["transitions"])}
 
 
@@ -175,13 +177,17 @@ def together(plays: Sequence[Play]) -> dict[str, Any]:
     """Relative figures of several runs' plays of the same slots.
 
     ``mean`` and ``iqm``, the mean of the middle half of all runs' slots, with intervals over runs and slots (see
-    :func:`~agents.confidence.crossed_interval`), and the ``lowest`` and ``highest`` run.
+    :func:`~agents.confidence.crossed_interval`), and the ``lowest`` and ``highest`` run. Of regrets also the ``worst``
+    agent's of all runs.
     """
     found: dict[str, Any] = {}
     for name in plays[0].ratios:
         above, below = (np.stack(rows) for rows in zip(*(play.ratios[name] for play in plays), strict=True))
         each = [float(ratio_of_means(above[[i]], below[[i]])) for i in range(len(plays))]
         found[name] = {"lowest": min(each), "highest": max(each)}
+        if name in plays[0].relative:
+            worst = max((play.relative[name] for play in plays), key=lambda regret: regret.worst)
+            found[name] |= {"worst": worst.worst, "worst_agent": worst.worst_agent}
         for key, statistic in (("mean", ratio_of_means), ("iqm", interquartile_ratio)):
             interval = crossed_interval(above, below, statistic)
             found[name][key] = float(statistic(above, below))

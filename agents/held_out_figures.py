@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.confidence import relative
 from agents.figures import Draw, draw_learning, drawings, plain_logarithmic
 from agents.held_out import HeldOut
 from agents.plays import HEADINGS, Play
@@ -70,7 +69,7 @@ def median_run(runs: Sequence[HeldOut]) -> HeldOut:
 
     def regret(run: HeldOut) -> float:
         name = f"{run.learners[0]}_regret_relative"
-        return float(np.mean([relative(*plays["learned"].ratios[name]) for plays in run.plays.values()]))
+        return float(np.mean([plays["learned"].relative[name].mean for plays in run.plays.values()]))
 
     return sorted(runs, key=regret)[(len(runs) - 1) // 2]
 
@@ -131,14 +130,13 @@ def _draw_spread(axes: Axes, side: str, runs: Sequence[Plays]) -> None:
         for play_name, play in plays.items():
             if play_name in _WITHOUT_REGRET or (plays is not runs[0] and not play_name.startswith("learned")):
                 continue
-            regret = play.leader_regret if side == "leader" else play.follower_regret
-            shares = 100.0 * regret.ravel() / max(float(play.ratios[name][1].mean()), 1e-300)
-            shares = np.maximum(shares, _LOWEST_SHOWN)
-            if shares.max() > _LOWEST_SHOWN:
+            regret = play.relative[name].shares.ravel()
+            shares = np.maximum(100.0 * regret[np.isfinite(regret)], _LOWEST_SHOWN)
+            if shares.max(initial=0.0) > _LOWEST_SHOWN:
                 label = HEADINGS[play_name] if plays is runs[0] else None
                 dashes = (0, (4, 2)) if play_name == "learned_exact_asps" else "-"  # both are often the same line
                 axes.ecdf(shares, color=_COLOURS[play_name], label=label, linewidth=1.2, linestyle=dashes)
-    agents, unit = ("MUs", "mean utility at equilibrium") if side == "leader" else ("ASPs", "mean best profit")
+    agents, unit = ("MUs", "own mean utility at equilibrium") if side == "leader" else ("ASPs", "own mean best profit")
     axes.set(xscale="log", xlabel=f"regret, % of {unit}", ylabel=f"share of {agents} and slots", ylim=(0, 1))
     plain_logarithmic(axes.xaxis, lowest=_LOWEST_SHOWN)
     lines = f",\na line for each of {len(runs)} runs" if len(runs) > 1 else ""

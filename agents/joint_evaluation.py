@@ -42,8 +42,8 @@ class JointEvaluation:
         exact = float(self.among_learned.outcome.mu_utility.mean())
         return float(self.followers.outcome.mu_utility.mean()) / exact if exact > 0.0 else 1.0
 
-    def figures(self) -> dict[str, float]:
-        """The figures in one line each.
+    def figures(self) -> dict[str, Any]:
+        """The figures in one line each; beside each regret that of the worst agent, and its name.
 
         ``leader_regret_relative``: of the MUs among exact ASPs. ``leader_regret_relative_learned_asps``: of the rewards
         that they post among learned ASPs, by exact responses. ``mu_utility_ratio_learned_asps``: see there.
@@ -51,26 +51,27 @@ class JointEvaluation:
         ``follower_regret_relative_near``: on rewards near equilibrium.
         """
         return {
-            "leader_regret_relative": self.leaders.leader_regret_relative,
-            "follower_regret_relative": self.followers.follower_regret_relative,
+            **self.leaders.relative.figures("leader_regret_relative"),
+            **self.followers.relative.figures("follower_regret_relative"),
             **self.of_mus(),
             **self.of_asps(),
         }
 
-    def of_mus(self) -> dict[str, float]:
+    def of_mus(self) -> dict[str, Any]:
         """Those figures that the evaluation of the MUs alone does not have."""
         return {
-            "leader_regret_relative_learned_asps": self.among_learned.leader_regret_relative,
+            **self.among_learned.relative.figures("leader_regret_relative_learned_asps"),
             "mu_utility_ratio_learned_asps": self.mu_utility_ratio_learned_asps,
         }
 
-    def of_asps(self) -> dict[str, float]:
+    def of_asps(self) -> dict[str, Any]:
         """Those figures that the evaluation of the ASPs on what the MUs post does not have."""
-        return {"follower_regret_relative_near": self.near.follower_regret_relative}
+        return self.near.relative.figures("follower_regret_relative_near")
 
     def point(self) -> dict[str, float]:
         """The figures that a learning curve is made of."""
-        return self.leaders.point() | self.followers.point() | self.figures()
+        numbers = {name: value for name, value in self.figures().items() if not isinstance(value, str)}
+        return self.leaders.point() | self.followers.point() | numbers
 
     def summary(self) -> dict[str, Any]:
         """The figures, as they go into ``evaluation.json``: those of each side under its name, the main ones on top."""

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from agents.confidence import Interval, interquartile_ratio, ratio_interval, relative
+from agents.confidence import Interval, interquartile_ratio, ratio_interval, ratio_of_means
 from agents.evaluation import LeaderEvaluation, averages
 from agents.figures import Evaluation
 from agents.follower_evaluation import FollowerEvaluation
+from agents.relative import SideRegret, side_regret
 from agents.reward_sources import Situation, uniform
 from aigc_market_env import Market, Outcome, follower_regret, follower_response, leader_regret
 from aigc_market_env.equilibrium import certify_rewards
@@ -62,24 +63,34 @@ class Play:
     @cached_property
     def ratios(self) -> dict[str, tuple[FloatArray, FloatArray]]:
         """By name, what is above and below the fraction line in each slot; both (S,)."""
-        mus, asps = np.abs(self.mu_scale).mean(axis=-1), np.abs(self.asp_scale).mean(axis=-1)
+        mus, asps = (np.maximum(scale, 0.0).mean(axis=-1) for scale in (self.mu_scale, self.asp_scale))
         return {
             "leader_regret_relative": (self.leader_regret.mean(axis=-1), mus),
             "follower_regret_relative": (self.follower_regret.mean(axis=-1), asps),
             "utility_ratio": (self.outcome.mu_utility.mean(axis=-1), self.mu_scale.mean(axis=-1)),
         }
 
+    @cached_property
+    def relative(self) -> dict[str, SideRegret]:
+        """Regrets by name: of all agents of a side, and of the worst one."""
+        return {
+            "leader_regret_relative": side_regret(self.market, self.leader_regret, self.mu_scale, "mu"),
+            "follower_regret_relative": side_regret(self.market, self.follower_regret, self.asp_scale, "asp"),
+        }
+
     def interval(self, name: str) -> Interval | None:
         """Interval of 95 % of one of :attr:`ratios`, slots resampled; None for a single slot."""
         above, below = self.ratios[name]
-        return ratio_interval(above, below, relative(above, below))
+        return ratio_interval(above, below, float(ratio_of_means(above[None], below[None])))
 
     def figures(self) -> dict[str, Any]:
         """All figures of the play, as they go into ``evaluation.json``."""
         found: dict[str, Any] = {}
         for name, (above, below) in self.ratios.items():
             interval = self.interval(name)
-            found[name] = relative(above, below)
+            found[name] = float(ratio_of_means(above[None], below[None]))
+            if name in self.relative:
+                found |= self.relative[name].figures(name)
             found[f"{name}_interval_95"] = None if interval is None else list(interval)
             found[f"{name}_iqm"] = float(interquartile_ratio(above[None], below[None]))
         total = self.leader_regret.sum(axis=-1) + self.follower_regret.sum(axis=-1)

@@ -10,6 +10,7 @@ from agents.figures import Evaluation, drawings, drawn
 from agents.follower_evaluation import FollowerEvaluation
 from agents.joint_evaluation import JointEvaluation
 from agents.plays import HEADINGS, Play
+from agents.relative import worst_of
 
 #: Shares below this one are as good as none.
 _TINY = 5e-6
@@ -19,6 +20,8 @@ RATIOS = {
     "follower_regret_relative": "follower regret",
     "utility_ratio": "utility ratio",
 }
+#: Whose regret is the worst.
+WORST = {"leader_regret_relative": "MU", "follower_regret_relative": "ASP"}
 _ROWS = {
     "nash_conv": "NashConv",
     "mu_utility": "MU utility",
@@ -49,6 +52,8 @@ def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) 
         table.add_row(label, *(shown(name, column[name]) for column in figures.values()))
         table.add_row(" 95 %", *(shown_interval(name, column[f"{name}_interval_95"]) for column in figures.values()))
         table.add_row(" IQM", *(shown(name, column[f"{name}_iqm"]) for column in figures.values()))
+        if name in WORST:
+            table.add_row(f" worst {WORST[name]}", *(shown_worst(name, column) for column in figures.values()))
     for label, entry, column in _asides(result):
         table.add_row(label, *(entry if name == column else "" for name in plays))
     table.add_section()
@@ -61,7 +66,8 @@ def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) 
 _CAPTION = (
     "Money in credits per slot, means over MUs or ASPs and slots; NashConv and welfare are the whole market's. Leader "
     "regrets are over utility at equilibrium, by exact responses, also where learned ASPs serve. 95 %: bootstrap "
-    "interval over slots; IQM: of the middle half of them. Utility ratio: MUs' utility over that at equilibrium."
+    "interval over slots; IQM: of the middle half of them; worst: of the agent that forgoes most of its own utility at "
+    "equilibrium, or own best profit. Utility ratio: MUs' utility over that at equilibrium."
 )
 
 
@@ -72,9 +78,12 @@ def _asides(result: Evaluation) -> list[tuple[str, str, str]]:
     leaders, found = result.leaders if isinstance(result, JointEvaluation) else result, []
     if isinstance(result, JointEvaluation):
         lost = result.mu_utility_ratio_learned_asps - 1.0
-        near = shown("follower_regret_relative", result.near.follower_regret_relative)
+        regret = result.near.relative
+        near = shown("follower_regret_relative", regret.mean)
+        near_worst = shown_worst("follower_regret_relative", regret.figures("follower_regret_relative"))
         found += [
             ("follower regret near equilibrium", near, "learned"),
+            (" worst ASP", near_worst, "learned"),
             ("MU utility lost to learned ASPs", f"{-lost:.3%}", "learned"),
         ]
     certificate = leaders.equilibrium.certificate
@@ -94,17 +103,26 @@ def runs_table(
         names: of the runs; rich markup.
         title: of the table; rich markup.
     """
-    caption = "95 % intervals: of a run over slots, of all over runs and slots. IQM: of the middle half of those."
+    caption = (
+        "95 % intervals: of a run over slots, of all over runs and slots. IQM: of the middle half of those. Worst: of "
+        "the agent that forgoes most of its own utility at equilibrium, or own best profit."
+    )
     table = _table(title, caption, *RATIOS.values())
     for run, figures in zip(names, runs, strict=True):
         table.add_row(run, *(shown(name, figures[name]) for name in RATIOS))
         table.add_row(" 95 %", *(shown_interval(name, figures[f"{name}_interval_95"]) for name in RATIOS))
+        table.add_row(" worst agent", *(shown_worst(name, figures) if name in WORST else "" for name in RATIOS))
     table.add_section()
     for label, key in (("mean of all", "mean"), ("IQM of all", "iqm")):
         table.add_row(label, *(shown(name, together[name][key]) for name in RATIOS))
         table.add_row(" 95 %", *(shown_interval(name, together[name][f"{key}_interval_95"]) for name in RATIOS))
     extremes = (shown_interval(name, (together[name]["lowest"], together[name]["highest"])) for name in RATIOS)
     table.add_row("lowest–highest run", *extremes)
+    worst = (
+        shown(name, together[name]["worst"]) + f"\n{together[name]['worst_agent']}" if name in WORST else ""
+        for name in RATIOS
+    )
+    table.add_row("worst agent of all", *worst)
     return table
 
 
@@ -121,6 +139,12 @@ def shown(name: str, value: float) -> str:
     if name == "utility_ratio":
         return f"{value:.4f}"
     return f"{100 * value:.0e}%" if 0.0 < value < _TINY else f"{_percent(value, value)}%"
+
+
+def shown_worst(name: str, figures: Mapping[str, Any]) -> str:
+    """The regret of the worst agent, and below it whose it is."""
+    worst = worst_of(name)
+    return f"{shown(name, figures[worst])}\n{figures[f'{worst}_agent']}"
 
 
 def shown_interval(name: str, interval: Sequence[float] | None) -> str:

@@ -1,6 +1,7 @@
 """Run folders: where a run lives, and its JSON files, written whole or not at all."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,30 @@ EVALUATION_FOLDER = "evaluation"
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON file in one go: a reader sees the old one or the new one."""
+    """Write a JSON file in one go: a reader sees the old one or the new one.
+
+    An infinite number, such as a regret where nobody has anything, is null.
+    """
     with replacing(path) as new:
-        new.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        new.write_text(json.dumps(_finite(document), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _finite(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {name: _finite(value) for name, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_finite(value) for value in document]
+    return None if isinstance(document, float) and math.isinf(document) else document
+
+
+def number(value: Any) -> float:
+    """A number of a run's JSON file; null is an infinite one, see :func:`write_json`.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: it is text that is no number.
+    """
+    return math.inf if value is None else float(value)
 
 
 def read_json(path: Path) -> Any:

@@ -15,6 +15,7 @@ from agents.evaluation import EVALUATION_SEED, LeaderEvaluation, judge_rewards
 from agents.follower_evaluation import FollowerEvaluation
 from agents.follower_set_policy import FollowerSetPolicy
 from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
+from agents.relative import worst_of
 from agents.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from agents.set_policy import LeaderSetPolicy
 from aigc_market_env import Market, Scenario, follower_regret
@@ -52,12 +53,26 @@ class SetEvaluation(Generic[OneSize]):
         """Whether markets of this size were among those trained on."""
         return self.trained.includes(*size)
 
+    @property
+    def worst_agent(self) -> dict[Size, float]:
+        """Regret of the worst agent by size, relative to its own utility at equilibrium, or its own best profit."""
+        return {size: result.relative.worst for size, result in self.by_size.items()}
+
     def worst(self, *, trained: bool) -> float | None:
         """The largest relative regret of all sizes trained on, or of all others; None if none was measured."""
-        return max((regret for size, regret in self.regret.items() if self.was_trained(size) == trained), default=None)
+        return self._largest(self.regret, trained=trained)
 
-    def figures(self) -> dict[str, float | None]:
+    def worst_agent_of_all(self, *, trained: bool) -> float | None:
+        """The largest regret of an agent in all sizes trained on, or in all others; None if none was measured."""
+        return self._largest(self.worst_agent, trained=trained)
+
+    def _largest(self, regret: Mapping[Size, float], *, trained: bool) -> float | None:
+        return max((value for size, value in regret.items() if self.was_trained(size) == trained), default=None)
+
+    def figures(self) -> dict[str, Any]:
         """Regret in markets of the usual size, and the worst regret of the sizes trained on and of the others.
+
+        Beside each of them stands that of the worst agent.
 
         The usual size is missing where it was not measured, and the worst is None where no size was.
         """
@@ -65,8 +80,10 @@ class SetEvaluation(Generic[OneSize]):
         worst = {
             f"{name}_trained_sizes": self.worst(trained=True),
             f"{name}_other_sizes": self.worst(trained=False),
+            f"{worst_of(name)}_trained_sizes": self.worst_agent_of_all(trained=True),
+            f"{worst_of(name)}_other_sizes": self.worst_agent_of_all(trained=False),
         }
-        return ({name: self.regret[usual]} if usual in self.regret else {}) | worst
+        return (self.by_size[usual].relative.figures(name) if usual in self.by_size else {}) | worst
 
     def summary(self) -> dict[str, Any]:
         """The figures, as they go into ``evaluation.json``: those of :meth:`figures`, and all of every size."""

@@ -22,23 +22,28 @@ def set_table(result: SetEvaluation[Any], title: str) -> Table:
     """Regret in held-out markets, size by size, those that were trained on apart from the others; 80 columns wide."""
     leaders = result.regret_name == "leader_regret_relative"
     caption = (
-        "regret: what an MU could gain alone, ASPs responding exactly, over mean utility at equilibrium; MU utility: "
-        "against that at equilibrium; certified: share of the markets with a certified equilibrium"
+        "regret: what an MU could gain alone, ASPs responding exactly, over mean utility at equilibrium; worst "
+        "MU: over its own; MU utility: against that at equilibrium; certified: share of markets with a certificate"
         if leaders
-        else "regret: what an ASP missed, over mean best profit; MUs post equilibrium rewards missed by a tenth"
+        else "regret: what an ASP missed, over mean best profit; worst ASP: over its own; MUs post equilibrium rewards "
+        "missed by a tenth"
     )
-    table = Table(title=title, caption=caption)
+    table = Table(title=title, caption=caption, padding=(0, 1, 0, 0))
     table.add_column("MUs × ASPs")
-    for heading in ("markets", "regret", "95 % interval", *(["MU utility", "certified"] if leaders else [])):
+    worst_heading = "worst\nMU" if leaders else "worst\nASP"
+    further = ["MU\nutility", "certified"] if leaders else []
+    for heading in ("markets", "regret", "95 % interval", worst_heading, *further):
         table.add_column(heading, justify="right", overflow="fold")
     for trained in (True, False):
         sizes = [size for size in result.by_size if result.was_trained(size) == trained]
         for size in sizes:
             table.add_row(*_row(result, size))
         if sizes:
-            worst = f"{result.worst(trained=trained):.3%}"
+            mean, agent = result.worst(trained=trained), result.worst_agent_of_all(trained=trained)
             table.add_section()
-            table.add_row(f"[bold]worst {'trained' if trained else 'unseen'}", "", f"[bold]{worst}")
+            table.add_row(
+                f"[bold]worst {'trained' if trained else 'unseen'}", "", f"[bold]{mean:.3%}", "", f"[bold]{agent:.3%}"
+            )
             table.add_section()
     return table
 
@@ -47,7 +52,7 @@ def _row(result: SetEvaluation[Any], size: Size) -> list[str]:
     one = result.by_size[size]
     interval = one.interval()
     shown = "" if interval is None else f"{100.0 * interval[0]:.3f}–{100.0 * interval[1]:.3f}%"
-    row = [_name(size), str(len(one.regret)), f"{result.regret[size]:.3%}", shown]
+    row = [_name(size), str(len(one.regret)), f"{result.regret[size]:.3%}", shown, f"{one.relative.worst:.3%}"]
     if isinstance(one, LeaderEvaluation):
         certificate = one.equilibrium.certificate
         certified = "" if certificate is None else f"{certificate.converged.mean():.0%}"
@@ -64,18 +69,22 @@ def save_set_figures(result: SetEvaluation[Any], curve: list[dict[str, float]], 
 
 
 def draw_sizes(axes: Axes, result: SetEvaluation[Any]) -> None:
-    """Relative regret of each size with its interval, in the order measured."""
+    """Relative regret of each size with its interval, and that of the worst agent, in the order measured."""
     sizes = list(result.by_size)
+    side = "leader" if result.regret_name == "leader_regret_relative" else "follower"
+    agent = "MU" if side == "leader" else "ASP"
     for trained, colour, label in ((True, _TRAINED, "trained on"), (False, _OTHER, "never seen in training")):
         at = [place for place, size in enumerate(sizes) if result.was_trained(size) == trained]
         if at:
             regret = 100.0 * np.maximum([result.regret[sizes[place]] for place in at], _LOWEST_SHOWN)
             ends = np.array([_interval(result, sizes[place]) for place in at]).T
             axes.errorbar(at, regret, np.abs(ends - regret), fmt="o", color=colour, capsize=4, label=label)
+            worst = 100.0 * np.maximum([result.worst_agent[sizes[place]] for place in at], _LOWEST_SHOWN)
+            axes.plot(at, worst, "_", color=colour, markersize=14, label=f"{label}, worst {agent}")
     axes.set_xticks(range(len(sizes)), [_name(size) for size in sizes])
-    side = "leader" if result.regret_name == "leader_regret_relative" else "follower"
     axes.set(yscale="log", xlabel="mobile users × providers", ylabel=f"relative {side} regret, %")
-    plain_logarithmic(axes.yaxis, fine=True)
+    low, high = axes.get_ylim()
+    plain_logarithmic(axes.yaxis, fine=high < 100.0 * low)
     axes.margins(x=0.1)
     axes.grid(axis="y", which="both", color="0.92")
     axes.set_title("Regret in held-out markets, with 95 % intervals over markets")

@@ -10,6 +10,8 @@ play                          what was done in the slot, see :func:`agents.plays
 agent                         "mu_3" or "asp_0"
 payoff                        utility of an MU, profit of an ASP, credits per slot
 regret                        what the agent could gain by deviating, credits per slot
+reference                     what the regret is relative to, credits per slot: utility of an MU at equilibrium, the
+                              best profit of an ASP at the rewards posted
 payments                      paid by an MU, received by an ASP, credits per slot
 cost                          of the resources that an ASP used, credits per slot; empty for MUs
 qoe                           delivered to an MU, or by an ASP
@@ -36,7 +38,7 @@ from aigc_market_env.qoe import QOE_DIMENSIONS
 SLOTS_FILE = "slots.csv"
 _KEYS = ("run", "size", "slot", "play", "agent")
 _QOE = tuple(f"qoe_{name}" for name in QOE_DIMENSIONS)
-_NUMBERS = ("payoff", "regret", "payments", "cost", "qoe", *_QOE, "compute_in_use", "bandwidth_in_use")
+_NUMBERS = ("payoff", "regret", "reference", "payments", "cost", "qoe", *_QOE, "compute_in_use", "bandwidth_in_use")
 
 
 def write_slots(runs: Iterable[HeldOut], path: Path) -> None:
@@ -60,18 +62,25 @@ def _rows(play: Play) -> Iterator[list[str | int]]:
 
 
 def _of_mus(play: Play) -> FloatArray:
-    """Numbers of every slot and MU, in the order of the columns. (S, M, 10)."""
+    """Numbers of every slot and MU, in the order of the columns. (S, M, 11)."""
     outcome = play.outcome
     none = np.full_like(outcome.mu_utility, np.nan)
     terms = outcome.qoe_terms.sum(axis=2)
-    columns = [outcome.mu_utility, play.leader_regret, outcome.service_cost, none, outcome.qoe.sum(axis=2)]
+    columns = [
+        outcome.mu_utility,
+        play.leader_regret,
+        play.mu_scale,
+        outcome.service_cost,
+        none,
+        outcome.qoe.sum(axis=2),
+    ]
     return np.stack([*columns, *np.moveaxis(terms, -1, 0), none, none], axis=-1)
 
 
 def _of_asps(play: Play) -> FloatArray:
-    """The same of every slot and ASP. (S, N, 10)."""
+    """The same of every slot and ASP. (S, N, 11)."""
     outcome = play.outcome
     terms = outcome.qoe_terms.sum(axis=1)
     received, delivered = outcome.payment.sum(axis=1), outcome.qoe.sum(axis=1)
-    columns = [outcome.asp_profit, play.follower_regret, received, outcome.asp_cost, delivered]
+    columns = [outcome.asp_profit, play.follower_regret, play.asp_scale, received, outcome.asp_cost, delivered]
     return np.stack([*columns, *np.moveaxis(terms, -1, 0), *np.moveaxis(outcome.utilisation, -1, 0)], axis=-1)

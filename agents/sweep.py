@@ -14,8 +14,9 @@ from rich.table import Table
 
 from agents.config import Config, document_in, keep_market, write_config
 from agents.figures import REGRETS
+from agents.relative import worst_of
 from agents.report import shown, shown_interval
-from agents.runs import EVALUATION_FILE, METRICS_FILE, read_json
+from agents.runs import EVALUATION_FILE, METRICS_FILE, number, read_json
 from agents.whole_run import train_whole
 from baselines.study.execute import Done, Execute
 from baselines.study.progress import watch
@@ -107,7 +108,8 @@ def train_runs(runs: Sequence[SweepRun], execute: Execute, console: Console) -> 
 
 def _figures(out: Path) -> Figures:
     metrics = read_json(out / METRICS_FILE)
-    return {name: float(metrics[name]) for name in (*REGRETS, "wall_seconds") if name in metrics}
+    names = (*REGRETS, *map(worst_of, REGRETS), "wall_seconds")
+    return {name: number(metrics[name]) for name in names if name in metrics}
 
 
 def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: str) -> Table:
@@ -120,7 +122,10 @@ def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: 
     """
     found = [one.result for one in done if one.result is not None]
     names = [name for name in REGRETS if any(name in figures for figures in found)]
-    caption = "Regret: what one agent could gain alone; see evaluate.py RUN... for intervals over runs and slots."
+    caption = (
+        "Regret: what one agent could gain alone; worst: the agent that forgoes most of its own utility at "
+        "equilibrium, or own best profit. See evaluate.py RUN... for intervals over runs and slots."
+    )
     table = Table(title=title, caption=caption)
     for heading in ("seed", *(f"regret of {REGRETS[name][0]}" for name in names), "time"):
         table.add_column(heading, justify="right", overflow="fold")
@@ -131,10 +136,20 @@ def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: 
         table.add_section()
         table.add_row("mean", *(shown(name, float(np.mean(values))) for name, values in by_name.items()), "")
         table.add_row("range", *(shown_interval(name, (min(v), max(v))) for name, v in by_name.items()), "")
+        worst = [worst_line(name, found).removeprefix("worst ") for name in by_name]
+        if any(worst):
+            table.add_row("worst", *worst, "")
     return table
 
 
 def _cells(one: Done[Figures], names: Sequence[str]) -> list[str]:
     if one.result is None:
         return [f"[red]{escape(str(one.error))}", *[""] * len(names)]
-    return [*(shown(name, one.result[name]) for name in names), f"{one.result['wall_seconds']:.0f} s"]
+    regrets = (f"{shown(name, one.result[name])}\n{worst_line(name, [one.result])}".strip() for name in names)
+    return [*regrets, f"{one.result['wall_seconds']:.0f} s"]
+
+
+def worst_line(name: str, runs: Sequence[Figures]) -> str:
+    """The worst agent's regret of all runs, as ``"worst 2.4%"``; nothing of runs of before it was measured."""
+    found = [figures[worst_of(name)] for figures in runs if worst_of(name) in figures]
+    return f"worst {shown(name, max(found))}" if found else ""

@@ -59,7 +59,7 @@ class Side(Generic[SidePolicy, _Evaluation]):
     env: MarketVecEnv
     extract: Callable[[BaseAlgorithm], SidePolicy]
     evaluate: Callable[[SidePolicy], _Evaluation]
-    evaluate_finally: Callable[[SidePolicy], tuple[_Evaluation, dict[str, float]]]
+    evaluate_finally: Callable[[SidePolicy], tuple[_Evaluation, dict[str, Any]]]
     regret: str
 
 
@@ -82,11 +82,11 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
     config = keep_market(config, out)
     scenario = config.make_scenario()
 
-    def evaluate_finally(policy: LeaderPolicy) -> tuple[LeaderEvaluation, dict[str, float]]:
+    def evaluate_finally(policy: LeaderPolicy) -> tuple[LeaderEvaluation, dict[str, Any]]:
         result = evaluate_leaders(policy.act_batch, scenario, config.final_evaluation_slots, certify=True)
         return result, {
-            "leader_regret_relative": result.leader_regret_relative,
-            "follower_regret_relative": result.follower_regret_relative,
+            **result.relative.figures("leader_regret_relative"),
+            **result.followers_relative.figures("follower_regret_relative"),
         }
 
     side = Side(
@@ -111,14 +111,14 @@ def train_followers(
     config = keep_market(config, out)
     scenario, source = config.make_scenario(), source_of(config)
 
-    def evaluate_finally(policy: FollowerPolicy) -> tuple[FollowerEvaluation, dict[str, float]]:
+    def evaluate_finally(policy: FollowerPolicy) -> tuple[FollowerEvaluation, dict[str, Any]]:
         slots = config.final_evaluation_slots
         result = evaluate_followers(policy.act_batch, scenario, slots, source)
         near = evaluate_followers(policy.act_batch, scenario, slots, NEAR)
         return result, {
-            "follower_regret_relative": result.follower_regret_relative,
-            "leader_regret_relative": result.as_posted.leader_regret_relative,
-            "follower_regret_relative_near": near.follower_regret_relative,
+            **result.relative.figures("follower_regret_relative"),
+            **result.as_posted.relative.figures("leader_regret_relative"),
+            **near.relative.figures("follower_regret_relative_near"),
         }
 
     side = Side(

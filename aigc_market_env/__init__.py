@@ -2,7 +2,15 @@
 
 from aigc_market_env import market_v0
 from aigc_market_env.batch import BatchedMarketEnv
-from aigc_market_env.equilibrium import Certificate, DualPerturbation, Equilibrium, nash_conv, solve_equilibrium
+from aigc_market_env.equilibrium import (
+    Certificate,
+    DualPerturbation,
+    Equilibrium,
+    RelativeRegret,
+    nash_conv,
+    relative_regret,
+    solve_equilibrium,
+)
 from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
 from aigc_market_env.leaders import leader_best_response, leader_regret, reward_gradient
 from aigc_market_env.market import Market
@@ -21,6 +29,7 @@ __all__ = [
     "FollowerResponse",
     "Market",
     "Outcome",
+    "RelativeRegret",
     "Scenario",
     "follower_regret",
     "follower_response",
@@ -28,6 +37,7 @@ __all__ = [
     "leader_regret",
     "market_v0",
     "nash_conv",
+    "relative_regret",
     "reward_gradient",
     "solve_equilibrium",
 ]

@@ -1,11 +1,13 @@
 """Mechanisms to compare with: each prices and allocates in one market (``Mechanism.run``)."""
 
+from baselines.mechanism import GOAL, Mechanism, MechanismResult  # isort: split
+
+# What a mechanism needs of this package comes before the mechanisms, so that they may take it from here.
 from aigc_market_env.qoe import QOE_DIMENSIONS
 from baselines.bayesian_optimisation import BayesianOptimisation
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.dual_perturbation import LearnedRewards
 from baselines.fixed_reward import FixedReward
-from baselines.mechanism import GOAL, Mechanism, MechanismResult
 from baselines.oracle import Oracle
 from baselines.posted_prices import PostedPrices
 from baselines.proportional_share import ProportionalShare

@@ -13,18 +13,16 @@ is overstated by at most that. Nothing is counted for it.
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from aigc_market_env import Market, leader_regret
 from aigc_market_env.equilibrium import Overhead
 from aigc_market_env.market import FloatArray
-from baselines.mechanism import GOAL, MechanismResult, relative
+from baselines.mechanism import MechanismResult, has_arrived
 
 
-def relative_regret(market: Market, rewards: FloatArray) -> float:
-    """Mean leader regret over the mean utility of the MUs at rewards (M, N), the ASPs responding exactly."""
+def leaders_have_arrived(market: Market, rewards: FloatArray) -> bool:
+    """Whether MUs regret at most GOAL of what they have, on average, at rewards (M, N), the ASPs responding exactly."""
     utility = MechanismResult.of_rewards(market, rewards).outcome.mu_utility
-    return relative(leader_regret(market, rewards), np.maximum(utility, 0.0))
+    return has_arrived(leader_regret(market, rewards), utility)
 
 
 def play(
@@ -50,7 +48,7 @@ def play(
     for played, rewards in enumerate(updates):
         if played < min(check, max_rounds):
             continue
-        reached = relative_regret(market, rewards) <= GOAL
+        reached = leaders_have_arrived(market, rewards)
         if reached or played == max_rounds:
             break
         check = played + 1 + played // 10

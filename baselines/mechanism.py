@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from aigc_market_env import Market, Outcome, follower_response
+from aigc_market_env import Market, Outcome, follower_response, relative_regret
 from aigc_market_env.equilibrium import Overhead
 from aigc_market_env.market import FloatArray
 
@@ -77,9 +77,6 @@ class Mechanism(Protocol):
         ...
 
 
-def relative(regret: FloatArray, gain: FloatArray) -> float:
-    """Mean regret over the mean of what the players have, both (players,); 0 where nobody could gain a thing."""
-    missed, had = float(regret.mean()), float(gain.mean())
-    if missed <= 0.0:
-        return 0.0
-    return missed / had if had > 0.0 else np.inf
+def has_arrived(regret: FloatArray, payoffs: FloatArray) -> bool:
+    """Whether players (K,) regret at most GOAL of what they have, on average."""
+    return bool(relative_regret(regret[None], payoffs[None]).mean <= GOAL)

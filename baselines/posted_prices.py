@@ -20,7 +20,7 @@ from aigc_market_env import Market
 from aigc_market_env.links import ENTRY, link_tables
 from aigc_market_env.market import FloatArray
 from baselines.buying import purchases
-from baselines.mechanism import GOAL, MechanismResult, relative
+from baselines.mechanism import MechanismResult, has_arrived
 from baselines.provisioning import Provision, natural_costs, provision
 from baselines.scalar_game import Payoffs, equilibrium
 
@@ -40,7 +40,7 @@ class PostedPrices:
         found = equilibrium(profits(market), np.sqrt(low * high), low, high)
         orders, served = sales(market, found.strategies)
         payments = found.strategies * orders * served.served[..., None, :]
-        reached = relative(found.regret, np.maximum(found.payoffs, 0.0)) <= GOAL
+        reached = has_arrived(found.regret, found.payoffs)
         return MechanismResult.of_payments(market, payments, served.compute, served.bandwidth, reached=reached)
 
 

@@ -21,7 +21,7 @@ from aigc_market_env import Market
 from aigc_market_env._compile import compiled
 from aigc_market_env.market import FloatArray
 from baselines.buying import basket, link_rows
-from baselines.mechanism import GOAL, MechanismResult, relative
+from baselines.mechanism import MechanismResult, has_arrived
 
 #: Rounds of best replies, one MU after another; and how far bids may be from best replies, relative to the largest.
 _MAX_ROUNDS, _SETTLED = 2000, 1e-11
@@ -48,7 +48,7 @@ class ProportionalShare:
             market, bids, share * market.compute_capacity, share * market.bandwidth_capacity
         )
         regret = bidding_regret(market, bids, result.outcome.mu_utility)
-        reached = relative(regret, np.maximum(result.outcome.mu_utility, 0.0)) <= GOAL
+        reached = has_arrived(regret, result.outcome.mu_utility)
         return MechanismResult(result.outcome, reached=reached)
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from aigc_market_env import Market, solve_equilibrium
 from aigc_market_env.qoe import QOE_DIMENSIONS
-from baselines.learning import relative_regret
-from baselines.mechanism import GOAL, MechanismResult
+from baselines.learning import leaders_have_arrived
+from baselines.mechanism import MechanismResult
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SingleDimension:
         """The equilibrium believed in, accounted for with the true QoE."""
         believed = self.believed(market)
         equilibrium = solve_equilibrium(believed)
-        reached = relative_regret(believed, equilibrium.rewards) <= GOAL
+        reached = leaders_have_arrived(believed, equilibrium.rewards)
         outcome = equilibrium.outcome
         return MechanismResult.of_payments(market, outcome.payment, outcome.compute, outcome.bandwidth, reached=reached)
 

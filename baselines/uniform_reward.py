@@ -14,7 +14,7 @@ import numpy as np
 from aigc_market_env import Market, follower_response
 from aigc_market_env.links import ENTRY, link_tables
 from aigc_market_env.market import FloatArray
-from baselines.mechanism import GOAL, MechanismResult, relative
+from baselines.mechanism import MechanismResult, has_arrived
 from baselines.provisioning import natural_costs
 from baselines.scalar_game import Payoffs, equilibrium
 
@@ -31,7 +31,7 @@ class UniformReward:
         high = market.reward_bound
         low = np.minimum(natural_thresholds(market).min(axis=-1), high)
         found = equilibrium(utilities(market), np.sqrt(low * high), low, high)
-        reached = relative(found.regret, np.maximum(found.payoffs, 0.0)) <= GOAL
+        reached = has_arrived(found.regret, found.payoffs)
         return MechanismResult.of_rewards(market, _to_all(market, found.strategies), reached=reached)
 
 

@@ -37,7 +37,15 @@ from agents.config import STREAMS_PER_SEED
 from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS
 from agents.run_loop import one_torch_thread
 from agents.set_network import SetNetwork
-from aigc_market_env import BatchedMarketEnv, Market, Scenario, leader_regret, reward_gradient, solve_equilibrium
+from aigc_market_env import (
+    BatchedMarketEnv,
+    Market,
+    Scenario,
+    leader_regret,
+    relative_regret,
+    reward_gradient,
+    solve_equilibrium,
+)
 from aigc_market_env.equilibrium.first_order import first_order
 from aigc_market_env.market import FloatArray
 from aigc_market_env.spaces import MU_LINK_SIZE, MU_TYPE_SIZE, REFERENCE, mu_observation_names
@@ -121,7 +129,7 @@ def regret(network: SetNetwork, view: View) -> float:
         market = env.market
         shares = posted(log_shares(network, observations["mu"], market, view))
     gained = leader_regret(market, shares * market.reward_bound[..., None])
-    return float(gained.mean() / solve_equilibrium(market, certify=False).outcome.mu_utility.mean())
+    return float(relative_regret(gained, solve_equilibrium(market, certify=False).outcome.mu_utility).mean)
 
 
 def uphill(market: Market, logs: FloatArray, remaining: float) -> FloatArray:

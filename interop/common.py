@@ -13,7 +13,7 @@ from gymnasium.spaces import Space
 from gymnasium.spaces.utils import flatten_space
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
-from aigc_market_env import BatchedMarketEnv, follower_regret, leader_regret, solve_equilibrium
+from aigc_market_env import BatchedMarketEnv, follower_regret, leader_regret, relative_regret, solve_equilibrium
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -62,26 +62,31 @@ def measure(act: Callable[[Arrays], Arrays], asps: Literal["agents", "best_respo
 
     Returns:
         Mean utility of an MU and, of ASPs that act, mean profit, credits per slot; and their mean regrets, relative to
-        what is earned at the equilibrium.
+        what is earned at the equilibrium, with those of the worst agent, relative to its own.
     """
     env = BatchedMarketEnv(SCENARIO, _MARKETS, asps=asps, max_cycles=None)
     observations, _ = env.reset(seed=_SEED)
-    sums = dict.fromkeys(("utility", "profit", "mu_regret", "asp_regret", "mu_best", "asp_best"), 0.0)
+    played: dict[str, list[npt.NDArray[Any]]] = {}
     for _ in range(_SLOTS):
         market = env.market
         for _ in range(2 if asps == "agents" else 1):
             observations, *_ = env.step(act(observations))
         served = env.served
-        sums["utility"] += served.mu_utility.mean()
-        sums["profit"] += served.asp_profit.mean()
-        sums["mu_regret"] += leader_regret(market, served.rewards).mean()
-        sums["asp_regret"] += follower_regret(market, served.rewards, served.compute, served.bandwidth).mean()
         equilibrium = solve_equilibrium(market, certify=False).outcome
-        sums["mu_best"] += equilibrium.mu_utility.mean()
-        sums["asp_best"] += equilibrium.asp_profit.mean()
-    measured = {"mu_utility": sums["utility"] / _SLOTS, "mu_regret": sums["mu_regret"] / sums["mu_best"]}
-    if asps == "agents":
-        measured |= {"asp_profit": sums["profit"] / _SLOTS, "asp_regret": sums["asp_regret"] / sums["asp_best"]}
+        for name, values in {
+            "mu_utility": served.mu_utility,
+            "asp_profit": served.asp_profit,
+            "mu_regret": leader_regret(market, served.rewards),
+            "asp_regret": follower_regret(market, served.rewards, served.compute, served.bandwidth),
+            "mu_best": equilibrium.mu_utility,
+            "asp_best": equilibrium.asp_profit,
+        }.items():
+            played.setdefault(name, []).append(values)
+    slots = {name: np.concatenate(values) for name, values in played.items()}
+    measured: dict[str, Any] = {}
+    for side, payoff in (("mu", "mu_utility"), ("asp", "asp_profit"))[: 2 if asps == "agents" else 1]:
+        regret = relative_regret(slots[f"{side}_regret"], slots[f"{side}_best"])
+        measured |= {payoff: slots[payoff].mean(), f"{side}_regret": regret.mean, f"{side}_regret_worst": regret.worst}
     return {name: float(value) for name, value in measured.items()}
 
 

@@ -54,7 +54,7 @@ def table(rows: list[Row]) -> Table:
     shown = Table(
         title="Short trainings in other libraries",
         caption="Regret, from untrained to trained: what best responses would earn more, relative to what is earned at "
-        "the equilibrium, on markets not trained on.",
+        "the equilibrium, on markets not trained on; worst: of one agent, relative to its own.",
         show_lines=True,
     )
     for heading in ("Library", "What ran"):
@@ -76,7 +76,11 @@ def table(rows: list[Row]) -> Table:
 
 
 def _change(row: Row, name: str) -> str:
-    return f"{row['before'][name]:.1%} → {row['after'][name]:.1%}"
+    """A regret before and after; below, that of the worst agent."""
+    return "\n".join(
+        f"{label}{row['before'][one]:.1%} → {row['after'][one]:.1%}"
+        for label, one in (("", name), ("worst ", f"{name}_worst"))
+    )
 
 
 def main(libraries: Annotated[tuple[str, ...], tyro.conf.Positional] = LIBRARIES, out: Path | None = None) -> None:

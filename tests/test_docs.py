@@ -1,5 +1,6 @@
 """What the documentation shows runs: Python, the notebook, and the options of commands."""
 
+import io
 import json
 import re
 import shlex
@@ -9,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import tyro
+from rich.console import Console
 
 import evaluate
 import train
@@ -17,8 +19,10 @@ from baselines.study import command as mechanisms
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOK = ROOT / "docs" / "first-steps.ipynb"
-#: A block to skip is preceded by a comment that says why.
-BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: A block to skip is preceded by a comment that says why; one to be written into a file is titled with its name.
+BLOCK = re.compile(
+    r'(<!-- not run: [^\n]+ -->\n)?^```python(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL
+)
 SECTION = re.compile(r"docs/([\w-]+\.md)#([\w-]+)")
 COMMAND = re.compile(r"^ *python (?:train|evaluate)\.py.*$", re.MULTILINE)
 
@@ -36,15 +40,39 @@ def folder(tmp_path, monkeypatch):
     """A place to write to, from which pretrained runs are found as from the repository."""
     (tmp_path / "pretrained").symlink_to(ROOT / "pretrained")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text("utf-8"))], ids=name)
 def test_python_of_a_page_runs_from_top_to_bottom(page, folder):
     names = {"__name__": "page"}
-    for skipped, block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        if not skipped:
+    for skipped, file, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if file:
+            append(folder / file, block)
+        elif not skipped:
             exec(compile(block, name(page), "exec"), names)
+
+
+def append(path, text):
+    """What a reader does who writes a block into a file, below those before."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text + "\n\n")
+
+
+def test_the_command_of_the_guide_for_a_mechanism_runs_from_the_file_that_it_tells_to_write(folder):
+    guide = (ROOT / "docs" / "how-to" / "mechanism.md").read_text(encoding="utf-8")
+    for _, file, block in BLOCK.findall(guide):
+        if file:
+            append(folder / file, block)
+    commands = [shlex.split(line, comments=True)[3:] for line in COMMAND.findall(guide) if "--mechanism " in line]
+    assert commands
+    for words in commands:
+        quick = ["--markets", "1", "--loads", "--only", "oracle", "--size", "3", "2", "--workers", "1", "--out", "out"]
+        arguments = tyro.cli(mechanisms.Arguments, args=[*words, *quick])
+        assert mechanisms.main(arguments, Console(file=io.StringIO())) == 0
+        named = [text.partition(":")[2] for text in words if ".py:" in text]
+        assert len(json.loads((folder / "out" / "mechanisms.json").read_text())["table"]) == 1 + len(named)
 
 
 def test_every_python_block_is_found():
@@ -54,7 +82,7 @@ def test_every_python_block_is_found():
 
 
 def test_only_what_needs_another_library_is_not_run():
-    skipped = [comment for page in PAGES for comment, _ in BLOCK.findall(page.read_text("utf-8")) if comment]
+    skipped = [comment for page in PAGES for comment, _, _ in BLOCK.findall(page.read_text("utf-8")) if comment]
     assert skipped
     assert all(re.search("needs (supersuit|torchrl|benchmarl|ray)", comment) for comment in skipped)
 
@@ -73,7 +101,7 @@ def test_commands_of_a_page_have_such_options(page):
 
 def test_the_tutorial_shows_the_curve_of_the_run_that_comes_along(folder, capsys):
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    (block,) = (block for _, block in BLOCK.findall(text) if "curve" in block)
+    (block,) = (block for _, _, block in BLOCK.findall(text) if "curve" in block)
     exec(compile(block, "tutorial.md", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
     (shown,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
@@ -90,6 +118,8 @@ def test_the_readme_tells_the_regrets_of_the_runs_that_come_along():
     for (who, low, high), name in zip(ranges, ("leader", "follower"), strict=True):
         found = 100 * metrics[f"{name}_regret_relative"]
         assert float(low) - 0.005 <= found <= float(high or low) + 0.005, who
+    (worst,) = re.findall(r"the worst MU forgoes ([\d.]+) %", row)
+    assert f"{100 * metrics['leader_regret_worst']:.1f}" == worst
 
 
 def test_sections_and_tests_that_are_referred_to_exist():

@@ -21,6 +21,7 @@ from aigc_market_env import (
     FollowerResponse,
     Market,
     Outcome,
+    RelativeRegret,
     Scenario,
     follower_regret,
     follower_response,
@@ -28,6 +29,7 @@ from aigc_market_env import (
     leader_regret,
     market_v0,
     nash_conv,
+    relative_regret,
     reward_gradient,
     solve_equilibrium,
     spaces,
@@ -80,6 +82,10 @@ def test_the_game_is_solved_and_every_regret_told(market: Market) -> None:
     np.testing.assert_allclose(utility - outcome.mu_utility, regret, atol=1e-12)
     missed = assert_type(follower_regret(market, rewards, response.compute, response.bandwidth), FloatArray)
     assert missed.max() <= 1e-9
+    share = assert_type(relative_regret(regret[None], outcome.mu_utility[None]), RelativeRegret)
+    assert share.by_agent[share.agent] == share.worst
+    assert share.mean <= share.worst
+    assert share.scale.shape == (market.num_mus,)
     total = assert_type(nash_conv(market, rewards, response.compute, response.bandwidth), FloatArray)
     np.testing.assert_allclose(total, regret.sum() + missed.sum(), atol=1e-9)
 

@@ -1,7 +1,13 @@
 """Equilibria of the market: the reference oracle, its certificate, and the mechanism that learns rewards."""
 
 from aigc_market_env.equilibrium.analytic import Equilibrium, solve_equilibrium
-from aigc_market_env.equilibrium.certificate import Certificate, certify_rewards, nash_conv
+from aigc_market_env.equilibrium.certificate import (
+    Certificate,
+    RelativeRegret,
+    certify_rewards,
+    nash_conv,
+    relative_regret,
+)
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation, Learned, Overhead
 
 __all__ = [
@@ -10,7 +16,9 @@ __all__ = [
     "Equilibrium",
     "Learned",
     "Overhead",
+    "RelativeRegret",
     "certify_rewards",
     "nash_conv",
+    "relative_regret",
     "solve_equilibrium",
 ]

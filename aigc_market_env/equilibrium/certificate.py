@@ -1,6 +1,7 @@
 """How far a point is from equilibrium, whatever produced it (docs/market.md#how-far-from-equilibrium)."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +10,73 @@ from aigc_market_env.followers import FollowerResponse, follower_regret, followe
 from aigc_market_env.leaders import leader_regret
 from aigc_market_env.market import FloatArray, Market
 
-#: Default leader regret that counts as none, relative to the mean utility of the MUs.
+#: Default leader regret that counts as none, relative to an MU's own utility.
 TOLERANCE = 1e-6
-#: The duality gap may be this much smaller than the tolerance, relative to what the ASPs are paid.
+#: The duality gap may be this much smaller than the tolerance, relative to what the ASP is paid.
 _GAP_SHARE = 1e-3
+#: Who has less than this share of the mean is measured against this share of the mean.
+LEAST_SHARE = 0.01
+
+
+class RelativeRegret(NamedTuple):
+    """Regrets as shares of what there is at equilibrium; inf where agents regret something and nobody has anything.
+
+    Attributes:
+        mean: mean regret over mean utility, of all agents. (...)
+        worst: regret of the agent that forgoes most of its own utility, over that utility. (...)
+        agent: which one that is; the first one of several. (...)
+        by_agent: regret of each agent over its own utility. (..., K)
+        scale: what ``by_agent`` is relative to: each agent's own utility, but at least a hundredth of the mean, which
+            leaves an agent that has next to nothing (priced out, say) with a large share, not an endless one. (..., K)
+    """
+
+    mean: FloatArray
+    worst: FloatArray
+    agent: npt.NDArray[np.int64]
+    by_agent: FloatArray
+    scale: FloatArray
+
+
+def relative_regret(regret: npt.ArrayLike, utility: npt.ArrayLike) -> RelativeRegret:
+    """Regret relative to utility at equilibrium: of all agents together, and of the worst one.
+
+    The mean alone hides an agent that forgoes much of what little it has. Each agent's regret and utility are means
+    over the slots.
+
+    Args:
+        regret: of K agents of one side in S slots, in any unit; below zero, where rounding leaves it, it counts as
+            none. (..., S, K)
+        utility: what they have at equilibrium, in the same unit: utilities of MUs, best profits of ASPs. Losses count
+            as nothing. (..., S, K)
+
+    Returns:
+        The :class:`RelativeRegret`. Slots that are markets of their own have agents of their own, too: put them all
+        into one slot, ``regret.reshape(1, -1)``.
+
+    Raises:
+        ValueError: the shapes differ or hold no agent or no slot, or an entry is not finite.
+
+    Source: docs/market.md#how-far-from-equilibrium.
+    """
+    missed, had = np.asarray(regret, np.float64), np.asarray(utility, np.float64)
+    if missed.shape != had.shape or missed.ndim < 2 or 0 in missed.shape[-2:]:
+        raise ValueError(f"regret and utility must both be (..., slots, agents), got {missed.shape} and {had.shape}")
+    for name, values in (("regret", missed), ("utility", had)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} must be finite in every entry")
+    missed, had = (np.maximum(values, 0.0).mean(axis=-2) for values in (missed, had))
+    mean = had.mean(axis=-1)
+    scale = np.maximum(had, LEAST_SHARE * mean[..., None])
+    by_agent = _share(missed, scale)
+    agent = by_agent.argmax(axis=-1)
+    worst = np.take_along_axis(by_agent, agent[..., None], axis=-1)[..., 0]
+    return RelativeRegret(_share(missed.mean(axis=-1), mean), worst, agent, by_agent, scale)
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    endless = np.where(part > 0.0, np.inf, 0.0)
+    share: FloatArray = np.divide(part, whole, out=endless, where=whole > 0.0)
+    return share
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +88,9 @@ class Certificate:
             solver of first-order conditions; where that failed and best responses had the last word
             (``Equilibrium.residual`` is inf), they were found by the same search. (..., M)
         follower_regret: duality gap, an upper bound on what an ASP could gain by another allocation. (..., N)
-        converged: the largest leader regret is at most ``tolerance`` of the mean utility of the MUs, and every duality
-            gap at most a thousandth of the tolerance of what the ASP is paid on average. (...)
+        converged: no MU's regret is more than ``tolerance`` of its own utility, and no duality gap more than a
+            thousandth of that of what the ASP is paid; who has less than a hundredth of the mean is measured against
+            that hundredth. (...)
     """
 
     leader_regret: FloatArray
@@ -42,7 +107,7 @@ def certify_rewards(
         market: one market or a batch.
         rewards: r, credits per QoE. (..., M, N)
         response: the followers' response to them, if it is at hand.
-        tolerance: leader regret that still counts as none, relative to the mean utility of the MUs.
+        tolerance: leader regret that still counts as none, relative to the MU's own utility.
 
     Returns:
         The :class:`Certificate`, with the joint batch axes.
@@ -58,10 +123,14 @@ def certify_rewards(
     regret, gap = leader_regret(market, rewards), response.duality_gap
     # Where nobody is served there is no utility and nothing is paid: the scale is then that of a reward.
     smallest = np.finfo(np.float64).eps * market.satisfaction_scale.mean(axis=-1)
-    utility = np.maximum(outcome.mu_utility.mean(axis=-1), smallest)
-    paid = np.maximum(outcome.payment.sum(axis=-2).mean(axis=-1), smallest)
-    converged = (regret.max(axis=-1) <= tolerance * utility) & (gap.max(axis=-1) <= _GAP_SHARE * tolerance * paid)
+    utility = np.maximum(outcome.mu_utility, smallest[..., None])
+    paid = np.maximum(outcome.payment.sum(axis=-2), smallest[..., None])
+    converged = (_worst(regret, utility) <= tolerance) & (_worst(gap, paid) <= _GAP_SHARE * tolerance)
     return Certificate(leader_regret=regret, follower_regret=gap, converged=converged)
+
+
+def _worst(regret: FloatArray, utility: FloatArray) -> FloatArray:
+    return relative_regret(regret[..., None, :], utility[..., None, :]).worst
 
 
 def nash_conv(market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike) -> FloatArray:

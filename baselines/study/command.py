@@ -8,6 +8,7 @@ stopped when it is given again; more markets only add to them. See docs/mechanis
     python evaluate.py mechanisms --markets 10             # a look, in a minute
     python evaluate.py mechanisms --scenario town --loads  # another preset, no sweep
     python evaluate.py mechanisms --only oracle dual_perturbation uniform_reward
+    python evaluate.py mechanisms --mechanism mine.py:ByAccuracy  # one of your own, beside them
     python evaluate.py mechanisms --workers ray            # on a cluster; see docs/cluster.md
 """
 
@@ -26,9 +27,10 @@ from baselines.study.cache import CACHE_FILE, Cache
 from baselines.study.export import save_files
 from baselines.study.figures import save_figures
 from baselines.study.jobs import Setting
+from baselines.study.own import own_mechanisms
 from baselines.study.regimes import Findings
 from baselines.study.report import print_report
-from baselines.study.study import Plan, play
+from baselines.study.study import MEAN, Plan, play
 from baselines.study.workers import Workers, executor
 
 LOADS = tuple(float(f"{load:.2g}") for load in np.geomspace(0.02, 8.0, 13))
@@ -56,7 +58,9 @@ class Arguments:
         loads: Loads of the sweep; nothing after --loads leaves it out.
         sweep_markets: How many of the markets are played at every load of the sweep; a fifth, but two or more, when
             left out.
-        only: Mechanisms to play instead of all.
+        only: Mechanisms to play instead of all; those of --mechanism are played in any case.
+        mechanism: Mechanisms of your own to play, too: a class in a file, or module:Class. This executes the code of
+            the file. See docs/how-to/mechanism.md.
         workers: Processes; 0 takes all cores, ray a cluster of machines. The results do not depend on it.
         out: Where tables, figures and kept results go.
     """
@@ -69,6 +73,9 @@ class Arguments:
     loads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="LOAD...")] = LOADS
     sweep_markets: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
     only: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="", metavar="NAME...")] = ()
+    mechanism: tyro.conf.UseAppendAction[
+        Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(help_behavior_hint="", metavar="FILE.py:CLASS...")]
+    ] = ()
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/mechanisms")
 
@@ -94,6 +101,7 @@ def plan_of(arguments: Arguments) -> Plan:
     for name in arguments.only:
         if name in missing:
             raise ValueError(f"--only {name} needs a library that is not installed: {missing[name]}")
+    named = [text for group in arguments.mechanism for text in group]
     num_mus, num_asps = arguments.size or (None, None)
     preset = Scenario.preset(arguments.scenario, load=arguments.load, num_mus=num_mus, num_asps=num_asps)
 
@@ -107,8 +115,9 @@ def plan_of(arguments: Arguments) -> Plan:
         sizes=tuple(setting(arguments.load, *size) for size in SIZES) if arguments.scenario != "duo" else (),
         seeds=tuple(range(arguments.seed, arguments.seed + arguments.markets)),
         sweep_markets=min(sweep_markets, arguments.markets),
-        mechanisms=tuple(
-            MECHANISMS[name] for name in MECHANISMS if name in (arguments.only or set(MECHANISMS) - set(missing))
+        mechanisms=(
+            *(MECHANISMS[name] for name in MECHANISMS if name in (arguments.only or set(MECHANISMS) - set(missing))),
+            *own_mechanisms(named, (*MECHANISMS, MEAN)),
         ),
         at_most=MARKETS_AT_MOST,
     )

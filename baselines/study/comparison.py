@@ -7,6 +7,7 @@ import numpy as np
 
 from aigc_market_env.market import FloatArray
 from baselines.study.jobs import Setting
+from baselines.study.own import OwnMechanism
 from baselines.study.statistics import Estimate, difference, reduction
 from baselines.study.study import MEAN, OURS, Study
 
@@ -35,12 +36,13 @@ SAVINGS = CLAIMED[:3]
 def benchmark_values(study: Study, setting: Setting, name: str, metric: str) -> FloatArray:
     """A metric market by market, of a mechanism or of the mean over benchmarks; shape (S,).
 
-    In the mean are those benchmarks that are played in all markets, and the markets in which none of them failed; for
-    overhead, those that learn.
+    In the mean are those benchmarks of the project that are played in all markets, and the markets in which none of
+    them failed; for overhead, those that learn.
     """
     if name != MEAN:
         return study.played.values(setting, name, metric)
-    everywhere = [m for m in study.plan.benchmarks if m.name not in study.plan.at_most]
+    ours = [m for m in study.plan.benchmarks if not isinstance(m, OwnMechanism)]
+    everywhere = [m for m in ours if m.name not in study.plan.at_most]
     rows = [study.played.values(setting, benchmark.name, metric) for benchmark in everywhere]
     applying = [row for row in rows if np.isfinite(row).any()]
     means: FloatArray = np.mean(applying, axis=0) if applying else np.full(len(study.played.seeds), np.nan)

@@ -9,16 +9,16 @@ from typing import Any
 
 from aigc_market_env.files import replacing
 from baselines.study.comparison import CLAIMS, at_equal_qoe, reductions, utility_gain
-from baselines.study.fingerprint import fingerprint
 from baselines.study.jobs import Setting
-from baselines.study.metrics import HEADLINES, METRICS, OVERHEAD
+from baselines.study.metrics import HEADLINES, METRICS, OVERHEAD, REGRETS
+from baselines.study.own import code_of
 from baselines.study.regimes import Findings, Regime
 from baselines.study.statistics import mean
 from baselines.study.study import MEAN, ORACLE, OURS, Results, Study
 
 PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE = "mechanisms.csv", "equal_qoe.csv", "mechanisms.json"
 
-_OF_A_SLOT = tuple(metric for metric in METRICS if metric not in OVERHEAD)
+_OF_A_SLOT = tuple(metric for metric in METRICS if metric not in (*REGRETS, *OVERHEAD))
 _PLACE = ("scenario", "num_mus", "num_asps", "load", "market_seed", "mechanism")
 
 
@@ -67,7 +67,7 @@ def summary(study: Study, findings: Findings) -> dict[str, Any]:
             "market_seeds": list(plan.seeds),
             "sweep_markets": plan.sweep_markets,
             "markets_at_most": dict(plan.at_most),
-            "code": {m.name: fingerprint(type(m).__module__) for m in plan.mechanisms},
+            "code": {m.name: code_of(m) for m in plan.mechanisms},
         },
         "paper": {claim.metric: claim.paper for claim in CLAIMS},
         "table": _means(study, plan.table, ("reached", *METRICS)),

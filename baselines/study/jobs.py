@@ -11,6 +11,7 @@ from baselines.mechanism import Mechanism
 from baselines.study.equal_qoe import match_qoe
 from baselines.study.fingerprint import fingerprint
 from baselines.study.metrics import Figures, measure
+from baselines.study.own import code_of
 
 Result = TypeVar("Result", covariant=True)
 
@@ -56,15 +57,15 @@ class Trial:
     @property
     def key(self) -> str:
         """Setting, market, mechanism and its code."""
-        code = fingerprint(type(self.mechanism).__module__)
-        return f"{self.setting} seed={self.seed} {self.mechanism.name} code={code}"
+        return f"{self.setting} seed={self.seed} {self.mechanism.name} code={code_of(self.mechanism)}"
 
     def run(self) -> Figures:
         """Play; randomness depends on the seed and the mechanism's name alone, so that loads share it."""
         digest = hashlib.sha256(self.mechanism.name.encode()).digest()
         rng = np.random.default_rng([self.seed, int.from_bytes(digest[:8], "little")])
-        result = self.mechanism.run(self.setting.market(self.seed), rng)
-        return measure(result) | {"reached": float(result.reached)}
+        market = self.setting.market(self.seed)
+        result = self.mechanism.run(market, rng)
+        return measure(market, result) | {"reached": float(result.reached)}
 
 
 @dataclass(frozen=True)

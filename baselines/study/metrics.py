@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env import Outcome
+from aigc_market_env import (
+    Market,
+    Outcome,
+    follower_regret,
+    leader_regret,
+    relative_regret,
+    solve_equilibrium,
+)
 from aigc_market_env.equilibrium import Overhead
 from aigc_market_env.market import FloatArray
 from aigc_market_env.qoe import QOE_DIMENSIONS
@@ -44,6 +51,10 @@ METRICS: Mapping[str, Metric] = {
     "welfare": Metric("welfare", "credits per slot"),
     "fairness_qoe": Metric("Jain index of QoE", ""),
     "fairness_utility": Metric("Jain index of utility", ""),
+    "mu_regret": Metric("MU regret", "%", ".2%"),
+    "mu_regret_worst": Metric("worst MU", "%", ".2%"),
+    "asp_regret": Metric("ASP regret", "%", ".2%"),
+    "asp_regret_worst": Metric("worst ASP", "%", ".2%"),
     "probes": Metric("probes", "", ",.0f"),
     "follower_solves": Metric("follower solves", "", ",.0f"),
     "messages": Metric("messages", "", ",.0f"),
@@ -53,13 +64,15 @@ METRICS: Mapping[str, Metric] = {
 }
 #: Metrics of learning, which mechanisms that are not iterated lack.
 OVERHEAD = ("probes", "follower_solves", "messages", "bytes", "lean_follower_solves", "lean_messages")
+#: Metrics of how far a mechanism ends from equilibrium of the market's own game.
+REGRETS = ("mu_regret", "mu_regret_worst", "asp_regret", "asp_regret_worst")
 #: Metrics that are followed over loads.
 HEADLINES = ("mu_service_cost", "utilisation", "asp_cost", "mu_qoe", "mu_utility", "messages", "follower_solves")
 
 
-def measure(result: MechanismResult) -> Figures:
+def measure(market: Market, result: MechanismResult) -> Figures:
     """All of ``METRICS`` in one market: means over its MUs or its ASPs, welfare of the whole market."""
-    return averages(result.outcome) | overhead_figures(result.overhead)
+    return averages(result.outcome) | regret_figures(market, result.outcome) | overhead_figures(result.overhead)
 
 
 def averages(outcome: Outcome) -> Figures:
@@ -81,6 +94,21 @@ def averages(outcome: Outcome) -> Figures:
         "fairness_utility": np.array(jain(outcome.mu_utility)),
     }
     return {name: float(values.mean()) for name, values in figures.items()}
+
+
+def regret_figures(market: Market, outcome: Outcome) -> Figures:
+    """Relative regrets in the market's own game, whatever the mechanism's rules: of all agents, and of the worst one.
+
+    What an MU could gain by another offer per QoE than what it pays, the others' as they are and the ASPs responding
+    exactly to either, over utility at equilibrium; what an ASP could gain by another allocation, over its best profit.
+    """
+    rewards, compute, bandwidth = outcome.rewards, outcome.compute, outcome.bandwidth
+    utility = solve_equilibrium(market, certify=False).outcome.mu_utility
+    missed = follower_regret(market, rewards, compute, bandwidth)
+    mus = relative_regret(leader_regret(market, rewards)[None], utility[None])
+    asps = relative_regret(missed[None], (outcome.asp_profit + missed)[None])
+    found = (mus.mean, mus.worst, asps.mean, asps.worst)
+    return {name: float(value) for name, value in zip(REGRETS, found, strict=True)}
 
 
 def overhead_figures(overhead: Overhead | None) -> Figures:

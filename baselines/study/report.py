@@ -3,18 +3,23 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from baselines.study.comparison import CLAIMS, SAVINGS, at_equal_qoe, reductions, utility_gain
 from baselines.study.export import failures
 from baselines.study.jobs import Setting
-from baselines.study.metrics import METRICS, OVERHEAD
+from baselines.study.metrics import METRICS, OVERHEAD, REGRETS
 from baselines.study.regimes import CONDITIONS, Findings, Regime
 from baselines.study.statistics import Estimate, mean
 from baselines.study.study import MEAN, ORACLE, OURS, Study
 
 _MONEY = ("mu_service_cost", "asp_cost", "utilisation_compute", "utilisation_bandwidth", "mu_utility", "welfare")
 _QUALITY = ("mu_qoe", "qoe_accuracy", "qoe_token_count", "qoe_timeliness", "fairness_qoe", "fairness_utility")
+_OF_REGRETS = (
+    "; what an agent could gain alone, by another reward or allocation, the ASPs responding exactly: of all agents, "
+    "relative to utility at equilibrium or best profit, and of the worst, relative to its own"
+)
 #: Failures that are told one by one; the files have them all.
 _TOLD = 10
 
@@ -25,6 +30,7 @@ def print_report(study: Study, findings: Findings, console: Console) -> None:
     where = f"{plan.table.scenario}, {plan.table.num_mus} MUs, {plan.table.num_asps} ASPs, load {plan.table.load:g}"
     console.print(_means_table(study, f"{where}: money and resources", _MONEY))
     console.print(_means_table(study, f"{where}: quality of experience and fairness", _QUALITY))
+    console.print(_means_table(study, f"{where}: regret", REGRETS, _OF_REGRETS))
     for setting in plan.sizes:
         console.print(_overhead_table(study, setting))
     console.print(_reductions_table(study, where))
@@ -55,14 +61,14 @@ def _cell(estimate: Estimate, form: str) -> str:
     return f"{shown}\n[dim]{low.removesuffix('%')}…{high}[/dim]"
 
 
-def _means_table(study: Study, title: str, metrics: Sequence[str]) -> Table:
+def _means_table(study: Study, title: str, metrics: Sequence[str], further: str = "") -> Table:
     plan = study.plan
     caption = "means over markets, below them 95 % bootstrap intervals; money in credits per slot, per MU or per ASP"
-    table = _table(title, caption, [*(METRICS[metric].label for metric in metrics), "markets"])
+    table = _table(title, caption + further, [*(METRICS[metric].label for metric in metrics), "markets"])
     for mechanism in plan.mechanisms:
         figures = [mean(study.played.values(plan.table, mechanism.name, metric)) for metric in metrics]
         cells = [_cell(figure, METRICS[metric].form) for figure, metric in zip(figures, metrics, strict=True)]
-        table.add_row(mechanism.label, *cells, str(figures[0].markets))
+        table.add_row(escape(mechanism.label), *cells, str(figures[0].markets))
     return table
 
 
@@ -82,7 +88,9 @@ def _overhead_table(study: Study, setting: Setting) -> Table:
             saved = reductions(study, setting, mechanism.name, metrics=shown)
             cells = [f"{cell}\n{_cell(saved[metric], '.1%')}" for metric, cell in zip(shown, cells, strict=True)]
         markets = figures["probes"].markets
-        table.add_row(mechanism.label, *cells, f"{figures['reached'].value:.0%}" if markets else "–", str(markets))
+        table.add_row(
+            escape(mechanism.label), *cells, f"{figures['reached'].value:.0%}" if markets else "–", str(markets)
+        )
     return table
 
 
@@ -101,7 +109,9 @@ def _reductions_table(study: Study, where: str) -> Table:
             found = reductions(study, plan.table, name, ours)
             gain = utility_gain(study, plan.table, name, ours)
             table.add_row(
-                f"  {plan.label(name)}", *(_cell(found[claim.metric], ".1%") for claim in CLAIMS), _cell(gain, "+.3f")
+                f"  {escape(plan.label(name))}",
+                *(_cell(found[claim.metric], ".1%") for claim in CLAIMS),
+                _cell(gain, "+.3f"),
             )
     return table
 
@@ -118,7 +128,7 @@ def _equal_qoe_table(study: Study, where: str) -> Table:
         equal = at_equal_qoe(study, study.plan.table, mechanism.name)
         possible = f"{equal.matched:.0%}" if equal.matched == equal.matched else "–"
         cells = [_cell(equal.reductions[metric], ".1%") for metric in SAVINGS]
-        table.add_row(mechanism.label, possible, *cells, _cell(equal.utility_gain, "+.3f"))
+        table.add_row(escape(mechanism.label), possible, *cells, _cell(equal.utility_gain, "+.3f"))
     return table
 
 
@@ -135,7 +145,7 @@ def _regimes_table(study: Study, found: dict[str, Regime], title: str) -> Table:
             intervals = ", ".join(_interval(*pair) for pair in regime.intervals[condition]) or "none"
             best = regime.best[metrics[0]] if len(metrics) == 1 else None
             cells.append(intervals + (f"\n[dim]({best[0]:.1%} at {best[1]:.2g})[/dim]" if best else ""))
-        table.add_row(study.plan.label(name), *cells)
+        table.add_row(escape(study.plan.label(name)), *cells)
     return table
 
 

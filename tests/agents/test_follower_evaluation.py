@@ -30,7 +30,7 @@ def test_regret_is_what_best_responses_earn_more():
     assert np.allclose(result.best_profit, best, rtol=1e-9)
     assert np.isclose(result.follower_regret_relative, result.regret.mean() / best.mean())
     assert 0.01 < result.follower_regret_relative < 0.3
-    assert np.allclose(result.regret_by_asp, result.regret.mean(axis=0) / best.mean(axis=0))
+    assert np.allclose(result.relative.by_agent(), result.regret.mean(axis=0) / best.mean(axis=0))
 
 
 def test_who_serves_nobody_regrets_everything():

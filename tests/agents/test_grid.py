@@ -166,3 +166,9 @@ def test_a_table_of_failures_alone():
 def test_a_regret_that_is_no_number_is_not_the_least():
     text = printed(LeaderConfig(), [[leaders(float("nan"))], [leaders(0.02)]])
     assert [row[1] for row in cells(text)] == ["nan%", "* 2.000%"]
+
+
+def test_the_worst_agent_of_all_seeds_stands_below_the_mean():
+    worst = [leaders(0.01) | {"leader_regret_worst": share} for share in (0.2, 0.4)]
+    text = printed(LeaderConfig(), [worst, [leaders(0.02)]])
+    assert [row[1] for row in cells(text)] == ["* 1.000%", "1.000 – 1.000%", "worst 40.0%", "2.000%"]

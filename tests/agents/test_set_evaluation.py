@@ -63,6 +63,11 @@ def test_the_summary_tells_sizes_trained_on_from_others(kind):
     assert [size["trained"] for size in summary["sizes"]] == [True, True, False]
     assert summary[f"{side}_regret_relative_trained_sizes"] == max(regret[2, 1], regret[4, 2])
     assert summary[f"{side}_regret_relative_other_sizes"] == regret[5, 2]
+    worst = {size: found.relative.worst for size, found in result.by_size.items()}
+    assert all(worst[size] > regret[size] for size in worst)
+    assert summary[f"{side}_regret_worst_trained_sizes"] == max(worst[2, 1], worst[4, 2])
+    assert summary[f"{side}_regret_worst_other_sizes"] == worst[5, 2]
+    assert [size[f"{side}_regret_worst"] for size in summary["sizes"]] == list(worst.values())
     assert summary["markets"] == 12
     assert [size[f"{side}_regret_relative"] for size in summary["sizes"]] == list(regret.values())
 

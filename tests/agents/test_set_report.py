@@ -23,7 +23,11 @@ def test_the_table_tells_the_worst_of_both_kinds_of_sizes(result):
     for size, value in regret.items():
         assert f"{size[0]} × {size[1]}" in text
         assert f"{value:.3%}" in text
+    for value in result.worst_agent.values():
+        assert f"{value:.3%}" in text
+    assert "worst" in text
     lines = text.splitlines()
+    assert f"{result.worst_agent[5, 2]:.3%}" in next(line for line in lines if "worst unseen" in line)
     assert f"{max(regret[2, 1], regret[3, 1]):.3%}" in next(line for line in lines if "worst trained" in line)
     assert f"{regret[5, 2]:.3%}" in next(line for line in lines if "worst unseen" in line)
 

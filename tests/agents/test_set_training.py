@@ -64,10 +64,13 @@ def test_the_run_folder_holds_what_it_should(finished, kind):
     sizes = [(2, 1), (3, 2), (4, 2)]
     again = evaluate_set_policy(load_policy(folder), config.markets, sizes, count=2).figures()
     side = config.side.removesuffix("s")
-    assert {f"{side}_regret_relative{what}" for what in ("", "_trained_sizes", "_other_sizes")} == set(again)
+    agent = again.pop(f"{side}_regret_worst_agent")
+    names = {f"{side}_regret_{kind}" for kind in ("relative", "worst")}
+    assert {f"{name}{what}" for name in names for what in ("", "_trained_sizes", "_other_sizes")} == set(again)
     assert {name: metrics[name] for name in again} == pytest.approx(again, rel=1e-6)
+    assert metrics[f"{side}_regret_worst_agent"] == agent
     assert max(again.values()) > 0
-    assert all(point[f"{side}_regret_relative"] >= 0 for point in metrics["curve"])
+    assert all(point[f"{side}_regret_worst"] >= point[f"{side}_regret_relative"] >= 0 for point in metrics["curve"])
 
 
 @EVERY
@@ -79,7 +82,8 @@ def test_tensorboard_shows_learning_and_regret(finished, kind):
         tags["scalars"]
     )
     assert [event.step for event in events.Scalars("train/loss")] == [10, 12]
-    assert [event.step for event in events.Scalars(f"equilibrium/{side}_regret_relative")] == [0, 5, 10]
+    for name in ("relative", "worst"):
+        assert [event.step for event in events.Scalars(f"equilibrium/{side}_regret_{name}")] == [0, 5, 10]
     assert {"equilibrium/rewards" if side == "leader" else "equilibrium/allocation"} <= set(tags["images"])
     assert any("config" in tag for tag in tags["tensors"])
     for tag in tags["scalars"]:

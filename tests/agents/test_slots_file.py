@@ -43,6 +43,8 @@ def test_rows_sum_to_what_the_market_comes_to(run, rows):
             assert np.isclose(sum(float(row["payoff"]) for row in here), play.outcome.welfare[slot], rtol=1e-4)
             assert [float(row["regret"]) for row in mus] == pytest.approx(play.leader_regret[slot], rel=1e-4)
             assert [float(row["regret"]) for row in asps] == pytest.approx(play.follower_regret[slot], rel=1e-4)
+            assert [float(row["reference"]) for row in mus] == pytest.approx(play.mu_scale[slot], rel=1e-4)
+            assert [float(row["reference"]) for row in asps] == pytest.approx(play.asp_scale[slot], rel=1e-4)
             for column in ("payments", "qoe", "qoe_accuracy", "qoe_token_count", "qoe_timeliness"):
                 totals = [sum(float(row[column]) for row in side) for side in (mus, asps)]
                 assert np.isclose(*totals, rtol=1e-4), column

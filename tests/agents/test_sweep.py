@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -119,3 +120,19 @@ def test_the_table_has_every_seed_their_mean_and_range_and_what_failed():
     Console(file=text, width=100).print(seeds_table(runs, [*done, Done("", error="ValueError: [no] good")], "title"))
     for word in ("1.000%", "3.000%", "2.000%", "1.000 – 3.000%", "7 s", "ValueError: [no] good", "regret of mobile"):
         assert word in text.getvalue()
+
+
+def test_the_table_has_the_worst_agent_of_every_seed_and_of_all():
+    runs = [SweepRun(LeaderConfig(seed=seed), Path(f"seed{seed}")) for seed in range(3)]
+    name = "leader_regret_relative"
+    measured = [{name: 0.01, "leader_regret_worst": worst, "wall_seconds": 7.0} for worst in (0.2, 0.4)]
+    before = {name: 0.01, "wall_seconds": 7.0}  # a run of before it was measured
+    text = io.StringIO()
+    Console(file=text, width=80).print(seeds_table(runs, [Done("", one) for one in (*measured, before)], "title"))
+    for word in ("worst 20.0%", "worst 40.0%"):
+        assert word in text.getvalue()
+    assert "forgoes most of its own utility" in " ".join(text.getvalue().split())
+    assert re.search(r"worst +│ +40.0%", text.getvalue())
+    text = io.StringIO()
+    Console(file=text, width=80).print(seeds_table(runs[:1], [Done("", before)], "title"))
+    assert "worst  " not in text.getvalue()

@@ -90,6 +90,10 @@ def test_tensorboard_shows_market_training_and_equilibrium(tiny, tmp_path):
     assert regrets[0].step == 0
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert np.allclose([e.value for e in regrets], [point["leader_regret_relative"] for point in metrics["curve"]])
+    worst = [event.value for event in events.Scalars("equilibrium/leader_regret_worst")]
+    assert np.allclose(worst, [point["leader_regret_worst"] for point in metrics["curve"]])
+    assert metrics["leader_regret_worst"] >= metrics["leader_regret_relative"]
+    assert metrics["leader_regret_worst_agent"] in ("mu_0", "mu_1")
     payoffs, of_agents = (
         [events.Scalars(f"{what}/mu_{m}")[-1].value for m in range(2)] for what in ("payoff", "regret")
     )

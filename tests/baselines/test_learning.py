@@ -10,7 +10,7 @@ from aigc_market_env.equilibrium.dual_perturbation import probe_of
 from baselines import GOAL, MECHANISMS
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.learning import play
-from baselines.mechanism import relative
+from baselines.mechanism import has_arrived
 
 
 def test_it_stops_where_the_regret_is_small_and_counts_until_there():
@@ -25,10 +25,12 @@ def test_it_stops_where_the_regret_is_small_and_counts_until_there():
     assert np.array_equal(replayed.rewards, result.outcome.rewards)
 
 
-def test_regret_is_relative_to_what_there_is():
-    assert relative(np.array([0.0, 0.2]), np.array([1.0, 3.0])) == 0.05
-    assert relative(np.zeros(2), np.zeros(2)) == 0.0
-    assert relative(np.array([1e-3]), np.zeros(1)) == np.inf
+def test_who_regrets_a_hundredth_of_what_there_is_has_arrived():
+    assert has_arrived(np.array([0.0, 0.04]), np.array([1.0, 3.0]))
+    assert not has_arrived(np.array([0.0, 0.041]), np.array([1.0, 3.0]))
+    assert not has_arrived(np.array([0.02, 0.0]), np.array([-5.0, 1.0]))  # a loss is nothing to measure by
+    assert has_arrived(np.zeros(2), np.zeros(2))
+    assert not has_arrived(np.array([1e-3]), np.zeros(1))
 
 
 def test_a_cap_ends_it_and_is_told():

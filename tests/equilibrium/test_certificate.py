@@ -3,7 +3,7 @@ import pytest
 from markets import preset_market
 
 from aigc_market_env import Market, follower_regret, follower_response, leader_regret
-from aigc_market_env.equilibrium import certify_rewards, nash_conv, solve_equilibrium
+from aigc_market_env.equilibrium import certify_rewards, nash_conv, relative_regret, solve_equilibrium
 
 
 def test_nash_conv_is_the_sum_of_all_regrets():
@@ -31,3 +31,65 @@ def test_certificate_refuses_what_is_not_an_equilibrium():
     assert found.certificate.converged
     assert not certify_rewards(market, 1.05 * found.rewards).converged
     assert certify_rewards(market, 1.05 * found.rewards, tolerance=1.0).converged
+
+
+def test_the_worst_agent_is_seen_beside_the_mean():
+    regret = np.array([[0.0, 0.02, 0.0], [0.0, 0.04, 0.1]])
+    utility = np.array([[10.0, 1.0, 5.0], [10.0, 1.0, 15.0]])
+    found = relative_regret(regret, utility)
+    assert found.mean == pytest.approx(0.16 / 42.0)
+    assert (found.worst, found.agent) == (pytest.approx(0.03), 1)
+    assert found.by_agent == pytest.approx([0.0, 0.03, 0.005])
+    assert found.scale == pytest.approx([10.0, 1.0, 10.0])
+
+
+def test_who_has_next_to_nothing_is_measured_against_a_hundredth_of_the_mean():
+    found = relative_regret([[0.001, 0.0, 0.0]], [[0.0, 1.0, 2.0]])
+    assert (found.worst, found.agent) == (pytest.approx(0.1), 0)
+    tiny = relative_regret([[0.001, 0.0, 0.0]], [[1e-300, 1.0, 2.0]])
+    assert tiny.worst == pytest.approx(0.1)
+    assert relative_regret([[0.0, 0.0]], [[0.0, 1.0]]).worst == 0.0
+
+
+def test_where_nobody_has_anything_a_regret_is_endless_and_none_is_none():
+    assert relative_regret([[0.0, 1e-3]], [[0.0, 0.0]])[:3] == (np.inf, np.inf, 1)
+    assert relative_regret([[0.0, 0.0]], [[0.0, 0.0]])[:2] == (0.0, 0.0)
+    assert relative_regret([[0.0, -1e-17]], [[0.0, -1e-17]])[:2] == (0.0, 0.0)  # rounding
+
+
+def test_relative_regret_of_a_batch_is_that_of_each():
+    rng = np.random.default_rng(0)
+    regret, utility = rng.random((2, 3, 5, 4)), rng.random((2, 3, 5, 4))
+    found = relative_regret(regret, utility)
+    assert found.worst.shape == found.mean.shape == found.agent.shape == (2, 3)
+    one = relative_regret(regret[1, 2], utility[1, 2])
+    assert [value[1, 2] for value in found[:3]] == list(one[:3])
+
+
+@pytest.mark.parametrize(
+    ("regret", "utility", "problem"),
+    [
+        ([0.0, 1.0], [1.0, 1.0], "slots, agents"),
+        ([[0.0, 1.0]], [[1.0]], "slots, agents"),
+        (np.empty((0, 2)), np.empty((0, 2)), "slots, agents"),
+        ([[np.nan]], [[1.0]], "regret must be finite"),
+        ([[0.0]], [[np.inf]], "utility must be finite"),
+    ],
+)
+def test_what_has_no_relative_regret_is_refused(regret, utility, problem):
+    with pytest.raises(ValueError, match=problem):
+        relative_regret(regret, utility)
+
+
+def test_the_certificate_asks_each_mu_about_its_own_utility():
+    market = preset_market(0, 4, 2, 0.3)
+    poor = market.replace(satisfaction_scale=market.satisfaction_scale * [0.2, 1.0, 1.0, 1.0])
+    found = solve_equilibrium(poor)
+    utility = found.outcome.mu_utility
+    assert utility[0] < 0.2 * utility.mean()
+    rewards = found.rewards.copy()
+    rewards[0] *= 0.8
+    regret = leader_regret(poor, rewards)
+    own, mean = (regret / utility).max(), regret.max() / utility.mean()
+    assert not certify_rewards(poor, rewards, tolerance=0.5 * (own + mean)).converged
+    assert certify_rewards(poor, rewards, tolerance=1.1 * own).converged

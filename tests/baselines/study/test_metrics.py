@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aigc_market_env import Scenario
+from aigc_market_env import Scenario, follower_regret, leader_regret, solve_equilibrium
 from aigc_market_env.equilibrium import Overhead
 from baselines.mechanism import MechanismResult
 from baselines.study.metrics import METRICS, OVERHEAD, jain, measure
@@ -25,7 +25,7 @@ def test_jain_of_tiny_shares():
 def test_figures_are_those_of_the_slot():
     market = Scenario.preset("campus").sample(seed=3)
     result = MechanismResult.of_rewards(market, np.full((8, 4), 1.5), Overhead.of(2, 4, 8, 4))
-    slot, found = result.outcome, measure(result)
+    slot, found = result.outcome, measure(market, result)
     assert set(found) == set(METRICS)
     assert found["mu_service_cost"] == pytest.approx((slot.rewards * slot.qoe).sum() / 8)
     assert found["mu_qoe"] == pytest.approx(sum(found[f"qoe_{n}"] for n in ("accuracy", "token_count", "timeliness")))
@@ -41,5 +41,32 @@ def test_figures_are_those_of_the_slot():
 
 def test_what_is_not_learned_has_no_overhead():
     market = Scenario.preset("duo").sample(seed=0)
-    found = measure(MechanismResult.of_rewards(market, np.ones((2, 1))))
+    found = measure(market, MechanismResult.of_rewards(market, np.ones((2, 1))))
     assert [found[name] for name in OVERHEAD] == [None] * len(OVERHEAD)
+
+
+def test_regrets_are_of_all_agents_and_of_the_worst_one():
+    market = Scenario.preset("campus").sample(seed=3)
+    outcome = solve_equilibrium(market).outcome
+    shares = np.ones((8, 1))
+    shares[4] = 0.8  # one MU posts too little
+    found = measure(market, MechanismResult.of_rewards(market, shares * outcome.rewards))
+    regret, utility = leader_regret(market, shares * outcome.rewards), outcome.mu_utility
+    assert found["mu_regret"] == pytest.approx(regret.sum() / utility.sum())
+    assert found["mu_regret_worst"] == pytest.approx((regret / utility).max())
+    assert found["mu_regret_worst"] > 2.0 * found["mu_regret"] > 0.0
+    assert found["asp_regret"] <= found["asp_regret_worst"] < 1e-9
+
+
+def test_an_allocation_of_its_own_has_the_regret_of_providers_too():
+    market = Scenario.preset("campus").sample(seed=3)
+    outcome = solve_equilibrium(market).outcome
+    idle = np.array([1.0, 1.0, 1.0, 0.5])  # the last ASP serves with half of what it should
+    compute, bandwidth = idle * outcome.compute, idle * outcome.bandwidth
+    played = market.outcome(outcome.rewards, compute, bandwidth)
+    found = measure(market, MechanismResult(played))
+    regret = follower_regret(market, outcome.rewards, compute, bandwidth)
+    best = played.asp_profit + regret
+    assert found["asp_regret"] == pytest.approx(regret.sum() / best.sum())
+    assert found["asp_regret_worst"] == pytest.approx(regret[3] / best[3])
+    assert found["mu_regret_worst"] < 1e-5  # their rewards are those of the equilibrium
