@@ -16,6 +16,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 _PACKAGE = __name__.partition(".")[0]
+#: Folders of libraries, wherever they are: of the interpreter, of a user, of another environment on the path.
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def import_closure(module: str) -> dict[str, Path]:
@@ -58,13 +60,14 @@ def sources_digest(modules: Sequence[str], versions: Sequence[str] = ()) -> str:
 
 def _is_ours(name: str, path: Path, own: Sequence[str]) -> bool:
     """Whether a module is source that may change under the same version: of those packages, or of no library."""
-    return name.partition(".")[0] in own or not any(path.is_relative_to(folder) for folder in _library_folders())
+    if name.partition(".")[0] in own:
+        return True
+    return _INSTALLED.isdisjoint(path.parts) and not any(path.is_relative_to(folder) for folder in _standard_library())
 
 
 @cache
-def _library_folders() -> tuple[Path, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple({Path(sysconfig.get_path(name)).resolve() for name in names})
+def _standard_library() -> tuple[Path, ...]:
+    return tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
 
 
 def _file_of(module: str) -> Path | None:
@@ -80,7 +83,7 @@ def _file_of(module: str) -> Path | None:
 def _search(top: str, inner: Sequence[str]) -> str | None:
     """Where a module would be imported from; nothing is imported for it."""
     loaded = sys.modules.get(top)
-    spec = getattr(loaded, "__spec__", None) or PathFinder.find_spec(top)
+    spec = PathFinder.find_spec(top)
     folders = getattr(loaded, "__path__", None) or (spec.submodule_search_locations if spec else None)
     for depth in range(1, len(inner) + 1):
         spec = PathFinder.find_spec(".".join((top, *inner[:depth])), folders) if folders else None

@@ -52,6 +52,17 @@ def test_libraries_are_left_out():
     assert {name.partition(".")[0] for name in import_closure("aigc_market_env.market")} == {"aigc_market_env"}
 
 
+def test_libraries_of_another_environment_on_the_path_are_left_out(tmp_path, monkeypatch):
+    installed = tmp_path / "lib" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "closure_library.py").write_text("import nothing_of_that_name, setuptools.command")
+    (tmp_path / "closure_user.py").write_text("import closure_library")
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert list(import_closure("closure_user")) == ["closure_user"]
+    assert list(import_closure("closure_library")) == ["closure_library"]
+
+
 def test_kernels_stand_on_the_formulas_and_not_on_pictures():
     found = import_closure("aigc_market_env._kernels")
     assert {"aigc_market_env.qoe", "aigc_market_env.links", "aigc_market_env._compile"} <= found.keys()

@@ -71,7 +71,7 @@ def solve_equilibrium(
         start: rewards to start from, (..., M, N), credits per QoE, or a function that gives them for a market, such as
             a trained policy's; "dual_perturbation" for those that 20 probes of :class:`DualPerturbation` learn; by
             default 0.3 of the reward bound. The answer does not depend on it, unless the market has several equilibria.
-        tolerance: leader regret that still counts as none, relative to the MU's own equilibrium utility.
+        tolerance: leader regret that still counts as none, relative to the mean equilibrium utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
 
     Returns:

@@ -10,7 +10,7 @@ from aigc_market_env.followers import FollowerResponse, follower_regret, followe
 from aigc_market_env.leaders import leader_regret
 from aigc_market_env.market import FloatArray, Market
 
-#: Default leader regret that counts as none, relative to an MU's own utility.
+#: Default leader regret that counts as none, relative to the mean utility of the MUs.
 TOLERANCE = 1e-6
 #: The duality gap may be this much smaller than the tolerance, relative to what the ASP is paid.
 _GAP_SHARE = 1e-3
@@ -88,9 +88,9 @@ class Certificate:
             solver of first-order conditions; where that failed and best responses had the last word
             (``Equilibrium.residual`` is inf), they were found by the same search. (..., M)
         follower_regret: duality gap, an upper bound on what an ASP could gain by another allocation. (..., N)
-        converged: no MU's regret is more than ``tolerance`` of its own utility, and no duality gap more than a
-            thousandth of that of what the ASP is paid; who has less than a hundredth of the mean is measured against
-            that hundredth. (...)
+        converged: no MU's regret is more than ``tolerance`` of the mean utility of the MUs, and no duality gap more
+            than a thousandth of that of what the ASP itself is paid; one that is paid less than a hundredth of the mean
+            is measured against that hundredth. (...)
     """
 
     leader_regret: FloatArray
@@ -107,7 +107,7 @@ def certify_rewards(
         market: one market or a batch.
         rewards: r, credits per QoE. (..., M, N)
         response: the followers' response to them, if it is at hand.
-        tolerance: leader regret that still counts as none, relative to the MU's own utility.
+        tolerance: leader regret that still counts as none, relative to the mean utility of the MUs.
 
     Returns:
         The :class:`Certificate`, with the joint batch axes.
@@ -123,14 +123,11 @@ def certify_rewards(
     regret, gap = leader_regret(market, rewards), response.duality_gap
     # Where nobody is served there is no utility and nothing is paid: the scale is then that of a reward.
     smallest = np.finfo(np.float64).eps * market.satisfaction_scale.mean(axis=-1)
-    utility = np.maximum(outcome.mu_utility, smallest[..., None])
+    utility = np.maximum(outcome.mu_utility.mean(axis=-1), smallest)
     paid = np.maximum(outcome.payment.sum(axis=-2), smallest[..., None])
-    converged = (_worst(regret, utility) <= tolerance) & (_worst(gap, paid) <= _GAP_SHARE * tolerance)
+    unpaid = relative_regret(gap[..., None, :], paid[..., None, :]).worst
+    converged = (regret.max(axis=-1) <= tolerance * utility) & (unpaid <= _GAP_SHARE * tolerance)
     return Certificate(leader_regret=regret, follower_regret=gap, converged=converged)
-
-
-def _worst(regret: FloatArray, utility: FloatArray) -> FloatArray:
-    return relative_regret(regret[..., None, :], utility[..., None, :]).worst
 
 
 def nash_conv(market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike) -> FloatArray:
