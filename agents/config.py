@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from agents.reward_sources import source_called
-from agents.runs import CONFIG_FILE, MARKET_FOLDER, read_json, write_json
+from agents.runs import CONFIG_FILE, MARKET_FOLDER, write_json
 from agents.set_config import SetConfig, as_set_document, set_config_of
 from aigc_market_env import Market, Scenario
+from aigc_market_env.files import read_json
 from aigc_market_env.scenarios import PRESETS, Dynamics
 
 #: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.

@@ -21,9 +21,10 @@ from agents.held_out_slots import HeldOutSlots, Measured, joined, slots_of
 from agents.market_draws import Size
 from agents.plays import Play
 from agents.relative import worst_of
-from agents.runs import METRICS_FILE, number, read_json
+from agents.runs import METRICS_FILE, number
 from agents.set_config import SetConfig
 from agents.set_evaluation import SetEvaluation
+from aigc_market_env.files import read_json
 from baselines.study.execute import Done, Execute
 from baselines.study.progress import watch
 

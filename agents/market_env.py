@@ -10,6 +10,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.vec_env import VecEnv
 
 from aigc_market_env import BatchedMarketEnv
+from aigc_market_env._owned import OwnsArrays
 from aigc_market_env.spaces import OBSERVATION_BOUND
 
 Features = npt.NDArray[np.float32]
@@ -27,7 +28,7 @@ def with_identity(observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float
     return features
 
 
-class MarketVecEnv(VecEnv):
+class MarketVecEnv(OwnsArrays, VecEnv):
     """One side of many markets as independent learners that share parameters.
 
     Environment ``i·A + a`` is agent a of market i. An episode never ends by itself, because nothing that an agent does

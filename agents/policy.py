@@ -23,6 +23,7 @@ from agents.market_env import with_identity
 from agents.mlp import act_by_name, checked_nonlinearities, checked_sizes, mlp
 from agents.set_policy import LeaderSetPolicy
 from aigc_market_env import spaces
+from aigc_market_env.files import read_json
 
 SCHEMA = "aigc-market-policy/1"
 WEIGHTS_FILE, DESCRIPTION_FILE = "policy.safetensors", "policy.json"
@@ -194,10 +195,7 @@ def _load_joint_policy(folder: Path) -> JointPolicy:
 
 def _read_description(path: Path, kinds: Mapping[str, type[Policy]]) -> tuple[type[Policy], dict[str, Any]]:
     """The class of the policy that a file describes, and all that it says."""
-    try:
-        document: Any = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
-        raise ValueError(f"{path}: not a JSON document: {error}") from None
+    document = read_json(path)
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ValueError(f"{path}: not a policy of schema {SCHEMA!r}")
     kind = document.get("kind")

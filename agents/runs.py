@@ -42,19 +42,6 @@ def number(value: Any) -> float:
     return math.inf if value is None else float(value)
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
-        raise ValueError(f"{path}: not a JSON document: {error}") from None
-
-
 def new_run_folder(name: str, root: Path = Path("runs")) -> Path:
     """The first folder ``root/name``, ``root/name-2``, … that does not exist yet."""
     candidates = [root / name, *(root / f"{name}-{number}" for number in range(2, 10_000))]

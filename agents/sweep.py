@@ -16,8 +16,9 @@ from agents.config import Config, document_in, keep_market, write_config
 from agents.figures import REGRETS
 from agents.relative import worst_of
 from agents.report import shown, shown_interval
-from agents.runs import EVALUATION_FILE, METRICS_FILE, number, read_json
+from agents.runs import EVALUATION_FILE, METRICS_FILE, number
 from agents.whole_run import train_whole
+from aigc_market_env.files import read_json
 from baselines.study.execute import Done, Execute
 from baselines.study.progress import watch
 

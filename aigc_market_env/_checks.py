@@ -1,6 +1,7 @@
 """Checks of arrays that users pass in beside a market: shapes, finiteness, signs, capacity."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,8 @@ from aigc_market_env.market import FloatArray, Market
 
 #: By how much an allocation may exceed a capacity, relative to it: rounding, not overbooking.
 CAPACITY_TOLERANCE = 1e-9
+#: Far above the reward bound of any market, and far below what overflows when squared and multiplied.
+_LARGEST = 1e90
 
 
 def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...], dict[str, FloatArray]]:
@@ -22,24 +25,22 @@ def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...
         The joint batch shape, and for every name a contiguous float64 array of shape (batch size, M, N), a copy.
 
     Raises:
-        ValueError: a shape does not fit the market, or an entry is negative or not finite.
+        ValueError: a shape does not fit the market, or an entry is negative, not finite or above 1e90.
     """
     links = (market.num_mus, market.num_asps)
     arrays: dict[str, FloatArray] = {}
     for name, value in values.items():
-        try:
-            array = np.asarray(value)
-        except ValueError:  # ragged nested lists
-            array = np.asarray(None)
+        array = _array_of(value)
         if array.dtype.kind not in "fiu":
             raise ValueError(f"{name} must be an array of numbers of shape (..., {links[0]}, {links[1]})")
         array = array.astype(np.float64)
         if array.shape[-2:] != links:
             raise ValueError(f"{name} has shape {array.shape}, expected (..., {links[0]}, {links[1]}) for (MU, ASP)")
-        valid = np.isfinite(array) & (array >= 0)
+        valid = (array >= 0) & (array <= _LARGEST)
         if not valid.all():
             index = tuple(int(i) for i in np.argwhere(~valid)[0])
-            raise ValueError(f"{name}{list(index)} = {array[index]} must be finite and >= 0")
+            limit = f" and at most {_LARGEST:g}" if array[index] > _LARGEST and np.isfinite(array[index]) else ""
+            raise ValueError(f"{name}{list(index)} = {array[index]} must be finite and >= 0{limit}")
         arrays[name] = array
     batch = _joint_batch(market, arrays)
     # Copies, because results keep them, and writable, because Numba compiles anew for read-only arrays.
@@ -48,6 +49,26 @@ def link_arrays(market: Market, **values: npt.ArrayLike) -> tuple[tuple[int, ...
         for name, array in arrays.items()
     }
     return batch, flat
+
+
+def over_links(market: Market, name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
+    """What belongs to ASPs, one number or (..., N), as an array over links (..., M, N).
+
+    Raises:
+        ValueError: it is not made of numbers, or its shape does not fit the market.
+    """
+    array = _array_of(value)
+    if array.dtype.kind not in "fiu" or (array.ndim and array.shape[-1] not in (1, market.num_asps)):
+        raise ValueError(f"{name} must be a number or an array of numbers of shape (..., {market.num_asps})")
+    array = array if array.ndim else array[None]
+    return np.broadcast_to(array[..., None, :], (*array.shape[:-1], market.num_mus, market.num_asps))
+
+
+def _array_of(value: npt.ArrayLike) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:  # ragged nested lists
+        return np.asarray(None)
 
 
 def market_index(market: Market, batch: tuple[int, ...]) -> npt.NDArray[np.int64]:

@@ -10,6 +10,7 @@ from aigc_market_env import _kernels, _lanes, spaces
 from aigc_market_env._compile import over_markets
 from aigc_market_env._lanes import Views
 from aigc_market_env._options import check_seed
+from aigc_market_env._owned import OwnsArrays
 from aigc_market_env._sheets import Sheet, Sheets
 from aigc_market_env._source import MarketSource
 from aigc_market_env.market import FIELDS, FloatArray, Market
@@ -21,7 +22,7 @@ from aigc_market_env.scenarios.streams import seed_streams
 TOLERANCE = 1e-6
 
 
-class Engine:
+class Engine(OwnsArrays):
     """B lanes, each a market of the scenario with a random stream of its own; lane i does not depend on B.
 
     Args:
@@ -156,5 +157,5 @@ class Engine:
         return {name: value for name, value in vars(self).items() if name not in ("_own", "_sheets")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        super().__setstate__(state)
         self._prepare()

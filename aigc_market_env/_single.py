@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
+from gymnasium.utils import seeding
 from pettingzoo.utils.env_logger import EnvLogger
 
 from aigc_market_env import rendering, spaces
 from aigc_market_env._engine import Engine
-from aigc_market_env._options import check_asps, positive_integer
+from aigc_market_env._options import check_asps, check_pettingzoo_options, check_seed, positive_integer
+from aigc_market_env._owned import OwnsArrays
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.served import ServedSlot
@@ -22,7 +24,7 @@ _VIEWS = ("_mu_shares", "_asp_shares", "_payoffs")
 _SHAPE_AND_TYPE = operator.attrgetter("shape", "dtype")
 
 
-class ActionBuffer:
+class ActionBuffer(OwnsArrays):
     """Where the actions of all agents are kept.
 
     Args:
@@ -48,7 +50,7 @@ class ActionBuffer:
         return {"_shapes": self._shapes, "flat": self.flat}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        super().__setstate__(state)
         self._share_out()
 
     def store(self, actions: list[Any]) -> bool:
@@ -67,13 +69,13 @@ class ActionBuffer:
         return not spaces.keep(np.frombuffer(joined, dtype), self.flat)
 
 
-class SingleMarket:
+class SingleMarket(OwnsArrays):
     """One lane of the engine, and the names, spaces and buffers of its agents."""
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "market_v0",
-        "render_modes": ["ansi", "rgb_array", "human"],
-        "render_fps": 2,
+        "render_modes": list(rendering.MODES),
+        "render_fps": rendering.FPS,
     }
 
     def __init__(
@@ -84,8 +86,7 @@ class SingleMarket:
         asps: Literal["agents", "best_response"],
         strict: bool,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"render_mode = {render_mode!r} must be None or one of {self.metadata['render_modes']}")
+        self._renderer = rendering.Renderer(render_mode)
         self.scenario = Scenario.of(scenario)
         self.max_cycles = positive_integer("max_cycles", max_cycles)
         self.render_mode = render_mode
@@ -104,7 +105,8 @@ class SingleMarket:
         groups = ("mu", "asp") if providers else ("mu",)
         self._engine = Engine(self.scenario, 1, groups=groups, agents=self.possible_agents)
         self._share_out()
-        self._window: rendering.Window | None = None
+        self._np_random: np.random.Generator | None = None
+        self._np_random_seed = -1
         self._has_reset = False
 
     # What users look at ----------------------------------------------------------------------------------------------
@@ -156,21 +158,30 @@ class SingleMarket:
         if self.render_mode is None:
             EnvLogger._generic_warning("[WARNING]: render() without a render_mode shows nothing.")
             return None
-        snapshot = rendering.Snapshot.of(self._engine, self.scenario.name, self._slots)
-        if self.render_mode == "ansi":
-            return rendering.table(snapshot)
-        if self.render_mode == "rgb_array":
-            return rendering.picture(snapshot)
-        if self._window is None:
-            self._window = rendering.Window()
-        self._window.show(snapshot)
-        return None
+        return self._renderer.show(rendering.Snapshot.of(self._engine, self.scenario.name, self._slots))
 
     def close(self) -> None:
         """Close the window, if there is one."""
-        if self._window is not None:
-            self._window.close()
-            self._window = None
+        self._renderer.close()
+
+    # Wrappers written for Gymnasium's environments look for these two.
+
+    @property
+    def np_random(self) -> np.random.Generator:
+        """A generator for wrappers, seeded along with the environment, which never draws from it."""
+        if self._np_random is None:
+            self._np_random, self._np_random_seed = seeding.np_random()
+        return self._np_random
+
+    @np_random.setter
+    def np_random(self, generator: np.random.Generator) -> None:
+        self._np_random, self._np_random_seed = generator, -1
+
+    @property
+    def np_random_seed(self) -> int:
+        """The seed of :attr:`np_random`; -1 for a generator that was assigned."""
+        _ = self.np_random
+        return self._np_random_seed
 
     # What the two environments are made of ---------------------------------------------------------------------------
 
@@ -181,16 +192,19 @@ class SingleMarket:
         self._asp_shares = self._actions.flat[posted:].reshape(1, -1, 2, self.num_mus)
         self._payoffs = [self._engine.quantity(name)[0] for name in ("utility", "profit")]
 
-    # Copies and pickles of views would be arrays of their own; a window belongs to one environment.
+    # Copies and pickles of views would be arrays of their own.
     def __getstate__(self) -> dict[str, Any]:
-        views = (*_VIEWS, "_window")
-        return {name: value for name, value in vars(self).items() if name not in views}
+        return {name: value for name, value in vars(self).items() if name not in _VIEWS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _window=None)
+        super().__setstate__(state)
         self._share_out()
 
-    def _begin(self, seed: int | None) -> None:
+    def _begin(self, seed: int | None, options: dict[str, Any] | None) -> None:
+        check_pettingzoo_options(options, by="market_v0")
+        seed = check_seed(seed)
+        if seed is not None:
+            self._np_random, self._np_random_seed = seeding.np_random(seed)
         self._seen = self._engine.reset(None if seed is None else [seed]).rows
         self._has_reset = self._mus_turn = True
         self._slots = 0

@@ -3,6 +3,7 @@
 from aigc_market_env import _lanes
 from aigc_market_env._compile import over_markets
 from aigc_market_env._lanes import Lanes, Streams
+from aigc_market_env._owned import OwnsArrays
 from aigc_market_env.market import FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.scenarios.streams import skip, uniforms
@@ -11,7 +12,7 @@ from aigc_market_env.scenarios.streams import skip, uniforms
 _AHEAD = 16
 
 
-class MarketSource:
+class MarketSource(OwnsArrays):
     """The markets to come of every lane, drawn from streams of their own.
 
     What happens in an episode draws from other streams, so the next markets are known before it is over.

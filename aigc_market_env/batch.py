@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from aigc_market_env import spaces
 from aigc_market_env._engine import TOLERANCE, Engine
 from aigc_market_env._options import check_asps, check_seed, positive_integer, positive_number
+from aigc_market_env._owned import OwnsArrays
 from aigc_market_env._sheets import Sheet
 from aigc_market_env.market import Market
 from aigc_market_env.scenarios import Scenario
@@ -19,7 +20,7 @@ from aigc_market_env.served import ServedSlot
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class BatchedMarketEnv:
+class BatchedMarketEnv(OwnsArrays):
     """B copies of the market environment, stepped together.
 
     Lane i, reset with seed s, goes through the same markets, observations and payoffs as

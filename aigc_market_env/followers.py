@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env import qoe
-from aigc_market_env._checks import link_arrays, market_index
+from aigc_market_env._checks import link_arrays, market_index, over_links
 from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env._options import positive_number
 from aigc_market_env.links import LINK_ROWS, coefficients_of, fill_links
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 from aigc_market_env.shadow_prices import allocate, asp_of, demand, marginal_use, shadow_prices
@@ -56,10 +57,12 @@ def follower_response(market: Market, rewards: npt.ArrayLike, *, tolerance: floa
         Allocation, throughput, shadow prices and duality gap, with the joint batch axes.
 
     Raises:
-        ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
+        ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite, or ``tolerance`` is not a
+            finite number > 0.
 
     Source: docs/market.md#what-a-provider-does.
     """
+    tolerance = positive_number("tolerance", tolerance)
     batch, flat = link_arrays(market, rewards=rewards)
     size, (m, n) = flat["rewards"].shape[0], flat["rewards"].shape[1:]
     compute, bandwidth, throughput = (np.empty((size, m, n)) for _ in range(3))
@@ -123,12 +126,11 @@ def demand_at_prices(
 
     Source: docs/market.md#what-a-provider-does.
     """
-    links = np.zeros((market.num_mus, market.num_asps))
     batch, flat = link_arrays(
         market,
         rewards=rewards,
-        compute_price=links + np.expand_dims(np.atleast_1d(compute_price), -2),
-        bandwidth_price=links + np.expand_dims(np.atleast_1d(bandwidth_price), -2),
+        compute_price=over_links(market, "compute_price", compute_price),
+        bandwidth_price=over_links(market, "bandwidth_price", bandwidth_price),
     )
     rates, compute, bandwidth = (np.zeros_like(flat["rewards"]) for _ in range(3))
     over_markets(

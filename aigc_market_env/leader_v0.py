@@ -17,10 +17,12 @@ may gain the MU something; ``leader_regret(env.unwrapped.market, env.unwrapped.e
 | reward | float | U = ω log(1 + Q/q) - payments, credits per slot |
 
 Episodes never terminate; they are truncated after ``max_episode_steps`` slots, 64 unless asked for otherwise.
+
+Rendering shows the slot served last, of all MUs and ASPs: ``render_mode="ansi"``, ``"rgb_array"`` or ``"human"``.
 """
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
@@ -30,7 +32,9 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from aigc_market_env import spaces
+from aigc_market_env import rendering, spaces
+from aigc_market_env._options import check_reset_options, check_seed, positive_integer, whole_number
+from aigc_market_env._owned import OwnsArrays
 from aigc_market_env.batch import BatchedMarketEnv
 from aigc_market_env.equilibrium import solve_equilibrium
 from aigc_market_env.market import FloatArray, Market
@@ -38,19 +42,29 @@ from aigc_market_env.scenarios import Scenario
 
 ScenarioLike = str | PathLike[str] | Scenario | Market
 Observation = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+_RENDERING: dict[str, Any] = {"render_modes": list(rendering.MODES), "render_fps": rendering.FPS}
 
 
-class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
+class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
     """One MU in each of B markets; lane i, reset with seed s, is a :class:`LeaderEnv` reset with seed s + i.
 
-    All lanes' episodes end together, and the step that ends them returns the first observations of the next
-    (``AutoresetMode.SAME_STEP``); the last ones of the old are in ``infos["final_obs"]``.
+    What happens when a lane's episode is over is ``autoreset_mode``, one of Gymnasium's:
+
+    * ``AutoresetMode.SAME_STEP``: the step that ends it returns the first observation of the next; the last one of the
+      old is in ``infos["final_obs"]``.
+    * ``AutoresetMode.NEXT_STEP``: the step after it begins the next, whatever the action, at a reward of 0. Gymnasium's
+      wrappers that normalise observations need this mode.
+    * ``AutoresetMode.DISABLED``: nothing, until ``reset(options={"reset_mask": …})`` begins the next.
 
     Args:
         num_envs: B.
         scenario: a preset's name, a market file, a Scenario or a Market.
         mu: which MU acts.
         max_episode_steps: slots in an episode; None for one that never ends.
+        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+        autoreset_mode: an AutoresetMode, or its value as a string: ``"SameStep"``, ``"NextStep"`` or ``"Disabled"``.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -64,7 +78,10 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
         (16,)
     """
 
-    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
+    metadata: dict[str, Any] = _RENDERING | {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    #: One per lane; here for environments that could not be made, which are closed all the same.
+    _renderers: tuple[rendering.Renderer, ...] = ()
 
     def __init__(
         self,
@@ -72,15 +89,28 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
         scenario: ScenarioLike = "campus",
         mu: int = 0,
         max_episode_steps: int | None = 64,
+        render_mode: str | None = None,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
-        self._markets = BatchedMarketEnv(scenario, num_envs, asps="best_response", max_cycles=max_episode_steps)
-        self._started = False
+        self._markets = BatchedMarketEnv(scenario, num_envs, asps="best_response", max_cycles=None)
         self.num_envs = self._markets.num_envs
         self.mu = _mu_index(mu, self._markets.num_mus)
+        self.max_episode_steps = (
+            None if max_episode_steps is None else positive_integer("max_episode_steps", max_episode_steps)
+        )
+        self._renderers = tuple(rendering.Renderer(render_mode) for _ in range(self.num_envs))
+        self.render_mode = render_mode
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         self.single_observation_space = self._markets.single_observation_space["mu"]
         self.single_action_space = self._markets.single_action_space["mu"]
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._started = False
+        self._seen = np.zeros((self.num_envs, *self.single_observation_space.shape), np.float32)
+        self._slots = np.zeros(self.num_envs, np.int64)
+        self._over = np.zeros(self.num_envs, bool)
 
     @property
     def market(self) -> Market:
@@ -97,21 +127,26 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode in every lane.
+        """Begin an episode in every lane, or in some.
 
         Args:
             seed: lane i gets ``seed + i``, or the i-th of a sequence; None continues the lanes' random streams.
-            options: none are known.
+            options: ``{"reset_mask": mask}`` resets only the lanes that are True in ``mask``, an array (B,) of bool.
+
+        Returns:
+            The observations of all lanes (B, ·), those not reset as they were last, and an empty info.
 
         Raises:
-            ValueError: a seed is not valid, or only some lanes are to be reset. Nothing changes.
+            ValueError: a seed or an option is not valid, or the first reset leaves lanes out. Nothing changes.
         """
-        if "reset_mask" in (options or {}):
-            raise ValueError("options['reset_mask'] cannot be obeyed: all lanes' episodes begin and end together")
-        observations, _ = self._markets.reset(seed=seed)
-        self._solve()
+        mask = check_reset_options(options, "reset_mask", by="Leader-v0's vector environment").get("reset_mask")
+        lanes = np.ones(self.num_envs, bool) if mask is None else self._checked_mask(mask)
+        self._begin(lanes, seed)
         self._started = True
-        return self._own(observations), {}
+        self._solve()
+        self._seed_generator(seed)
+        self._show()
+        return self._seen.copy(), {}
 
     def step(
         self, actions: npt.ArrayLike
@@ -119,29 +154,115 @@ class LeaderVectorEnv(VectorEnv[Observation, npt.ArrayLike, npt.NDArray[Any]]):
         """Trade one slot in every lane, with the MU's actions (B, N).
 
         Raises:
-            ValueError: an action has a wrong shape or is not finite, or reset() was not called. Nothing changes.
+            ValueError: an action has a wrong shape or is not finite, reset() was not called or, without autoreset, a
+                lane's episode is over. Nothing changes.
         """
         self._check_started("step()")
-        shares = self._equilibrium / self._market.reward_bound[..., None]
-        shares[:, self.mu] = spaces.as_action(actions, self.action_space.shape or (), f"'mu_{self.mu}'", strict=False)
-        observations, rewards, terminations, truncations, infos = self._markets.step({"mu": shares})
+        own = spaces.as_action(actions, self.action_space.shape or (), f"'mu_{self.mu}'", strict=False)
+        waiting = self._over
+        if self.autoreset_mode == AutoresetMode.DISABLED and waiting.any():
+            lanes = np.flatnonzero(waiting).tolist()
+            raise ValueError(f"the episodes of lanes {lanes} are over; call reset(options={{'reset_mask': …}}) first")
+        rewards = self._trade(~waiting, own)
+        self._begin(waiting)
+        over = self._slots == self.max_episode_steps
+        infos: dict[str, Any] = {}
+        if self.autoreset_mode != AutoresetMode.SAME_STEP:
+            self._over = over
+        elif over.any():
+            infos = {"final_obs": self._last_observations(over), "_final_obs": over.copy()}
+            self._begin(over)
         self._solve()
-        if infos:
-            last = np.empty(self.num_envs, object)
-            last[:] = list(self._own(infos["final_obs"]))
-            infos = {"final_obs": last, "_final_obs": np.ones(self.num_envs, bool)}
-        return self._own(observations), rewards["mu"][:, self.mu].copy(), terminations, truncations, infos
+        self._show()
+        return self._seen.copy(), rewards, np.zeros(self.num_envs, bool), over.copy(), infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Every lane's slot served last: tables, pictures, or None each and a window per lane; None without a mode."""
+        self._check_started("render()")
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() without a render_mode shows nothing")
+            return None
+        name, engine = self._markets.scenario.name, self._markets._engine
+        snapshots = (rendering.Snapshot.of(engine, name, int(slot), lane) for lane, slot in enumerate(self._slots))
+        return tuple(renderer.show(snapshot) for renderer, snapshot in zip(self._renderers, snapshots, strict=True))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the windows, if there are any."""
+        for renderer in self._renderers:
+            renderer.close()
 
     def _check_started(self, what: str) -> None:
         if not self._started:
             raise ValueError(f"reset() must be called before {what}")
 
+    def _checked_mask(self, mask: Any) -> Mask:
+        lanes = np.asarray(mask)
+        if lanes.shape != (self.num_envs,) or lanes.dtype != np.bool_ or not lanes.any():
+            shape = f"({self.num_envs},)"
+            raise ValueError(
+                f"options['reset_mask'] = {mask!r} must be an array of bool of shape {shape}, not all False"
+            )
+        if not (self._started or lanes.all()):
+            raise ValueError("options['reset_mask'] of the first reset() must be True for all lanes")
+        return lanes
+
+    def _begin(self, lanes: Mask, seed: int | Sequence[int | None] | None = None) -> None:
+        """Begin an episode in these lanes."""
+        if lanes.any():
+            with self._only(lanes):
+                observations, _ = self._markets.reset(seed=seed)
+            self._see(lanes, observations)
+            self._slots = np.where(lanes, 0, self._slots)
+            self._over = self._over & ~lanes
+
+    def _trade(self, lanes: Mask, own: FloatArray) -> FloatArray:
+        """Trade one slot in these lanes; the MU's utilities (B,), 0 in the others."""
+        if not lanes.any():
+            return np.zeros(self.num_envs)
+        shares = self._equilibrium / self._market.reward_bound[..., None]
+        shares[:, self.mu] = own
+        with self._only(lanes):
+            observations, rewards, *_ = self._markets.step({"mu": shares})
+        self._see(lanes, observations)
+        self._slots = self._slots + lanes
+        return np.where(lanes, rewards["mu"][:, self.mu], 0.0)
+
+    @contextmanager
+    def _only(self, lanes: Mask) -> Iterator[None]:
+        """Whatever is done to the markets meanwhile, lanes other than these stay as they are."""
+        before = None if lanes.all() else self._markets.state()
+        yield
+        if before is not None:
+            after = self._markets.state()
+            for name, array in after.items():
+                if array.ndim:
+                    array[~lanes] = before[name][~lanes]
+            self._markets.restore(after)
+
     def _solve(self) -> None:
         self._market = self._markets.market
         self._equilibrium = solve_equilibrium(self._market, certify=False).rewards
 
-    def _own(self, observations: dict[str, npt.NDArray[Any]]) -> Observation:
-        return observations["mu"][:, self.mu].copy()
+    def _see(self, lanes: Mask, observations: dict[str, npt.NDArray[Any]]) -> None:
+        self._seen = np.where(lanes[:, None], observations["mu"][:, self.mu], self._seen)
+
+    def _last_observations(self, lanes: Mask) -> npt.NDArray[Any]:
+        """What these lanes see, as an array (B,) of arrays; None for the others."""
+        last = np.full(self.num_envs, None, object)
+        for lane in np.flatnonzero(lanes):
+            last[lane] = self._seen[lane].copy()
+        return last
+
+    def _seed_generator(self, seed: int | Sequence[int | None] | None) -> None:
+        """Seed ``np_random``, for wrappers; Gymnasium calls the seed of a generator that has several -1."""
+        if isinstance(seed, Sequence | np.ndarray):
+            self.np_random = np.random.default_rng([number for number in seed if number is not None] or None)
+        else:
+            super().reset(seed=check_seed(seed))
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self.render()
 
 
 class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
@@ -150,6 +271,7 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
     Args:
         scenario: a preset's name, a market file, a Scenario or a Market.
         mu: which MU acts.
+        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -162,10 +284,11 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
         >>> observation, reward, terminated, truncated, info = env.step(action)
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+    metadata: dict[str, Any] = dict(_RENDERING)  # noqa: RUF012
 
-    def __init__(self, scenario: ScenarioLike = "campus", mu: int = 0) -> None:
-        self._lane = LeaderVectorEnv(1, scenario, mu, max_episode_steps=None)
+    def __init__(self, scenario: ScenarioLike = "campus", mu: int = 0, render_mode: str | None = None) -> None:
+        self._lane = LeaderVectorEnv(1, scenario, mu, max_episode_steps=None, render_mode=render_mode)
+        self.render_mode = render_mode
         self.mu = self._lane.mu
         self.observation_space = self._lane.single_observation_space
         self.action_space = self._lane.single_action_space
@@ -183,7 +306,13 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode; without a seed, the random stream goes on."""
+        """Begin an episode; without a seed, the random stream goes on.
+
+        Raises:
+            ValueError: the seed is no integer >= 0, or there are options, which mean nothing here. Nothing changes.
+        """
+        check_reset_options(options, by="Leader-v0")
+        seed = check_seed(seed)
         super().reset(seed=seed)
         observations, _ = self._lane.reset(seed=seed)
         return observations[0], {}
@@ -198,12 +327,26 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
         observations, rewards, _, _, _ = self._lane.step(checked[None])
         return observations[0], float(rewards[0]), False, False, {}
 
+    def render(self) -> Any:
+        """The slot served last: a table (``"ansi"``), a picture (``"rgb_array"``), or a window (``"human"``)."""
+        frames = self._lane.render()
+        return None if frames is None else frames[0]
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._lane.close()
+
 
 def _mu_index(mu: int, num_mus: int) -> int:
-    try:
-        index = operator.index(mu)
-    except TypeError:
-        raise ValueError(f"mu = {mu!r} must be an integer") from None
+    index = whole_number("mu", mu)
     if not 0 <= index < num_mus:
         raise ValueError(f"mu = {index} must be in 0 … {num_mus - 1}, the scenario has {num_mus} MUs")
     return index
+
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        names = ", ".join(repr(known.value) for known in AutoresetMode)
+        raise ValueError(f"autoreset_mode = {mode!r} must be an AutoresetMode or one of {names}") from None

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._compile import compiled
-from aigc_market_env.files import replacing
+from aigc_market_env.files import read_json, replacing
 
 if TYPE_CHECKING:
     from aigc_market_env.outcome import Outcome
@@ -20,8 +19,10 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 SCHEMA = "aigc-market/1"
-_WEIGHT_SUM_TOLERANCE = 1e-9
-_LARGEST = float(np.finfo(np.float64).max)
+#: What a sum of weights may be off by: up to the first it is taken as 1, up to the second, float32 rounding, made 1.
+_WEIGHT_SUM_TOLERANCE, _WEIGHT_SUM_ROUNDING = 1e-9, 1e-6
+#: What a parameter other than 0 lies between, so that no product of several, squared at that, leaves the floats.
+_SMALLEST, _LARGEST = 1e-30, 1e30
 
 
 class Field(NamedTuple):
@@ -92,7 +93,8 @@ class Market:
         slot_duration: Δ, length of a slot, s. (...)
         satisfaction_scale: ω, worth of satisfaction, credits per slot. (..., M)
         qoe_requirement: q, QoE at which satisfaction reaches ω·log 2. (..., M)
-        qoe_weights: w, weights of accuracy, token count and timeliness; every row sums to 1. (..., M, 3)
+        qoe_weights: w, weights of accuracy, token count and timeliness; every row sums to 1. A sum that is off by
+            more than 1e-9 and up to 1e-6, as float32 weights' may be, is made 1. (..., M, 3)
         desired_tokens: L̂, tokens that the MU would like in a slot. (..., M)
         patience: τ, response time at which timeliness is one half, s. (..., M)
         bits_per_token: s, size of a delivered token on the air, bit. (..., M)
@@ -107,8 +109,9 @@ class Market:
         base_latency: t0, delay before the first token, s. (..., M, N)
 
     Raises:
-        ValueError: a field has a wrong shape, is not a finite number, violates its constraint, or a row of
-            ``qoe_weights`` does not sum to 1. The message names the field, the index and the constraint.
+        ValueError: a field has a wrong shape, is not a finite number, violates its constraint, is above 1e30 or,
+            where 0 is not allowed, below 1e-30, or a row of ``qoe_weights`` does not sum to 1. The message names the
+            field, the index and the constraint.
 
     Source: docs/market.md#who-plays. The players are the paper's, the parameters this project's choice.
     """
@@ -135,7 +138,7 @@ class Market:
         sizes = _sizes(arrays)
         for name, array in arrays.items():
             _check_values(name, array)
-        _check_weight_sums(arrays["qoe_weights"])
+        arrays["qoe_weights"] = _summing_to_one(arrays["qoe_weights"])
         batch = _batch_shape(arrays)
         for name, array in arrays.items():
             shape = batch + tuple(sizes[dim] for dim in FIELDS[name].dims)
@@ -277,11 +280,7 @@ class Market:
                 invalid; the message names the file and the field.
             FileNotFoundError: there is no such file.
         """
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
-        try:
-            document = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"{path}: not a JSON document: {error}") from None
+        document = read_json(path)
         try:
             return cls(**_fields_of(document))
         except ValueError as error:
@@ -343,31 +342,40 @@ def _sizes(arrays: Mapping[str, FloatArray]) -> dict[str, int]:
 
 def _check_values(name: str, array: FloatArray) -> None:
     field = FIELDS[name]
-    if _all_within(array.reshape(-1), float(field.lower), field.lower_allowed, min(field.upper, _LARGEST)):
+    lower, upper = float(field.lower) if field.lower_allowed else _SMALLEST, min(field.upper, _LARGEST)
+    if _all_within(array.reshape(-1), lower, upper):
         return
     above = array >= field.lower if field.lower_allowed else array > field.lower
     valid = above & (array <= field.upper) & np.isfinite(array)
-    if not valid.all():
-        index = tuple(int(i) for i in np.argwhere(~valid)[0])
-        where = f"{name}{list(index)}" if index else name
-        raise ValueError(f"field {name!r}: {where} = {array[index]:g} must be {field.constraint} ({field.unit})")
+    constraint, remedy = field.constraint, ""
+    if valid.all():
+        valid = (array >= lower) & (array <= upper)
+        constraint = f"from {lower:g} to {upper:g}"
+        remedy = "; what is computed from it would overflow, so use another unit, in all fields that have it"
+    index = tuple(int(i) for i in np.argwhere(~valid)[0])
+    where = f"{name}{list(index)}" if index else name
+    raise ValueError(f"field {name!r}: {where} = {array[index]:g} must be {constraint} ({field.unit}){remedy}")
 
 
 @compiled
-def _all_within(values: FloatArray, lower: float, lower_allowed: bool, upper: float) -> bool:
+def _all_within(values: FloatArray, lower: float, upper: float) -> bool:
     """Whether all entries are numbers within the bounds; environments build markets all the time."""
     within = True
     for value in values:
-        within &= lower < value <= upper or (lower_allowed and value == lower)
+        within &= lower <= value <= upper
     return within
 
 
-def _check_weight_sums(weights: FloatArray) -> None:
+def _summing_to_one(weights: FloatArray) -> FloatArray:
+    """The weights (..., 3), rows that miss a sum of 1 by rounding scaled; the others keep their bits."""
     sums = weights.sum(axis=-1)
-    wrong = np.argwhere(np.abs(sums - 1.0) > _WEIGHT_SUM_TOLERANCE)
+    off = np.abs(sums - 1.0)
+    wrong = np.argwhere(off > _WEIGHT_SUM_ROUNDING)
     if len(wrong):
         index = tuple(int(i) for i in wrong[0])
         raise ValueError(f"field 'qoe_weights': row {list(index)} sums to {sums[index]:.12g}, must sum to 1")
+    rounded = off > _WEIGHT_SUM_TOLERANCE
+    return weights / np.where(rounded, sums, 1.0)[..., None] if rounded.any() else weights
 
 
 def _batch_shape(arrays: Mapping[str, FloatArray]) -> tuple[int, ...]:

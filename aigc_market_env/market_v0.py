@@ -94,8 +94,12 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
-        """Begin an episode; without a seed, the random stream goes on."""
-        self._begin(seed)
+        """Begin an episode; without a seed, the random stream goes on.
+
+        Raises:
+            ValueError: the seed is no integer >= 0, or there are options, which mean nothing here. Nothing changes.
+        """
+        self._begin(seed, options)
         self.agents = list(self.possible_agents)
         self.rewards = dict.fromkeys(self.agents, 0.0)
         self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
@@ -195,8 +199,12 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
-        """Begin an episode; without a seed, the random stream goes on."""
-        self._begin(seed)
+        """Begin an episode; without a seed, the random stream goes on.
+
+        Raises:
+            ValueError: the seed is no integer >= 0, or there are options, which mean nothing here. Nothing changes.
+        """
+        self._begin(seed, options)
         self.agents = list(self.possible_agents)
         self._cycle = 0
         return self._observations(), self._infos(None)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
+#: Render modes of all environments, and slots a second in a video.
+MODES, FPS = ("ansi", "rgb_array", "human"), 2
 _SIZE_INCHES, _DPI = (8.0, 6.0), 120
 #: Points; the smaller can still be read in a picture scaled to 600 pixels.
 _LARGE, _SMALL = 14.0, 11.0
@@ -146,6 +148,43 @@ class Window:
     def close(self) -> None:
         """Close the window."""
         self._plt.close(self._figure)
+
+
+class Renderer:
+    """Shows slots in one of the render modes; a copy has no window yet.
+
+    Args:
+        mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+
+    Raises:
+        ValueError: the mode is not one of those above.
+    """
+
+    def __init__(self, mode: str | None) -> None:
+        if mode is not None and mode not in MODES:
+            raise ValueError(f"render_mode = {mode!r} must be None or one of {list(MODES)}")
+        self.mode = mode
+        self._window: Window | None = None
+
+    def show(self, snapshot: Snapshot) -> Any:
+        """A table (``"ansi"``), a picture (``"rgb_array"``), or None with a window drawn (``"human"``)."""
+        if self.mode == "ansi":
+            return table(snapshot)
+        if self.mode == "rgb_array":
+            return picture(snapshot)
+        if self.mode == "human":
+            self._window = self._window or Window()
+            self._window.show(snapshot)
+        return None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_window": None}
 
 
 def draw(figure: "Figure", snapshot: Snapshot) -> None:

@@ -17,6 +17,7 @@ from gymnasium.spaces import Space
 from pettingzoo import AECEnv, ParallelEnv
 
 from aigc_market_env._forms import check_forms
+from aigc_market_env._options import positive_integer, whole_number
 from aigc_market_env.market_v0 import parallel_env, raw_env
 
 Env: TypeAlias = AECEnv[Any, Any, Any] | ParallelEnv[Any, Any, Any]
@@ -45,7 +46,7 @@ def check_env(env: Env, twin: Env | None = None, *, seed: int = 0, max_steps: in
 
     Raises:
         AssertionError: something is wrong; the message names the agent, the step and the problem.
-        ValueError: ``env`` is no AEC or Parallel environment, or cannot be copied.
+        ValueError: ``env`` is no AEC or Parallel environment, or cannot be copied, or a number is not valid.
 
     Examples:
         >>> from aigc_market_env import market_v0
@@ -53,6 +54,7 @@ def check_env(env: Env, twin: Env | None = None, *, seed: int = 0, max_steps: in
     """
     if not isinstance(env, AECEnv | ParallelEnv):
         raise ValueError(f"env = {env!r} must be a PettingZoo AECEnv or ParallelEnv")
+    seed, max_steps = whole_number("seed", seed, 0), positive_integer("max_steps", max_steps)
     other = _copied(env) if twin is None else twin
     # The twin starts afresh, the environment from amid an episode: an ignored seed shows.
     deque(islice(_play(env, seed + 1, max_steps), 2 * len(env.possible_agents)), maxlen=0)

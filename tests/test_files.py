@@ -1,9 +1,10 @@
+import codecs
 import contextlib
 
 import pytest
 
 from aigc_market_env import Scenario
-from aigc_market_env.files import replacing
+from aigc_market_env.files import read_json, replacing
 
 
 def test_a_file_is_replaced_when_it_is_whole(tmp_path):
@@ -33,3 +34,18 @@ def test_a_market_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     with pytest.raises(ZeroDivisionError):
         new.to_json(path)
     assert type(old).from_json(path) == old
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_json_is_read_with_a_byte_order_mark_and_without(tmp_path, mark):
+    path = tmp_path / "file.json"
+    path.write_bytes(mark + '{"ω": [1, 0.1]}'.encode())
+    assert read_json(path) == {"ω": [1, 0.1]}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe\x00", b"9" * 5000, b"[" * 100_000])
+def test_what_is_no_json_is_refused_by_the_name_of_the_file(tmp_path, content):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"file\.json: not a JSON document"):
+        read_json(path)

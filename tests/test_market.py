@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from markets import DIMS, random_market
 
-from aigc_market_env import Market
+from aigc_market_env import Market, Scenario, nash_conv, solve_equilibrium
 from aigc_market_env.market import FIELDS
 
 POSITIVE = sorted(set(DIMS) - {"qoe_weights", "base_latency"})
@@ -98,6 +98,14 @@ def test_another_schema_is_refused(tmp_path, market, schema):
         read(tmp_path, json.dumps(document_of(market, schema=schema)))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path, market, encoding):
+    path = tmp_path / "market.json"
+    path.write_bytes(json.dumps(document_of(market)).encode(encoding))
+    assert Market.from_json(path) == market
+    assert Scenario.of(path).sample(0) == market
+
+
 def test_a_file_without_schema_is_refused(tmp_path, market):
     document = document_of(market)
     del document["schema"]
@@ -187,6 +195,65 @@ def test_weights_must_sum_to_one(market, row):
     values["qoe_weights"][1] = row
     with pytest.raises(ValueError, match=r"field 'qoe_weights': row \[1\] sums to .*, must sum to 1"):
         Market(**values)
+
+
+@pytest.mark.parametrize("row", [(0.1, 0.2, 0.7), (1 / 3, 1 / 3, 1 / 3), (0.05, 0.9, 0.05)])
+def test_weights_rounded_to_float32_are_made_to_sum_to_one(market, row):
+    values = fields(market)
+    weights = np.tile(np.float32(row), (3, 1)) * np.float32(1 + 2e-7)
+    assert (np.abs(weights.astype(float).sum(-1) - 1) > 1e-9).all()
+    made = Market(**values | {"qoe_weights": weights})
+    np.testing.assert_allclose(made.qoe_weights.sum(-1), 1, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(made.qoe_weights, weights, rtol=1e-6)
+    assert Market(**fields(made)) == made  # once is enough
+
+
+def test_weights_that_sum_to_one_keep_their_bits(market):
+    weights = np.array([[0.1, 0.2, 0.7], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 9e-10]])
+    assert market.replace(qoe_weights=weights).qoe_weights.tobytes() == weights.tobytes()
+
+
+@pytest.mark.parametrize("error", [1e-3, -1e-3, 2e-6, np.float16(0.001)])
+def test_weights_that_are_off_by_more_than_rounding_are_refused(market, error):
+    values = fields(market)
+    values["qoe_weights"][1] = 0.2, 0.3, 0.5 + float(error)
+    with pytest.raises(ValueError, match=r"field 'qoe_weights': row \[1\] sums to .*, must sum to 1"):
+        Market(**values)
+
+
+# Magnitudes
+
+
+@pytest.mark.parametrize("name", sorted(set(DIMS) - {"qoe_weights", "accuracy"}))
+@pytest.mark.parametrize("value", [1e300, 1e31, 1e-31, 1e-300, 5e-324])
+def test_a_value_whose_products_would_overflow_is_refused_by_field(market, name, value):
+    values = fields(market)
+    values[name][index_of_last(name)] = value
+    if name == "base_latency" and value < 1:
+        assert Market(**values)
+        return
+    with pytest.raises(ValueError, match=rf"field '{name}': .* must be from \S+ to 1e\+30 .*use another unit"):
+        Market(**values)
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_money_in_a_unit_beyond_all_bounds_is_refused_by_field(market, scale):
+    money = {name: getattr(market, name) * scale for name in ("satisfaction_scale", "compute_cost", "bandwidth_cost")}
+    with pytest.raises(ValueError, match=r"field 'satisfaction_scale': satisfaction_scale\[0\] = .*use another unit"):
+        market.replace(**money)
+
+
+def test_whatever_is_within_the_bounds_can_be_computed():
+    rng, base = np.random.default_rng(0), Scenario.preset("duo").sample(0)
+    changes = {
+        name: rng.choice([1e-30, 1, 1e30], (200, *getattr(base, name).shape))
+        for name in set(DIMS) - {"qoe_weights", "accuracy"}
+    }
+    wild = base.replace(**changes, accuracy=rng.choice([1e-30, 1], (200, 2, 1)))
+    found = solve_equilibrium(wild, certify=False)
+    regret = nash_conv(wild, found.rewards, found.outcome.compute, found.outcome.bandwidth)
+    for figures in (found.outcome.mu_utility, found.outcome.asp_profit, regret):
+        assert np.isfinite(figures).all()
 
 
 @pytest.mark.parametrize("name", sorted(set(DIMS) - {"slot_duration"}))

@@ -37,6 +37,43 @@ def test_the_same_seed_gives_the_same_bytes(name, asps):
     assert len(one) == 204
 
 
+@both_forms
+def test_np_random_is_for_wrappers_seeded_along_and_without_effect(make):
+    env, twin = make("campus"), make("campus")
+    assert env.np_random_seed >= 0
+    env.reset(seed=3)
+    twin.reset(seed=3)
+    assert env.np_random_seed == 3
+    assert env.np_random.bit_generator.state == np.random.default_rng(3).bit_generator.state
+    first = env.np_random.random(5)
+    assert same(env.state(), twin.state())
+    assert same(env.reset(), twin.reset())
+    assert same(env.state(), twin.state())
+    assert env.np_random_seed == 3
+    assert not same(env.np_random.random(5), first)
+    env.reset(seed=3)
+    assert same(env.np_random.random(5), first)
+    assert same(copy.deepcopy(env).np_random.random(5), env.np_random.random(5))
+    env.np_random = np.random.default_rng(8)
+    assert env.np_random_seed == -1
+    assert env.np_random.random() == np.random.default_rng(8).random()
+
+
+@both_forms
+@pytest.mark.parametrize("options", [{"load": 2.0}, {"options": 2}, {1: 1}, 5, "load"])
+def test_an_option_of_reset_that_means_nothing_is_refused_and_changes_nothing(make, options):
+    env, twin = make("random"), make("random")
+    for one in (env, twin):
+        one.reset(seed=0, options={})
+        one.reset(options=None)
+    with pytest.raises(ValueError, match=r"reset\(\) of market_v0 takes no options"):
+        env.reset(seed=1, options=options)
+    assert env.np_random_seed == 0
+    env.reset()
+    twin.reset()
+    assert same(env.state(), twin.state())
+
+
 def digest(things):
     total = hashlib.sha256()
     for array in arrays_of(things):
@@ -80,9 +117,9 @@ def test_a_seeded_reset_starts_over_exactly(name, asps):
     assert same(play(env, 4, 15), first)
 
 
-def test_options_of_reset_are_taken_and_ignored():
+def test_the_options_that_pettingzoos_tests_give_are_taken_and_ignored():
     env, twin = parallel(), parallel()
-    assert same(env.reset(seed=1, options={"x": 1}), twin.reset(seed=1))
+    assert same(env.reset(seed=1, options={"options": 1}), twin.reset(seed=1))
 
 
 # Fixed markets

@@ -188,10 +188,10 @@ def test_a_wild_market_is_clipped_into_the_space():
     market = Scenario.preset("duo").sample(0)
     wild = market.replace(
         satisfaction_scale=[1e30, 1e-30],
-        bits_per_token=[1e-200, 1e9],
-        compute_cost=[1e-300],
-        bandwidth_capacity=[1e200],
-        base_latency=[[1e300], [0.0]],
+        bits_per_token=[1e-30, 1e9],
+        compute_cost=[1e-30],
+        bandwidth_capacity=[1e30],
+        base_latency=[[1e30], [0.0]],
     )
     for asps in ("agents", "best_response"):
         env = parallel(wild, asps)

@@ -39,6 +39,21 @@ def test_stable_baselines3_trains_on_it():
     assert any((now != then).any() for now, then in zip(model.policy.parameters(), before, strict=True))
 
 
+@pytest.mark.parametrize("skip", [2, (1, 3)])
+def test_frame_skip_plays_the_same_slot_several_times(skip):
+    env = supersuit.frame_skip_v0(parallel(busy("campus")), skip)
+    plain = parallel(busy("campus"))
+    env.reset(seed=4)
+    plain.reset(seed=4)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        actions = dict(zip(plain.possible_agents, rng.random((8, 4), np.float32), strict=True))
+        slots = skip if skip == 2 else int(plain.np_random.integers(1, 4))
+        for _ in range(slots):
+            expected = plain.step(actions)[0]
+        assert same(env.step(actions)[0], expected)
+
+
 def test_it_cannot_be_seeded():
     ppo = pytest.importorskip("stable_baselines3").PPO
     envs = supersuit.pettingzoo_env_to_vec_env_v1(parallel("duo"))

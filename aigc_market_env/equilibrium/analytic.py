@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from aigc_market_env._checks import link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env._options import positive_number
 from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, certify_rewards
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
@@ -79,10 +80,12 @@ def solve_equilibrium(
         found, and ``certificate.converged`` is False.
 
     Raises:
-        ValueError: ``start`` has a wrong shape, or an entry that is negative or not finite.
+        ValueError: ``start`` has a wrong shape, or an entry that is negative or not finite, or ``tolerance`` is not a
+            finite number > 0.
 
     Source: docs/market.md#what-a-user-does.
     """
+    tolerance = positive_number("tolerance", tolerance)
     if isinstance(start, str):
         if start != "dual_perturbation":
             raise ValueError(f"start must be None, rewards, a function or 'dual_perturbation', got {start!r}")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from aigc_market_env._options import positive_number
 from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
 from aigc_market_env.leaders import leader_regret
 from aigc_market_env.market import FloatArray, Market
@@ -113,10 +114,12 @@ def certify_rewards(
         The :class:`Certificate`, with the joint batch axes.
 
     Raises:
-        ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
+        ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite, or ``tolerance`` is not a
+            finite number > 0.
 
     Source: docs/market.md#how-far-from-equilibrium.
     """
+    tolerance = positive_number("tolerance", tolerance)
     if response is None:
         response = follower_response(market, rewards)
     outcome = market.outcome(rewards, response.compute, response.bandwidth)

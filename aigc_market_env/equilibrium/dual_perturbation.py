@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env._options import positive_number
+from aigc_market_env._options import fraction, positive_number, whole_number
 from aigc_market_env.followers import follower_response
 from aigc_market_env.market import FloatArray, Market
 
@@ -112,15 +112,13 @@ class DualPerturbation:
     lowest: float = 0.02
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rounds, int) or self.rounds < 0:
-            raise ValueError(f"rounds = {self.rounds!r} must be a whole number >= 0")
-        if not 0.0 < self.start <= 1.0:
+        whole_number("rounds", self.rounds, 0)
+        if not fraction("start", self.start) > 0.0:
             raise ValueError(f"start = {self.start!r} must be above 0 and at most 1, the reward bound")
         for name in ("perturbation", "step_rounds", "raise_by", "lowest"):
             positive_number(name, getattr(self, name))
         for name in ("perturbation_decay", "averaging_decay", "step_decay"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} = {getattr(self, name)!r} must be in [0, 1]")
+            fraction(name, getattr(self, name))
 
     def run(self, market: Market, rng: np.random.Generator) -> Learned:
         """Learn rewards in a market, or in every market of a batch.

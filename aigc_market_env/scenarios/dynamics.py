@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from aigc_market_env._compile import compiled, compiled_inner, over_markets
 from aigc_market_env._elementary import exp, log
+from aigc_market_env._options import fraction, nonnegative_number
 from aigc_market_env.market import FloatArray
 from aigc_market_env.scenarios import radio
 from aigc_market_env.scenarios.streams import next_uniform
@@ -44,11 +45,9 @@ class Dynamics:
     request_probability: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.shadowing_db < math.inf:
-            raise ValueError(f"shadowing_db = {self.shadowing_db} must be finite and >= 0")
+        nonnegative_number("shadowing_db", self.shadowing_db)
         for name in ("shadowing_correlation", "request_probability"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} = {getattr(self, name)} must be in [0, 1]")
+            fraction(name, getattr(self, name))
 
 
 #: Nothing changes from slot to slot.

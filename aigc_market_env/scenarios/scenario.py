@@ -1,6 +1,5 @@
 """A scenario: where markets come from, and what changes in them from slot to slot."""
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike
@@ -9,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from aigc_market_env._options import check_seed, positive_number
+from aigc_market_env._options import check_seed, positive_integer, positive_number, whole_number
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
@@ -128,8 +127,11 @@ class Scenario:
             batch: leading axes of the market returned.
 
         Raises:
-            ValueError: the seed is no integer >= 0.
+            ValueError: the seed is no integer >= 0, or ``batch`` is no tuple of such.
         """
+        if not isinstance(batch, tuple | list):
+            raise ValueError(f"batch = {batch!r} must be a tuple of integers >= 0")
+        batch = tuple(whole_number("each entry of batch", size, 0) for size in batch)
         generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(check_seed(seed))
         uniforms = generator.random((*batch, self.num_draws))
         return self.build(np.clip(uniforms, 2.0**-54, None))  # a uniform number may be 0, its logarithm may not
@@ -183,12 +185,7 @@ def _is_file(path: Path) -> bool:
 def _size(preset: str, argument: str, given: int | None, default: int, resizable: bool) -> int:
     if given is None:
         return default
-    try:
-        size = operator.index(given)
-    except TypeError:
-        raise ValueError(f"{argument} = {given!r} must be an integer") from None
+    size = positive_integer(argument, given)
     if size != default and not resizable:
         raise ValueError(f"preset {preset!r} has {argument} = {default}, which cannot be changed (asked for {size})")
-    if size < 1:
-        raise ValueError(f"{argument} = {size} must be at least 1")
     return size

@@ -23,7 +23,7 @@ class Cache:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[str, Figures] = {}
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        text = path.read_text(encoding="utf-8-sig", errors="replace") if path.exists() else ""
         self._before = "\n" if text and not text.endswith("\n") else ""
         for line in text.splitlines():
             try:

@@ -15,8 +15,9 @@ from agents.held_out import together
 from agents.plays import plays_of
 from agents.relative import is_one_market, side_regret, worst_of
 from agents.report import evaluation_table, runs_table
-from agents.runs import number, read_json, write_json
+from agents.runs import number, write_json
 from aigc_market_env import Dynamics, Market, Scenario, solve_equilibrium
+from aigc_market_env.files import read_json
 
 DUO = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 
