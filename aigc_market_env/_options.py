@@ -64,6 +64,14 @@ def fraction(name: str, value: object) -> float:
     return number
 
 
+def positive_fraction(name: str, value: object) -> float:
+    """``value`` as a float above 0 and at most 1, or a ValueError that names the option."""
+    number = _as_float(value)
+    if not 0.0 < number <= 1.0:
+        raise ValueError(f"{name} = {value!r} must be a number above 0 and at most 1")
+    return number
+
+
 def _as_float(value: object) -> float:
     """A real number as a float, NaN for what is none; a truth value is none."""
     if isinstance(value, np.ndarray) and value.shape == ():

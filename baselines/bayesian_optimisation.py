@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from aigc_market_env import Market
+from aigc_market_env._options import positive_fraction, positive_integer, positive_number, whole_number
 from aigc_market_env.equilibrium.dual_perturbation import Probe, probe_of
 from aigc_market_env.market import FloatArray
 from baselines.learning import play
@@ -33,6 +34,9 @@ class BayesianOptimisation:
         random_rounds: at first, rewards are drawn evenly in log.
         lowest: share of the reward bound below which no reward is tried.
         noise: variance of the noise, as a share of the utilities' own.
+
+    Raises:
+        ValueError: an attribute is out of its range.
     """
 
     name: str = "bayesian_optimisation"
@@ -41,6 +45,13 @@ class BayesianOptimisation:
     random_rounds: int = 10
     lowest: float = 0.01
     noise: float = 0.01
+
+    def __post_init__(self) -> None:
+        whole_number("rounds", self.rounds, 0)
+        positive_integer("random_rounds", self.random_rounds)
+        if positive_fraction("lowest", self.lowest) == 1.0:
+            raise ValueError(f"lowest = {self.lowest!r} must be below 1, the reward bound")
+        positive_number("noise", self.noise)
 
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
         """Search until the relative regret is at most GOAL, or for ``rounds`` rounds.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market, Scenario, follower_response
+from aigc_market_env._options import fraction
 from aigc_market_env.market import FloatArray
 from baselines.mechanism import MechanismResult
 
@@ -29,6 +30,9 @@ class FixedReward:
     name: str = "fixed_reward"
     label: str = "fixed reward"
     share: float = SHARE
+
+    def __post_init__(self) -> None:
+        fraction("share", self.share)
 
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
         """Post the rewards; nobody chooses any."""

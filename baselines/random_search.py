@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market
+from aigc_market_env._options import nonnegative_number, positive_fraction, positive_number, whole_number
 from aigc_market_env.equilibrium.dual_perturbation import Probe, probe_of
 from aigc_market_env.market import FloatArray
 from baselines.learning import play
@@ -31,6 +32,9 @@ class RandomSearch:
         start: rewards to start from, as a share of the reward bound.
         size: first σ.
         growth: of log σ at a success.
+
+    Raises:
+        ValueError: an attribute is out of its range.
     """
 
     name: str = "random_search"
@@ -39,6 +43,12 @@ class RandomSearch:
     start: float = 0.2
     size: float = 0.3
     growth: float = 0.2
+
+    def __post_init__(self) -> None:
+        whole_number("rounds", self.rounds, 0)
+        positive_fraction("start", self.start)
+        positive_number("size", self.size)
+        nonnegative_number("growth", self.growth)
 
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
         """Search until the relative regret is at most GOAL, or for ``rounds`` rounds."""

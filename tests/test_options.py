@@ -63,13 +63,19 @@ def test_positive_parameters_of_dual_perturbation(name, value):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(DualPerturbation, name) for name in ("start", "perturbation_decay", "averaging_decay", "step_decay")]
+    [(DualPerturbation, name) for name in ("perturbation_decay", "averaging_decay", "step_decay")]
     + [(Dynamics, name) for name in ("shadowing_correlation", "request_probability")],
 )
 @pytest.mark.parametrize("value", [*NO_NUMBERS, -1e-9, 1.1])
 def test_shares_are_numbers_from_0_to_1(kind, name, value):
     with pytest.raises(ValueError, match=rf"{name} = .* must be a number in \[0, 1\]"):
         kind(**{name: value})
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0, -1e-9, 1.1])
+def test_a_start_is_a_share_of_the_bound(value):
+    with pytest.raises(ValueError, match=r"start = .* must be a number above 0 and at most 1"):
+        DualPerturbation(start=value)
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, -1])

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env._options import fraction, positive_number, whole_number
+from aigc_market_env._options import fraction, positive_fraction, positive_number, whole_number
 from aigc_market_env.followers import follower_response
 from aigc_market_env.market import FloatArray, Market
 
@@ -113,8 +113,7 @@ class DualPerturbation:
 
     def __post_init__(self) -> None:
         whole_number("rounds", self.rounds, 0)
-        if not fraction("start", self.start) > 0.0:
-            raise ValueError(f"start = {self.start!r} must be above 0 and at most 1, the reward bound")
+        positive_fraction("start", self.start)
         for name in ("perturbation", "step_rounds", "raise_by", "lowest"):
             positive_number(name, getattr(self, name))
         for name in ("perturbation_decay", "averaging_decay", "step_decay"):
