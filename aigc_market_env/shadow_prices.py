@@ -12,6 +12,8 @@ over λ, μ >= 0: two unknowns per ASP, with the Hessian in closed form.
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from aigc_market_env import qoe
 from aigc_market_env._compile import compiled
 from aigc_market_env.links import CROSS, ENTRY, SIGMA, coefficients_of, throughput
@@ -20,7 +22,8 @@ from aigc_market_env.market import FloatArray, MarketArrays
 _MAX_STEPS = 200
 _MAX_LOG_STEP = 3.0  # a factor of 20 in an effective price per Newton step
 _RIDGE = 1.0 + 1e-13
-_FAR = 1e30
+_FAR = 1e30 * 2.0**400  # farther than any price is from zero; the power of two leaves the digits as they were
+_MISSED = 1e-7  # of a capacity: what it costs is its square, relative to what the ASP is paid
 _HEADROOM = 1.0 - 1e-14  # keeps a sum over MUs below capacity in whatever order it is summed
 
 
@@ -138,7 +141,7 @@ def shadow_prices(
 
     Projected Newton on log(use/capacity) against log(effective price): demand is close to a power law, so this is
     nearly linear even when a shadow price is many times the cost. Steps are halved until the dual falls; ``trial`` (M,)
-    is scratch.
+    is scratch. Where this ends short of a capacity, bisection takes over.
 
     Returns:
         The dual's value at the prices returned, credits per slot: an upper bound on the profit; and the Newton steps.
@@ -185,7 +188,136 @@ def shadow_prices(
         if stuck:
             break
     prices[0], prices[1] = lam, mu
+    if max(_missed(f, capacity_u, lam), _missed(b, capacity_w, mu)) > max(tolerance, _MISSED):
+        dual = _bisected_prices(link, asp, rewards, prices, x, trial)
     return dual, steps
+
+
+@compiled
+def _missed(used: float, capacity: float, price: float) -> float:
+    """How far use is from where it has to be at a shadow price, relative to the capacity."""
+    return abs(used - capacity) / capacity if price > 0.0 or used > capacity else 0.0
+
+
+@compiled
+def _bisected_prices(
+    link: FloatArray, asp: Asp, rewards: FloatArray, prices: FloatArray, x: FloatArray, trial: FloatArray
+) -> float:
+    """Minimise the dual by bisection down to neighbouring floating-point prices; write ``prices`` (2,) and ``x`` (M,).
+
+    Next to its entry threshold an MU's demand jumps, from one price to the next, from nothing to many times a capacity
+    that is small to it, and no price finds what lies between. The best throughputs are a mean of those on both sides,
+    the one that uses the capacity up: whoever differs between the two is worth its cost up to rounding. The dual is
+    taken on the upper side, where it is steep by no more than the capacity.
+
+    Returns:
+        The dual's value at the prices returned, credits per slot.
+    """
+    cost, capacity = asp.bandwidth_cost, asp.bandwidth_capacity
+    low = high = cost
+    lower = upper = _bisected_compute_price(link, asp, rewards, 0.0, trial)
+    if upper.bandwidth > capacity:
+        high = _choking_prices(link, asp, rewards)[1]
+        upper = _bisected_compute_price(link, asp, rewards, high - cost, trial)
+    middle = _halfway(low, high)
+    while low < middle < high:
+        between = _bisected_compute_price(link, asp, rewards, middle - cost, trial)
+        if between.bandwidth > capacity:
+            low, lower = middle, between
+        else:
+            high, upper = middle, between
+        middle = _halfway(low, high)
+    share = _share(lower.bandwidth, upper.bandwidth, capacity)
+    for m in range(x.shape[0]):
+        x[m] = 0.0
+    _add_throughput(link, asp, rewards, lower, low - cost, share, x, trial)
+    _add_throughput(link, asp, rewards, upper, high - cost, 1.0 - share, x, trial)
+    prices[0], prices[1] = upper.high, high - cost
+    return upper.dual
+
+
+class _Sides(NamedTuple):
+    """Neighbouring shadow prices of compute between which its use passes the capacity, at a price of bandwidth."""
+
+    low: float
+    high: float
+    share: float  # of the lower side in the mean that uses the capacity up
+    bandwidth: float  # that this mean uses
+    dual: float  # on the upper side
+
+
+@compiled
+def _bisected_compute_price(link: FloatArray, asp: Asp, rewards: FloatArray, mu: float, trial: FloatArray) -> _Sides:
+    cost, capacity = asp.compute_cost, asp.compute_capacity
+    low = high = cost
+    lower = upper = _demand_anew(link, asp, rewards, 0.0, mu, trial)
+    if upper[1] > capacity:
+        high = _choking_prices(link, asp, rewards)[0]
+        upper = _demand_anew(link, asp, rewards, high - cost, mu, trial)
+    middle = _halfway(low, high)
+    while low < middle < high:
+        between = _demand_anew(link, asp, rewards, middle - cost, mu, trial)
+        if between[1] > capacity:
+            low, lower = middle, between
+        else:
+            high, upper = middle, between
+        middle = _halfway(low, high)
+    share, lam = _share(lower[1], upper[1], capacity), high - cost
+    bandwidth = upper[2] + share * (lower[2] - upper[2])
+    return _Sides(low - cost, lam, share, bandwidth, upper[0] + lam * capacity + mu * asp.bandwidth_capacity)
+
+
+@compiled
+def _demand_anew(
+    link: FloatArray, asp: Asp, rewards: FloatArray, lam: float, mu: float, x: FloatArray
+) -> tuple[float, float, float]:
+    """Profit at shadow prices, compute and bandwidth used, the same whatever was asked before; ``x`` is overwritten."""
+    for m in range(x.shape[0]):
+        x[m] = 0.0
+    u, w = asp.compute_cost + lam, asp.bandwidth_cost + mu
+    profit, compute, bandwidth, _, _, _ = demand(link, asp.flops_per_token, u, w, rewards, x)
+    return profit, compute, bandwidth
+
+
+@compiled
+def _add_throughput(
+    link: FloatArray,
+    asp: Asp,
+    rewards: FloatArray,
+    sides: _Sides,
+    mu: float,
+    weight: float,
+    x: FloatArray,
+    trial: FloatArray,
+) -> None:
+    """Add to ``x`` (M,) a weight times the mean of the throughputs on both sides."""
+    for lam, share in ((sides.low, sides.share), (sides.high, 1.0 - sides.share)):
+        _demand_anew(link, asp, rewards, lam, mu, trial)
+        for m in range(x.shape[0]):
+            x[m] += weight * share * trial[m]
+
+
+@compiled
+def _share(lower: float, upper: float, capacity: float) -> float:
+    """Weight of ``lower`` in that mean with ``upper`` which is the capacity; 0 where they are the same."""
+    return (capacity - upper) / (lower - upper) if lower > upper else 0.0
+
+
+@compiled
+def _choking_prices(link: FloatArray, asp: Asp, rewards: FloatArray) -> tuple[float, float]:
+    """Effective prices of compute and of bandwidth, each of which alone keeps the ASP from serving anybody."""
+    u, w = asp.compute_cost, asp.bandwidth_cost
+    for m in range(rewards.shape[0]):
+        worth = rewards[m] * link[ENTRY, m]
+        u, w = max(u, worth / asp.flops_per_token), max(w, worth / link[SIGMA, m])
+    return 2.0 * u, 2.0 * w
+
+
+@compiled
+def _halfway(low: float, high: float) -> float:
+    """The middle one of all floating-point numbers from ``low`` >= 0 to ``high``: 64 halvings end at neighbours."""
+    first, last = np.float64(low).view(np.int64), np.float64(high).view(np.int64)
+    return np.int64(first + (last - first) // 2).view(np.float64)
 
 
 @compiled
