@@ -35,6 +35,7 @@ from agents.set_evaluation import usual_size
 from agents.set_report import set_table
 from agents.slots_file import SLOTS_FILE, write_slots
 from agents.video import VIDEO_FILE, write_video
+from aigc_market_env.files import writing
 from baselines.study import command as mechanisms
 from baselines.study.workers import Workers, executor
 
@@ -130,12 +131,18 @@ def slots_of(run: HeldOut, size: str) -> str:
 
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status."""
-    out, (files, count), execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
+    out, asked, execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
     for run in arguments.runs if arguments.video else ():
         posting(load_policy(run), run)  # says whether there is a video to write
-    runs = evaluate_runs(arguments.runs, files, count, execute, console)
-    check_comparable(runs)
-    out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        runs = evaluate_runs(arguments.runs, *asked, execute, console)
+        check_comparable(runs)
+        write(runs, out, arguments, console)
+    return 0
+
+
+def write(runs: Sequence[HeldOut], out: Path, arguments: Arguments, console: Console) -> None:
+    """Show what was measured, and write it into a folder."""
     found = show(runs, console)
     write_json(out / EVALUATION_FILE, {"runs": {run.name: run.summary() for run in runs}, "together": found})
     write_slots(runs, out / SLOTS_FILE)
@@ -145,7 +152,6 @@ def main(arguments: Arguments, console: Console) -> int:
         write_video(play_episode(Path(median_run(runs).name)), out / VIDEO_FILE, console)
     written = ", ".join([EVALUATION_FILE, SLOTS_FILE, *(path.name for path in figures)])
     console.print(f"Written: {written} in {out}", markup=False)
-    return 0
 
 
 if __name__ == "__main__":

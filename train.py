@@ -23,9 +23,11 @@ One network for every market, whatever its size: fresh markets in every update, 
 The run folder holds the policies, TensorBoard events, metrics and figures; python evaluate.py RUN measures it again.
 """
 
+import operator
 import os
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,17 +37,29 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
-from agents.config import ALGORITHMS, Config, FixedMarketConfig, FollowerConfig, JointConfig, LeaderConfig, read_config
+from agents.config import (
+    ALGORITHMS,
+    Config,
+    FixedMarketConfig,
+    FollowerConfig,
+    JointConfig,
+    LeaderConfig,
+    begin_run,
+    lengthen_run,
+    read_config,
+)
 from agents.grid import combination_name, combinations, grid_table, with_values
 from agents.market_draws import MarketDistribution, sizes_called
 from agents.plays import plays_of
 from agents.report import evaluation_table
-from agents.runs import CONFIG_FILE, latest_run_folder, new_run_folder
+from agents.runs import CONFIG_FILE, find_run, latest_run_folder, new_run_folder
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig
 from agents.set_evaluation import SetEvaluation
 from agents.set_report import set_table
 from agents.sweep import SweepRun, Values, begin, seeds_called, seeds_table, train_runs
 from agents.whole_run import train_whole
+from aigc_market_env import Market
+from aigc_market_env.files import FolderTakenError, writing
 from baselines.study.workers import Workers, executor
 
 #: What is said of each choice of sides.
@@ -60,6 +74,10 @@ SET_LEARN = {
     "followers": "One network for all providers learns",
 }
 
+#: The market unless another is asked for.
+SCENARIO = "campus"
+#: Options of one kind of policy only.
+KIND_OPTIONS = {"set": ("sizes", "loads", "updates"), "mlp": ("transitions", "load", "market_seed")}
 #: How long to train, for each choice of sides.
 PRESETS: dict[str, dict[str, FixedMarketConfig]] = {
     "both": {
@@ -104,20 +122,21 @@ class Arguments:
         train: Who learns. both: mobile users and providers, each against the other as it is then; the default, except
             for set policies. leaders: mobile users, with providers at their exact best response; the default of set
             policies. followers: providers, on rewards from a mixture.
-        policy: What learns. mlp: a network for one market of one size. set: one network for markets of any size, which
-            sees the whole market and does not care in what order mobile users and providers are listed.
+        policy: What learns. mlp: a network for one market of one size; the default. set: one network for markets of any
+            size, which sees the whole market and does not care in what order mobile users and providers are listed.
         algorithm: How. ppo: from rewards alone, of what it has just played; the default, except for set policies. sac
             (mlp only): likewise, but from the latest 200,000 transitions, by way of a critic; mobile users get near
             equilibrium from fewer transitions, though on campus neither side got as near as with ppo. equilibrium (set
             only): on exact conditions of optimality, without sampled returns; the default of set policies.
-        preset: How long to train: less than a minute, a few minutes, or a quarter of an hour.
-        scenario: A preset (duo, campus, town, random) or a market file (JSON).
-        load: Demand against capacity of a preset; 2 halves the capacities. Set policies have --loads instead.
-        market_seed: Which market of the preset; a set policy learns from them all.
+        preset: How long to train: less than a minute, a few minutes (the default), or a quarter of an hour.
+        scenario: A preset (duo, campus, town, random) or a market file (JSON); campus, unless given.
+        load: Demand against capacity of a preset, by default 1; 2 halves the capacities. Set policies have --loads
+            instead.
+        market_seed: Which market of the preset, by default 0; a set policy learns from them all.
         sizes: Least and largest numbers of mobile users and of providers that a set policy learns from; by default
             4x2..10x5.
         loads: Range of loads that a set policy learns from, evenly in the logarithm; by default 0.3 3.
-        seed: Seed of the learner and of the channels. The same seed gives the same weights.
+        seed: Seed of the learner and of the channels, by default 0. The same seed gives the same weights.
         seeds: Seeds of several runs instead of one, with a table of their regrets at the end.
         sweep: Values of the configuration's fields (those of config.json in a run folder), each combination of which is
             trained with every seed, with a table of their regrets at the end: learning_rate=1e-3,3e-4
@@ -133,26 +152,31 @@ class Arguments:
             are DIR/FIELD=VALUE,FIELD=VALUE/seed0, …, and -FIELD=VALUE,FIELD=VALUE stands before the seed of default
             names.
         resume: Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train,
-            --policy and --algorithm). The run's own configuration counts; options that say what to train are not looked
-            at.
+            --policy and --algorithm). The run's own configuration counts, options need not be given again. More
+            --transitions or --updates than it has lengthen it, also when it has ended: from there on the learning rate
+            is what it would be had the run been so long from the beginning. With --seeds or --sweep, what is not there
+            yet is begun.
     """
 
     train: Annotated[
         Literal["both", "leaders", "followers"] | None,
         tyro.conf.arg(help_behavior_hint="", metavar="both|leaders|followers"),
     ] = None
-    policy: Literal["mlp", "set"] = "mlp"
+    policy: Annotated[Literal["mlp", "set"] | None, tyro.conf.arg(help_behavior_hint="", metavar="mlp|set")] = None
     algorithm: Annotated[
         Literal["ppo", "sac", "equilibrium"] | None,
         tyro.conf.arg(help_behavior_hint="", metavar="ppo|sac|equilibrium"),
     ] = None
-    preset: Literal["quick", "default", "long"] = "default"
-    scenario: str = "campus"
-    load: float = 1.0
-    market_seed: int = 0
+    preset: Annotated[
+        Literal["quick", "default", "long"] | None,
+        tyro.conf.arg(help_behavior_hint="", metavar="quick|default|long"),
+    ] = None
+    scenario: Annotated[str | None, tyro.conf.arg(help_behavior_hint="", metavar="STR")] = None
+    load: Annotated[float | None, tyro.conf.arg(help_behavior_hint="", metavar="FLOAT")] = None
+    market_seed: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
     sizes: Annotated[str | None, tyro.conf.arg(help_behavior_hint="", metavar="MxN..MxN")] = None
     loads: Annotated[tuple[float, float] | None, tyro.conf.arg(help_behavior_hint="", metavar="LEAST MOST")] = None
-    seed: int = 0
+    seed: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
     seeds: Annotated[str | None, tyro.conf.arg(help_behavior_hint="", metavar="A..B")] = None
     sweep: Annotated[
         tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint="", metavar="FIELD=VALUE,VALUE... [FIELD=...]")
@@ -166,15 +190,15 @@ class Arguments:
     @property
     def side(self) -> Literal["both", "leaders", "followers"]:
         """Who learns."""
-        return self.train or ("both" if self.policy == "mlp" else "leaders")
+        return self.train or ("leaders" if self.policy == "set" else "both")
 
     def run_name(self, values: Values) -> str:
         """What the run of a combination of swept values is called by default."""
         kind = f"-set-{self.side}-{self.algorithm or 'equilibrium'}"
-        if self.policy == "mlp":
+        if self.policy != "set":
             kind = ("" if self.side == "both" else f"-{self.side}") + ("-sac" if self.algorithm == "sac" else "")
         swept = f"-{combination_name(values)}" if values else ""
-        return f"{Path(self.scenario).stem}{kind}{swept}-seed{self.seed}"
+        return f"{Path(self.scenario or SCENARIO).stem}{kind}{swept}-seed{self.seed or 0}"
 
     def combinations(self) -> list[Values]:
         """Every combination of the values of --sweep; a single empty one without it.
@@ -199,37 +223,40 @@ class Arguments:
         Raises:
             ValueError: an option is out of range, or of the other kind of policy.
         """
-        for option, value, policy in (
-            ("sizes", self.sizes, "set"),
-            ("loads", self.loads, "set"),
-            ("updates", self.updates, "set"),
-            ("transitions", self.transitions, "mlp"),
-            ("load", None if self.load == 1.0 else self.load, "mlp"),
-            ("market-seed", self.market_seed or None, "mlp"),
-        ):
-            if value is not None and policy != self.policy:
-                raise ValueError(f"--{option} is an option of --policy {policy}; this is --policy {self.policy}")
+        self.check_kind(self.policy or "mlp")
         return self._set_config() if self.policy == "set" else self._fixed_market_config()
+
+    def check_kind(self, policy: Literal["mlp", "set"]) -> None:
+        """Make sure that no option of the other kind of policy is given.
+
+        Raises:
+            ValueError: one is.
+        """
+        for kind, options in KIND_OPTIONS.items():
+            for option in options if kind != policy else ():
+                if getattr(self, option) is not None:
+                    name = option.replace("_", "-")
+                    raise ValueError(f"--{name} is an option of --policy {kind}; this is --policy {policy}")
 
     def _fixed_market_config(self) -> FixedMarketConfig:
         algorithm = self.algorithm or "ppo"
         if algorithm not in ALGORITHMS:
             raise ValueError(f"--algorithm {algorithm} trains --policy set; --policy mlp learns by ppo or sac")
         config = replace(
-            PRESETS[self.side][self.preset],
+            PRESETS[self.side][self.preset or "default"],
             algorithm=algorithm,
             **ALGORITHMS[algorithm],
-            scenario=self.scenario,
-            load=self.load,
-            market_seed=self.market_seed,
-            seed=self.seed,
+            scenario=self.scenario or SCENARIO,
+            load=1.0 if self.load is None else self.load,
+            market_seed=self.market_seed or 0,
+            seed=self.seed or 0,
         )
         return config if self.transitions is None else replace(config, transitions=self.transitions)
 
     def _set_config(self) -> SetConfig:
         if self.side == "both":
             raise ValueError("--policy set learns one side at a time; choose --train leaders or --train followers")
-        markets = MarketDistribution(preset=self.scenario)
+        markets = MarketDistribution(preset=self.scenario or SCENARIO)
         if self.sizes is not None:
             num_mus, num_asps = sizes_called(self.sizes)
             markets = replace(markets, num_mus=num_mus, num_asps=num_asps)
@@ -238,32 +265,43 @@ class Arguments:
         algorithm = self.algorithm or "equilibrium"
         if algorithm not in SET_PRESETS:
             raise ValueError(f"--algorithm {algorithm} trains --policy mlp; --policy set learns by equilibrium or ppo")
-        usual = SET_PRESETS[algorithm][self.preset]
-        config = replace(usual, side=self.side, markets=markets, seed=self.seed)
+        usual = SET_PRESETS[algorithm][self.preset or "default"]
+        config = replace(usual, side=self.side, markets=markets, seed=self.seed or 0)
         return config if self.updates is None else replace(config, updates=self.updates)
 
 
-def run_folder(arguments: Arguments, values: Values) -> tuple[Config, Path]:
-    """What to train, and where.
+def begun_run(arguments: Arguments) -> tuple[Config, Path]:
+    """Begin a run: what to train, and where.
+
+    Raises:
+        ValueError: an option is out of range, or there is a run in --out.
+    """
+    config, out = new_run(arguments, {})
+    while True:
+        try:
+            begin_run(config, out)
+        except FolderTakenError:  # perhaps by another command, since the name was chosen
+            if arguments.out is not None:
+                raise
+            out = new_run_folder(arguments.run_name({}))
+        else:
+            return config, out
+
+
+def new_run(arguments: Arguments, values: Values) -> tuple[Config, Path]:
+    """What to train, and where, of a run that is still to be begun.
 
     Args:
         arguments: of the command.
         values: of fields that are swept.
 
     Raises:
-        ValueError: an option is out of range, there is no run to resume, or one where a new one should be.
-        FileNotFoundError: the folder to resume is not a run.
+        ValueError: an option is out of range.
     """
-    if arguments.resume:
-        out = arguments.out or latest_run_folder(arguments.run_name(values))
-        return read_config(out), out
-    out = arguments.out or new_run_folder(arguments.run_name(values))
-    if (out / CONFIG_FILE).exists():
-        raise ValueError(f"{out} already holds a run; add --resume to go on with it, or choose another --out")
     config = with_values(arguments.config(), values)
     if not isinstance(config, SetConfig):
-        config.make_scenario()  # that a wrong one is told before anything else is
-    return config, out
+        config.make_scenario()  # that a wrong one is told before anything is written
+    return config, arguments.out or new_run_folder(arguments.run_name(values))
 
 
 def main(arguments: Arguments, console: Console) -> int:
@@ -272,7 +310,22 @@ def main(arguments: Arguments, console: Console) -> int:
         return main_sweep(arguments, console)
     if arguments.workers != 0:
         raise ValueError("--workers is where runs of --seeds and --sweep are trained; this is one run")
-    config, out = run_folder(arguments, {})
+    if not arguments.resume:
+        config, out = begun_run(arguments)
+        with writing(out):
+            return train_and_tell(config, out, arguments, console)
+    out = arguments.out or latest_run_folder(arguments.run_name({}))
+    read_config(out)  # says if there is none, before a folder is made
+    with writing(out):
+        of_run = read_config(out)
+        config = asked_of_run(arguments, of_run, out, {})
+        if config != of_run:
+            lengthen_run(config, out)
+        return train_and_tell(config, out, arguments, console)
+
+
+def train_and_tell(config: Config, out: Path, arguments: Arguments, console: Console) -> int:
+    """Train a run that has begun, and tell what became of it; the exit status."""
     folder = shlex.quote(str(out))
     tell(config, str(out), folder, console)
     try:
@@ -294,8 +347,7 @@ def main(arguments: Arguments, console: Console) -> int:
 
 def main_sweep(arguments: Arguments, console: Console) -> int:
     """Run a training of every combination and seed; the exit status is 1 when one failed."""
-    execute, runs = executor(arguments.workers), sweep_runs(arguments)
-    begin(runs)
+    execute, runs = executor(arguments.workers), begun_sweep(arguments)
     folder = os.path.commonpath([run.out.parent for run in runs])
     tell(runs[0].config, f"{len(runs)} runs, {runs[0].out} to {runs[-1].out}", shlex.quote(folder), console)
     try:
@@ -308,22 +360,144 @@ def main_sweep(arguments: Arguments, console: Console) -> int:
     return 1 if any(result.error for result in done) else 0
 
 
+def begun_sweep(arguments: Arguments) -> list[SweepRun]:
+    """Begin what is still to be begun of several runs; all of them.
+
+    Raises:
+        ValueError: as of :func:`sweep_runs` and :func:`~agents.sweep.begin`.
+    """
+    while True:
+        runs = sweep_runs(arguments)
+        try:
+            begin(runs, resume=arguments.resume)
+        except FolderTakenError:  # perhaps by another command, since the names were chosen
+            if arguments.out is not None or arguments.resume:
+                raise
+        else:
+            return runs
+
+
 def sweep_runs(arguments: Arguments) -> list[SweepRun]:
     """What to train of several runs, and where: every combination of --sweep with each of --seeds.
 
+    With --resume, runs that are there are as they were begun, and the others like them but for their seeds and values.
+
     Raises:
-        ValueError: as of :func:`run_folder`, or the seeds or the sweep are not understood.
-        FileNotFoundError: a folder to resume is not a run.
+        ValueError: the seeds or the sweep are not understood, an option is out of range or contradicts a run, or there
+            is none to resume.
     """
-    if arguments.seeds is not None and arguments.seed != 0:
+    if arguments.seeds is not None and arguments.seed is not None:
         raise ValueError("--seed is of one run, --seeds are of several; give one of them")
-    seeds = [arguments.seed] if arguments.seeds is None else seeds_called(arguments.seeds)
-    runs = []
+    seeds = [arguments.seed or 0] if arguments.seeds is None else seeds_called(arguments.seeds)
+    asked: list[tuple[Arguments, Values]] = []
     for values in arguments.combinations():
         for seed in seeds:
             out = None if arguments.out is None else arguments.out / combination_name(values) / f"seed{seed}"
-            runs.append(SweepRun(*run_folder(replace(arguments, seed=seed, out=out), values), values))
+            asked.append((replace(arguments, seed=seed, out=out), values))
+    if arguments.resume:
+        return resumed_runs(asked)
+    return [SweepRun(*new_run(one, values), values) for one, values in asked]
+
+
+def resumed_runs(asked: Sequence[tuple[Arguments, Values]]) -> list[SweepRun]:
+    """The runs of a sweep that goes on; see :func:`sweep_runs`."""
+    found: list[SweepRun | None] = []
+    for one, values in asked:
+        out = find_run(one.run_name(values)) if one.out is None else one.out
+        if out is None or not (out / CONFIG_FILE).exists():
+            found.append(None)
+        else:
+            found.append(SweepRun(asked_of_run(one, read_config(out), out, values), out, values))
+    begun = next((run for run in found if run is not None), None)
+    if begun is None:
+        one, values = asked[0]
+        place = one.out or Path("runs") / one.run_name(values)
+        raise ValueError(f"no run to resume, such as {place}; leave out --resume to begin them all")
+    runs = []
+    for run, (one, values) in zip(found, asked, strict=True):
+        config = with_values(replace(begun.config, seed=one.seed or 0), values)
+        runs.append(run or SweepRun(config, one.out or new_run_folder(one.run_name(values)), values))
     return runs
+
+
+def asked_of_run(arguments: Arguments, config: Config, out: Path, values: Values) -> Config:
+    """The configuration of a run that goes on: its own, and longer if that is asked for.
+
+    Args:
+        arguments: of the command.
+        config: of the run.
+        out: its folder.
+        values: that are swept, which is not for other options to say.
+
+    Raises:
+        ValueError: an option contradicts the run, or would make it shorter.
+    """
+    policy: Literal["mlp", "set"] = "set" if isinstance(config, SetConfig) else "mlp"
+    length = "updates" if isinstance(config, SetConfig) else "transitions"
+
+    def told(option: str, asked: Any, of_run: Any) -> ValueError:
+        return ValueError(f"{option} {asked}: {out} is a run with {of_run}, and goes on as such; leave the option out")
+
+    if arguments.policy not in (None, policy):
+        raise told("--policy", arguments.policy, f"--policy {policy}")
+    arguments.check_kind(policy)
+    for name, of_run in options_of(config).items():
+        asked = getattr(arguments, name)
+        alike: Callable[[Any, Any], bool] = ALIKE.get(name, operator.eq)
+        if asked is not None and not alike(asked, of_run):
+            raise told(f"--{name.replace('_', '-')}", shown_option(asked), shown_option(of_run))
+    new_length, before = getattr(arguments, length), getattr(config, length)
+    for name, asked in preset_fields(arguments.preset, config).items():
+        if name not in values and asked != getattr(config, name) and not (name == length and new_length is not None):
+            raise told(f"--preset {arguments.preset}, which is {name} =", asked, f"{name} = {getattr(config, name)}")
+    if new_length is None:
+        return config
+    if new_length < before:
+        raise ValueError(f"--{length} {new_length}: {out} is a run of {before}; it can become longer, not shorter")
+    return replace(config, **{length: new_length})
+
+
+def options_of(config: Config) -> dict[str, Any]:
+    """The options with which a run would be begun, but for those that say how long it is."""
+    found: dict[str, Any] = {"train": config.side, "algorithm": config.algorithm, "seed": config.seed}
+    if not isinstance(config, SetConfig):
+        return found | {name: getattr(config, name) for name in ("scenario", "load", "market_seed")}
+    markets = config.markets
+    return found | {
+        "scenario": markets.preset,
+        "sizes": "..".join(f"{mus}x{asps}" for mus, asps in zip(markets.num_mus, markets.num_asps, strict=True)),
+        "loads": markets.loads,
+    }
+
+
+def preset_fields(preset: str | None, config: Config) -> dict[str, Any]:
+    """What a preset says that the other presets of such a run say otherwise."""
+    if preset is None:
+        return {}
+    family = SET_PRESETS[config.algorithm] if isinstance(config, SetConfig) else PRESETS[config.side]
+    values = {field.name: [getattr(one, field.name) for one in family.values()] for field in fields(family[preset])}
+    return {name: getattr(family[preset], name) for name, said in values.items() if any(v != said[0] for v in said)}
+
+
+def same_market(asked: str, of_run: str) -> bool:
+    """Whether it is the preset of a run, or the market file that it has its copy of; one that is gone, by its name."""
+    if asked == of_run or not Path(of_run).is_file():
+        return asked == of_run
+    if not Path(asked).is_file():
+        return Path(asked).name == Path(of_run).name
+    return Market.from_json(asked) == Market.from_json(of_run)
+
+
+#: Options whose values may be written in several ways, and whether two of them mean the same.
+ALIKE: dict[str, Callable[[str, str], bool]] = {
+    "scenario": same_market,
+    "sizes": lambda asked, of_run: sizes_called(asked) == sizes_called(of_run),
+}
+
+
+def shown_option(value: Any) -> str:
+    """The value of an option as it is typed."""
+    return " ".join(f"{end:g}" for end in value) if isinstance(value, tuple) else str(value)
 
 
 def tell(config: Config, out: str, folder: str, console: Console) -> None:

@@ -1,10 +1,11 @@
 """Checkpoints from which a run goes on as if it had never stopped: weights, optimisers, replay, RNGs, markets.
 
 A checkpoint is taken between an update and the next rollout. It is written to a file beside the old one and then
-renamed, so that a run killed at any moment finds a whole one. It is read with ``weights_only=True``: numbers, no code.
-Its checksums are verified first, so that a flipped bit does not go unnoticed.
+renamed, so that a run killed at any moment, or out of disk space, finds a whole one. It is read with
+``weights_only=True``: numbers, no code. Its checksums are verified first, so that a flipped bit does not go unnoticed.
 """
 
+import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.market_env import MarketVecEnv
-from aigc_market_env.files import replacing
+from aigc_market_env.files import write_whole
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
@@ -78,6 +79,19 @@ def load_state(path: Path) -> Iterator[Mapping[str, Any]]:
         yield _read(path)
 
 
+def goes_on(saved: Any, now: Mapping[str, Any], length: str) -> bool:
+    """Whether a run may go on from a checkpoint: with the same fields, except that it may have become longer.
+
+    Args:
+        saved: what the checkpoint tells of its run, by field.
+        now: the run's own.
+        length: the field that says how long the run is.
+    """
+    if not isinstance(saved, Mapping) or type(saved.get(length)) is not int:
+        return False
+    return bool(saved[length] <= now[length] and {**saved, length: now[length]} == now)
+
+
 @contextmanager
 def _blaming(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file is a ValueError that names it, unless there is none."""
@@ -90,8 +104,9 @@ def _blaming(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    with replacing(path) as new:
-        torch.save(document, new)
+    content = io.BytesIO()
+    torch.save(document, content)  # in memory: torch's own error of a full disk tells neither that nor the file
+    write_whole(path, content.getvalue())
 
 
 def _read(path: Path) -> Any:

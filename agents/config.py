@@ -1,15 +1,17 @@
 """Everything that a training run depends on, and its file."""
 
 import math
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from agents.reward_sources import source_called
-from agents.runs import CONFIG_FILE, MARKET_FOLDER, write_json
+from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
 from agents.set_config import SetConfig, as_set_document, set_config_of
 from aigc_market_env import Market, Scenario
-from aigc_market_env.files import read_json
+from aigc_market_env.files import FolderTakenError, read_json, write_new
 from aigc_market_env.scenarios import PRESETS, Dynamics
 
 #: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.
@@ -233,6 +235,48 @@ def keep_market(config: _Config, run: Path) -> _Config:
     elif Market.from_json(copy) != market:
         raise ValueError(f"scenario = {config.scenario!r}: not the market that {run} was begun on, which is in {copy}")
     return replace(config, scenario=str(copy))
+
+
+def begin_run(config: Config, run: Path) -> list[Path]:
+    """Begin a run in a folder: its configuration, and a copy of its market file, before anybody else does.
+
+    Returns:
+        What was made, for :func:`forget`.
+
+    Raises:
+        FolderTakenError: the folder already holds a run, whoever began it; nothing is written.
+        ValueError: see :func:`keep_market`.
+    """
+    copy = run / MARKET_FOLDER / Path(config.scenario).name
+    paths = (*reversed(run.parents), run, run / CONFIG_FILE, copy.parent, copy)
+    made = [path for path in paths if not path.exists()]
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        write_new(run / CONFIG_FILE, json_bytes(document_in(config, run)))
+        write_config(keep_market(config, run), run)
+    except BaseException as error:
+        if isinstance(error, FileExistsError) and (run / CONFIG_FILE).exists():
+            message = f"{run} already holds a run; add --resume to go on with it, or choose another --out"
+            raise FolderTakenError(message) from None
+        forget(made)
+        raise
+    return made
+
+
+def forget(made: Sequence[Path]) -> None:
+    """Take back what was made, the last first; folders that others have put something into stay."""
+    for path in reversed(made):
+        with suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
+
+
+def lengthen_run(config: Config, run: Path) -> None:
+    """Have a run end later than its configuration says so far; it is a run that has not ended from now on."""
+    (run / EVALUATION_FILE).unlink(missing_ok=True)
+    write_config(config, run)
 
 
 def write_config(config: TrainingConfig | SetConfig, run: Path) -> None:

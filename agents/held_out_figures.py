@@ -16,6 +16,7 @@ from agents.figures import Draw, draw_learning, drawings, plain_logarithmic
 from agents.held_out import HeldOut
 from agents.plays import HEADINGS, Play
 from agents.set_report import draw_sizes
+from aigc_market_env.files import replacing
 
 _COLOURS = {
     "learned": "#0072b2",
@@ -60,7 +61,8 @@ def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
     if curves:
         figures["learning"] = panels({"": partial(draw_learning, curves=curves)})
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
+        with replacing(folder / f"{name}.png") as new:
+            figure.savefig(new, format="png", dpi=120)
     return [folder / f"{name}.png" for name in figures]
 
 

@@ -8,7 +8,7 @@ rates fall to zero, so that each side settles against one that has settled.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic
 
@@ -53,7 +53,7 @@ def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple
         config: what to train.
         out: the run folder.
         resume: whether to continue what was begun there. A resumed run ends with the same weights, to the bit, as one
-            that was never interrupted.
+            that was never interrupted. It may be longer than it was; see :func:`agents.training.train_leaders`.
 
     Returns:
         The final evaluation, and what went into ``metrics.json``.
@@ -98,9 +98,18 @@ class Plan:
     rounds: int
 
     @classmethod
-    def of(cls, config: JointConfig, mus_rollout: int, asps_rollout: int) -> "Plan":
-        """As many whole rounds as give at least the transitions asked for; sizes of rollouts are in transitions."""
-        head_start = _whole(config.head_start * config.transitions, asps_rollout)
+    def of(cls, config: JointConfig, mus_rollout: int, asps_rollout: int, head_start: int | None = None) -> "Plan":
+        """As many whole rounds as give at least the transitions asked for; sizes of rollouts are in transitions.
+
+        Args:
+            config: of the run.
+            mus_rollout: transitions in a rollout of the MUs.
+            asps_rollout: of the ASPs.
+            head_start: rollouts that the ASPs learn alone, in a run that is begun; by default those of the
+                configuration. A run that has become longer keeps what it was begun with.
+        """
+        if head_start is None:
+            head_start = _whole(config.head_start * config.transitions, asps_rollout)
         return cls(head_start, _whole(config.transitions - head_start * asps_rollout, mus_rollout + asps_rollout))
 
     @property
@@ -241,6 +250,7 @@ class _Run:
             "curve": self.curve,
             "wall_seconds": self.seconds,
             "rollouts": self.rollouts,
+            "head_start": self.plan.head_start,
         }
         save_joint_checkpoint(out / CHECKPOINT_FILE, self._learners(), progress)
 
@@ -253,6 +263,9 @@ class _Run:
         progress = load_joint_checkpoint(out / CHECKPOINT_FILE, self._learners())
         check_same_run(progress, self.config, out)
         self.curve, self._spent, self.rollouts = progress["curve"], progress["wall_seconds"], progress["rollouts"]
+        rollouts = self.mus.rollout, self.asps.rollout
+        begun = Plan.of(replace(self.config, transitions=progress["config"]["transitions"]), *rollouts)
+        self.plan = Plan.of(self.config, *rollouts, head_start=progress.get("head_start", begun.head_start))
         for side in self.sides:
             side.refresh()
 

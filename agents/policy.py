@@ -1,7 +1,5 @@
 """Trained policies and their files: weights as safetensors, everything else JSON, nothing that executes."""
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -12,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from agents.actions import shares_of
@@ -21,9 +19,10 @@ from agents.follower_set_policy import FollowerSetPolicy
 from agents.joint_policy import JointPolicy
 from agents.market_env import with_identity
 from agents.mlp import act_by_name, checked_nonlinearities, checked_sizes, mlp
+from agents.runs import write_json
 from agents.set_policy import LeaderSetPolicy
 from aigc_market_env import spaces
-from aigc_market_env.files import read_json
+from aigc_market_env.files import read_json, write_whole
 
 SCHEMA = "aigc-market-policy/1"
 WEIGHTS_FILE, DESCRIPTION_FILE = "policy.safetensors", "policy.json"
@@ -118,13 +117,10 @@ KINDS: dict[str, type[Policy]] = {
 
 def save_policy(policy: Policy, run: str | PathLike[str]) -> None:
     """Write a policy's two files into a run folder, each replaced at once or not at all."""
-    folder = Path(run)
     weights = {name: tensor.contiguous() for name, tensor in policy.network.state_dict().items()}
-    save_file(weights, folder / f"{WEIGHTS_FILE}.new")
-    description = {"schema": SCHEMA, "kind": policy.kind} | asdict(policy.architecture)
-    (folder / f"{DESCRIPTION_FILE}.new").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
-        os.replace(folder / f"{name}.new", folder / name)
+    # As bytes: safetensors' own file would be for its owner's eyes only, whatever the umask.
+    write_whole(Path(run) / WEIGHTS_FILE, save(weights))
+    write_json(Path(run) / DESCRIPTION_FILE, {"schema": SCHEMA, "kind": policy.kind} | asdict(policy.architecture))
 
 
 @overload

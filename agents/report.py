@@ -11,6 +11,7 @@ from agents.follower_evaluation import FollowerEvaluation
 from agents.joint_evaluation import JointEvaluation
 from agents.plays import HEADINGS, Play
 from agents.relative import worst_of
+from aigc_market_env.files import replacing
 
 #: Shares below this one are as good as none.
 _TINY = 5e-6
@@ -165,6 +166,7 @@ def save_figures(result: Evaluation, curve: list[dict[str, float]], folder: Path
     """Write the figures of an evaluation; the files written."""
     written = []
     for name, draw in drawings(result, curve).items():
-        drawn(draw, 120).savefig(folder / f"{name}.png")
         written.append(folder / f"{name}.png")
+        with replacing(written[-1]) as new:
+            drawn(draw, 120).savefig(new, format="png")
     return written

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from aigc_market_env.files import replacing
+from aigc_market_env.files import write_whole
 
 CONFIG_FILE, METRICS_FILE, EVALUATION_FILE = "config.json", "metrics.json", "evaluation.json"
 #: Sub-folder of a run for its copy of the market file that it is trained on.
@@ -20,8 +20,12 @@ def write_json(path: Path, document: Any) -> None:
 
     An infinite number, such as a regret where nobody has anything, is null.
     """
-    with replacing(path) as new:
-        new.write_text(json.dumps(_finite(document), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(path, json_bytes(document))
+
+
+def json_bytes(document: Any) -> bytes:
+    """A document as the JSON files of a run have it; see :func:`write_json`."""
+    return (json.dumps(_finite(document), indent=1, allow_nan=False) + "\n").encode()
 
 
 def _finite(document: Any) -> Any:
@@ -54,8 +58,14 @@ def latest_run_folder(name: str, root: Path = Path("runs")) -> Path:
     Raises:
         ValueError: there is none.
     """
+    found = find_run(name, root)
+    if found is None:
+        raise ValueError(f"no run called {name!r} in {root}/ to resume; name one with --out")
+    return found
+
+
+def find_run(name: str, root: Path = Path("runs")) -> Path | None:
+    """Like :func:`latest_run_folder`; None when there is none."""
     pattern = re.compile(re.escape(name) + r"(-\d+)?")
     runs = [path.parent for path in root.glob(f"*/{CONFIG_FILE}") if pattern.fullmatch(path.parent.name)]
-    if not runs:
-        raise ValueError(f"no run called {name!r} in {root}/ to resume; name one with --out")
-    return max(runs, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime)
+    return max(runs, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime, default=None)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agents.checkpoint import goes_on
 from agents.follower_set_policy import FollowerSetArchitecture, FollowerSetPolicy
 from agents.market_env import Features
 from agents.set_config import SetConfig
@@ -79,12 +80,12 @@ class SetLearner(ABC):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a :meth:`state` of a run with the same configuration, bit for bit.
+        """Go on from a :meth:`state` of a run with the same configuration, or a shorter one, bit for bit.
 
         Raises:
             ValueError: the state is of another configuration, or does not fit the network.
         """
-        if state.get("config") != learning_fields(self.config):
+        if not goes_on(state.get("config"), learning_fields(self.config), "updates"):
             raise ValueError("the saved state is of a run with another configuration")
         try:
             self.network.load_state_dict(state["network"])

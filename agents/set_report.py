@@ -12,6 +12,7 @@ from agents.figures import drawn, plain_logarithmic
 from agents.market_draws import Size
 from agents.report import save_figures
 from agents.set_evaluation import SetEvaluation, usual_size
+from aigc_market_env.files import replacing
 
 _TRAINED, _OTHER = "#0072b2", "#d55e00"
 #: Regrets below this one are drawn at it; a logarithmic axis has no zero.
@@ -63,7 +64,8 @@ def _row(result: SetEvaluation[Any], size: Size) -> list[str]:
 def save_set_figures(result: SetEvaluation[Any], curve: list[dict[str, float]], folder: Path) -> list[Path]:
     """Write a figure of regret by size, and those of markets of the usual size; the files written."""
     path = folder / "regret_by_size.png"
-    drawn(lambda axes: draw_sizes(axes, result), 120).savefig(path)
+    with replacing(path) as new:
+        drawn(lambda axes: draw_sizes(axes, result), 120).savefig(new, format="png")
     usual = result.by_size.get(usual_size(result.trained), next(iter(result.by_size.values())))
     return [path, *save_figures(usual, curve, folder)]
 

@@ -42,7 +42,7 @@ def train_set_policy(config: SetConfig, out: Path, *, resume: bool = False) -> T
         config: what to train.
         out: the run folder.
         resume: whether to continue what was begun there. A resumed run ends with the same weights, to the bit, as one
-            that was never interrupted.
+            that was never interrupted. It may be longer than it was; see :func:`agents.training.train_leaders`.
 
     Returns:
         The final evaluation, and what went into ``metrics.json``.

@@ -12,18 +12,29 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.config import Config, document_in, keep_market, write_config
+from agents.config import (
+    Config,
+    TrainingConfig,
+    begin_run,
+    document_in,
+    forget,
+    keep_market,
+    lengthen_run,
+    read_config,
+)
 from agents.figures import REGRETS
 from agents.relative import worst_of
 from agents.report import shown, shown_interval
-from agents.runs import EVALUATION_FILE, METRICS_FILE, number
+from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, number
 from agents.whole_run import train_whole
-from aigc_market_env.files import read_json
+from aigc_market_env.files import read_json, writing
 from baselines.study.execute import Done, Execute
 from baselines.study.progress import watch
 
 #: Regrets and wall time of a run, by name.
 Figures = dict[str, float]
+#: Seconds until the worker of a command that was killed has surely ended.
+_PATIENCE = 10.0
 #: Fields of a configuration with their values.
 Values = Mapping[str, Any]
 
@@ -49,14 +60,15 @@ class SweepRun:
 
     def run(self) -> Figures:
         """Train, from the run's last checkpoint if it has one, and not at all if it has ended; its regrets."""
-        if not (self.out / EVALUATION_FILE).exists():
-            console = rich.get_console()
-            before, console.quiet = console.quiet, True  # there is one bar, that of all runs
-            try:
-                train_whole(self.config, self.out, resume=True)
-            finally:
-                console.quiet = before
-        return _figures(self.out)
+        with writing(self.out, patience=_PATIENCE):
+            if not (self.out / EVALUATION_FILE).exists():
+                console = rich.get_console()
+                before, console.quiet = console.quiet, True  # there is one bar, that of all runs
+                try:
+                    train_whole(self.config, self.out, resume=True)
+                finally:
+                    console.quiet = before
+            return _figures(self.out)
 
 
 def seeds_called(text: str) -> range:
@@ -72,10 +84,15 @@ def seeds_called(text: str) -> range:
     return seeds
 
 
-def begin(runs: Sequence[SweepRun]) -> None:
+def begin(runs: Sequence[SweepRun], *, resume: bool = False) -> None:
     """Lay out all run folders, so that an interrupted sweep is found again.
 
+    Args:
+        runs: the runs.
+        resume: whether to take those that have begun as they are, or longer than they were.
+
     Raises:
+        FolderTakenError: one has begun, without ``resume``, or is being trained; no folder is made.
         ValueError: the runs differ in more than their seeds and what is swept; nothing is written.
     """
     for run in runs:
@@ -84,12 +101,23 @@ def begin(runs: Sequence[SweepRun]) -> None:
             raise ValueError(f"{run.out} is a run of other values than those of its combination")
         if _unswept(run) != _unswept(runs[0]):
             raise ValueError(f"{run.out} and {runs[0].out} are runs of different configurations")
-    for run in runs:
-        write_config(keep_market(run.config, run.out), run.out)
+    made: list[Path] = []
+    try:
+        for run in runs:
+            if not resume or not (run.out / CONFIG_FILE).exists():
+                made += begin_run(run.config, run.out)
+            elif (config := keep_market(run.config, run.out)) != read_config(run.out):
+                with writing(run.out):
+                    lengthen_run(config, run.out)
+    except BaseException:
+        forget(made)
+        raise
 
 
 def _unswept(run: SweepRun) -> dict[str, Any]:
     document = document_in(run.config, run.out)
+    if isinstance(run.config, TrainingConfig):  # each run has its own copy of a market file
+        document["scenario"] = Path(run.config.scenario).name
     return {name: value for name, value in document.items() if name != "seed" and name not in run.values}
 
 

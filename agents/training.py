@@ -15,7 +15,7 @@ from torch import nn
 
 from agents.algorithms import deterministic_layers, make_model, nonlinearities
 from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, open_log
-from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from agents.checkpoint import CHECKPOINT_FILE, goes_on, load_checkpoint, save_checkpoint
 from agents.config import (
     STREAMS_PER_SEED,
     FollowerConfig,
@@ -70,7 +70,8 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
         config: what to train.
         out: the run folder.
         resume: whether to continue what was begun there. A resumed run ends with the same weights, to the bit, as one
-            that was never interrupted.
+            that was never interrupted. It may be longer than it was: from there on its learning rate falls as that of a
+            run that was so long from the beginning.
 
     Returns:
         The final evaluation, and what went into ``metrics.json``.
@@ -225,12 +226,12 @@ def log_to(folder: Path, model: BaseAlgorithm, config: TrainingConfig) -> None:
 
 
 def check_same_run(progress: dict[str, Any], config: TrainingConfig, out: Path) -> None:
-    """Make sure that what a checkpoint tells is of the run folder's own configuration.
+    """Make sure that what a checkpoint tells is of the run folder's own configuration, which may have become longer.
 
     Raises:
         ValueError: it is of another one.
     """
-    if progress.get("config") != learning_fields(config):
+    if not goes_on(progress.get("config"), learning_fields(config), "transitions"):
         raise ValueError(f"{out / CHECKPOINT_FILE}: of a run with another configuration than {out / CONFIG_FILE}")
 
 

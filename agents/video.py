@@ -4,6 +4,7 @@ What is drawn of a slot are the rewards of all links, as shares of the most that
 learned rewards have cost the MUs so far.
 """
 
+import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agents.episode import Episode
-from aigc_market_env.files import replacing
+from aigc_market_env.files import write_whole
 from aigc_market_env.market import FloatArray
 from aigc_market_env.rendering import reward_colours
 
@@ -47,8 +48,9 @@ def write_video(episode: Episode, path: Path, console: Console) -> None:
         for image in track(frames(episode), what, total=total, console=console, transient=True)
     ]
     look = {"duration": _MILLISECONDS, "loop": 0, "optimize": True}
-    with replacing(path) as new:
-        images[0].save(new, format="GIF", save_all=True, append_images=images[1:], **look)
+    content = io.BytesIO()
+    images[0].save(content, format="GIF", save_all=True, append_images=images[1:], **look)
+    write_whole(path, content.getvalue())
 
 
 def frames(episode: Episode) -> Iterator[npt.NDArray[np.uint8]]:

@@ -15,6 +15,7 @@ from agents.set_evaluation import SetEvaluation
 from agents.set_report import save_set_figures
 from agents.set_training import train_set_policy
 from agents.training import train_followers, train_leaders
+from aigc_market_env.files import naming
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +40,19 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
     number of cores. ``evaluation.json`` is written last: where it is, the run has ended.
 
     Raises:
+        OSError: a file cannot be written; what was written before stays.
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
-    with one_torch_thread():
-        result, metrics = _train(config, out, resume=resume)
-    curve = metrics["curve"]
-    if isinstance(result, SetEvaluation):
-        figures = save_set_figures(result, curve, out)
-    else:
-        figures = save_figures(result, curve, out)
-    write_json(out / EVALUATION_FILE, result.summary())
+    with naming(out):  # TensorBoard does not tell its file
+        with one_torch_thread():
+            result, metrics = _train(config, out, resume=resume)
+        curve = metrics["curve"]
+        if isinstance(result, SetEvaluation):
+            figures = save_set_figures(result, curve, out)
+        else:
+            figures = save_figures(result, curve, out)
+        write_json(out / EVALUATION_FILE, result.summary())
     return Trained(result, metrics, figures)
 
 

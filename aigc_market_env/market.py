@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._compile import compiled
-from aigc_market_env.files import read_json, replacing
+from aigc_market_env.files import read_json, write_whole
 
 if TYPE_CHECKING:
     from aigc_market_env.outcome import Outcome
@@ -268,8 +268,7 @@ class Market:
                 f"a market file holds one market, this is a batch of shape {self.batch_shape}; index it first"
             )
         document = {"schema": SCHEMA} | {name: getattr(self, name).tolist() for name in FIELDS}
-        with replacing(path) as new:
-            new.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(document, indent=1) + "\n").encode())
 
     @classmethod
     def from_json(cls, path: str | PathLike[str]) -> Self:

@@ -47,6 +47,7 @@ from aigc_market_env import (
     solve_equilibrium,
 )
 from aigc_market_env.equilibrium.first_order import first_order
+from aigc_market_env.files import replacing
 from aigc_market_env.market import FloatArray
 from aigc_market_env.spaces import MU_LINK_SIZE, MU_TYPE_SIZE, REFERENCE, mu_observation_names
 
@@ -201,7 +202,8 @@ def draw(curves: dict[View, list[list[tuple[int, float]]]], path: Path) -> None:
     axes.set_title(
         "What information is worth: campus markets, loads 0.3 to 3" + (f", {seeds} seeds" if seeds > 1 else "")
     )
-    figure.savefig(path)
+    with replacing(path) as new:
+        figure.savefig(new, format="png")
 
 
 @dataclass(frozen=True)

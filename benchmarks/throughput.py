@@ -25,6 +25,7 @@ import tyro
 from rich.console import Console
 
 from aigc_market_env._compile import num_threads
+from aigc_market_env.files import write_whole
 from benchmarks import growth, memory, peers, step_profile
 from benchmarks.loops import BatchedLoop, aec, floor, parallel
 from benchmarks.training_speed import Learner
@@ -257,7 +258,7 @@ def main(arguments: Arguments) -> None:
     for part in arguments.only:
         figures[part] = _PARTS[part](arguments)
         if arguments.json:
-            arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+            write_whole(arguments.json, (json.dumps(figures, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

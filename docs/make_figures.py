@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.image
 
 from aigc_market_env import market_v0, solve_equilibrium
+from aigc_market_env.files import replacing
 
 
 def main() -> None:
@@ -17,7 +18,8 @@ def main() -> None:
     market = env.market
     shares = solve_equilibrium(market).rewards / market.reward_bound[:, None]
     env.step({f"mu_{m}": shares[m] for m in range(market.num_mus)})
-    matplotlib.image.imsave(Path(__file__).parent / "market.png", env.render())
+    with replacing(Path(__file__).parent / "market.png") as new:
+        matplotlib.image.imsave(new, env.render(), format="png")
 
 
 if __name__ == "__main__":

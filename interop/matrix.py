@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from aigc_market_env.files import write_whole
+
 ENVIRONMENTS = Path(".interop")
 LIBRARIES = ("supersuit", "torchrl", "benchmarl", "rllib")
 #: A training takes a minute or two; what takes this long hangs.
@@ -99,7 +101,7 @@ def main(libraries: Annotated[tuple[str, ...], tyro.conf.Positional] = LIBRARIES
             rows += run(library)
     console.print(table(rows))
     if out is not None:
-        out.write_text(json.dumps(rows, indent=1) + "\n")
+        write_whole(out, (json.dumps(rows, indent=1) + "\n").encode())
     sys.exit(any("error" in row for row in rows))
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from aigc_market_env.files import naming
 from baselines.study.execute import Done
 from baselines.study.metrics import Figures
 
@@ -43,6 +44,6 @@ class Cache:
             return
         self._known[done.key] = done.result
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(self._before + json.dumps([done.key, done.result]) + "\n")
         self._before = ""

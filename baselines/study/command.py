@@ -22,8 +22,10 @@ import tyro
 from rich.console import Console
 
 from aigc_market_env import Scenario, solve_equilibrium
+from aigc_market_env.files import writing
 from baselines import MECHANISMS
 from baselines.study.cache import CACHE_FILE, Cache
+from baselines.study.execute import Execute
 from baselines.study.export import save_files
 from baselines.study.figures import save_figures
 from baselines.study.jobs import Setting
@@ -131,7 +133,11 @@ def missing_libraries() -> dict[str, str]:
 def main(arguments: Arguments, console: Console) -> int:
     """Play, tell, and write; the exit status is 1 when a mechanism failed somewhere."""
     plan, execute = plan_of(arguments), executor(arguments.workers)
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    with writing(arguments.out):
+        return _play_and_write(plan, execute, arguments, console)
+
+
+def _play_and_write(plan: Plan, execute: Execute, arguments: Arguments, console: Console) -> int:
     cache = Cache(arguments.out / CACHE_FILE)
     solve_equilibrium(Scenario.preset("duo").sample(0))  # compiled once, here, rather than by every worker
     study = play(plan, cache, execute, console)

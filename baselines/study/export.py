@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aigc_market_env.files import replacing
+from aigc_market_env.files import write_whole
 from baselines.study.comparison import CLAIMS, at_equal_qoe, reductions, utility_gain
 from baselines.study.jobs import Setting
 from baselines.study.metrics import HEADLINES, METRICS, OVERHEAD, REGRETS
@@ -27,16 +27,12 @@ def save_files(study: Study, findings: Findings, folder: Path) -> list[str]:
     settings = list(dict.fromkeys((study.plan.table, *study.plan.sweep, *study.plan.sizes)))
     names = [mechanism.name for mechanism in study.plan.mechanisms]
     played = _csv(study.played, settings, names, ("reached", *METRICS))
-    _write(folder / PLAYED_FILE, played)
+    write_whole(folder / PLAYED_FILE, played.encode())
     matched = _csv(study.matched, settings, names, ("matched", "scale", *_OF_A_SLOT))
-    _write(folder / MATCHED_FILE, matched)
-    _write(folder / SUMMARY_FILE, json.dumps(summary(study, findings), indent=1, allow_nan=False) + "\n")
+    write_whole(folder / MATCHED_FILE, matched.encode())
+    document = json.dumps(summary(study, findings), indent=1, allow_nan=False) + "\n"
+    write_whole(folder / SUMMARY_FILE, document.encode())
     return [PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE]
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as new:
-        new.write_text(text, encoding="utf-8")
 
 
 def _csv(results: Results, settings: Iterable[Setting], names: Iterable[str], columns: Iterable[str]) -> str:

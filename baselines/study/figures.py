@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from aigc_market_env.files import replacing
 from aigc_market_env.market import FloatArray
 from baselines.study.comparison import CLAIMS, SAVINGS
 from baselines.study.metrics import METRICS
@@ -40,7 +41,8 @@ def save_figures(study: Study, findings: Findings, folder: Path) -> list[str]:
         figures["savings"] = _savings(study, findings.as_played, "as played")
         figures["savings_at_equal_qoe"] = _savings(study, findings.at_equal_qoe, "at the benchmark's own QoE")
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
+        with replacing(folder / f"{name}.png") as new:
+            figure.savefig(new, format="png")
     return [f"{name}.png" for name in figures]
 
 

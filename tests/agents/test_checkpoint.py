@@ -1,7 +1,11 @@
+import os
 import pickle
 import random
+import shutil
 import signal
+import stat
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +15,7 @@ from agents.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from agents.leader_env import LeaderVecEnv
 from agents.policy import WEIGHTS_FILE
 from agents.training import train_leaders
+from agents.whole_run import train_whole
 
 
 class Killed(BaseException):
@@ -94,6 +99,62 @@ def test_a_checkpoint_of_another_configuration_is_refused(tiny, run):
     for change in ({"learning_rate": 2e-3}, {"markets": 4}, {"hidden": (9,)}, {"seed": 1}, {"scenario": "campus"}):
         with pytest.raises(ValueError, match=r"checkpoint\.pt: .*configuration"):
             train_leaders(tiny(**change), run, resume=True)
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_named_and_the_old_one_stays(learner, run, tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "full" / CHECKPOINT_FILE
+    path.parent.mkdir()
+    load_checkpoint(run / CHECKPOINT_FILE, *learner)
+    save_checkpoint(path, *learner, {})
+    before, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(OSError, match=r"checkpoint\.pt'$"):
+            save_checkpoint(path, *learner, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == before
+    save_checkpoint(path, *learner, {})
+    assert path.read_bytes() == before  # nor does a checkpoint depend on what its file was called meanwhile
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX")
+def test_every_file_of_a_run_may_be_read_by_whom_the_umask_lets(tiny, tmp_path):
+    before = os.umask(0o002)
+    try:
+        train_whole(tiny(), tmp_path, resume=False)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {WEIGHTS_FILE, CHECKPOINT_FILE, "config.json", "learning.png"} <= set(modes)
+    assert set(modes.values()) == {0o664}
+
+
+def test_a_run_made_longer_is_exactly_resumable_and_its_rate_falls_to_the_new_end(
+    tiny, finished_run, tmp_path, monkeypatch
+):
+    longer = tiny(transitions=640)
+    rates = []
+    monkeypatch.setattr(
+        callbacks.MarketScalars, "_on_rollout_end", lambda self: rates.append(self.model._current_progress_remaining)
+    )
+    for name in ("whole", "killed"):
+        shutil.copytree(finished_run, tmp_path / name)
+    _, metrics = train_leaders(longer, tmp_path / "whole", resume=True)
+    assert metrics["transitions"] == 640
+    assert np.allclose(rates[1:], [0.4, 0.3, 0.2, 0.1])  # of the rollout before, of ten in all
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            killed_at_save(patch, 2, half_written=False)
+            with pytest.raises(Killed):
+                train_leaders(longer, tmp_path / "killed", resume=True)
+    train_leaders(longer, tmp_path / "killed", resume=True)
+    assert (tmp_path / "killed" / WEIGHTS_FILE).read_bytes() == (tmp_path / "whole" / WEIGHTS_FILE).read_bytes()
+    assert (tmp_path / "whole" / WEIGHTS_FILE).read_bytes() != (finished_run / WEIGHTS_FILE).read_bytes()
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: .*configuration"):
+        train_leaders(tiny(), tmp_path / "whole", resume=True)
 
 
 def test_a_missing_checkpoint_is_not_called_damaged(learner, tmp_path):

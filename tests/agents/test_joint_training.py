@@ -123,6 +123,26 @@ def test_resuming_a_finished_run_trains_no_more(run, monkeypatch):
     assert metrics["transitions"] == 640
 
 
+def test_a_run_made_longer_keeps_its_head_start_and_is_exactly_resumable(run, tmp_path, monkeypatch):
+    longer, killed = tiny(transitions=1280), tmp_path / "killed"
+    shutil.copytree(run, killed)
+    _, metrics = train_both(longer, run, resume=True)
+    assert metrics["transitions"] == 1280 == 128 + 9 * (64 + 64)  # two rollouts of the ASPs, as before; nine rounds
+    save = save_joint_checkpoint
+
+    def save_then_die(path, *rest):
+        save(path, *rest)
+        raise KilledError
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(joint_training, "save_joint_checkpoint", save_then_die)
+            with pytest.raises(KilledError):
+                train_both(longer, killed, resume=True)
+    train_both(longer, killed, resume=True)
+    assert weights(killed) == weights(run)
+
+
 def test_a_checkpoint_that_does_not_fit_is_named(run, tmp_path):
     for change in ({"learning_rate": 2e-3}, {"follower_hidden": (9,)}, {"posted": 0.4}, {"seed": 1}):
         with pytest.raises(ValueError, match=r"checkpoint\.pt: .*configuration"):

@@ -2,8 +2,10 @@ import os
 
 import pytest
 
+from agents.config import begin_run, read_config
 from agents.runs import CONFIG_FILE, latest_run_folder, new_run_folder, write_json
-from aigc_market_env.files import read_json
+from aigc_market_env import Scenario
+from aigc_market_env.files import FolderTakenError, read_json
 
 
 def make_run(root, name, age):
@@ -63,3 +65,32 @@ def test_a_leftover_of_an_interrupted_write_is_not_read(tmp_path):
     assert read_json(tmp_path / "a.json") == 1
     write_json(tmp_path / "a.json", 2)
     assert read_json(tmp_path / "a.json") == 2
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_is_begun_once(tiny, tmp_path, there):
+    folder = tmp_path / "run"
+    if there:
+        folder.mkdir()
+        (folder / "notes.txt").touch()
+    begin_run(tiny(), folder)
+    with pytest.raises(FolderTakenError, match="run already holds a run; add --resume"):
+        begin_run(tiny(seed=1), folder)
+    assert read_config(folder) == tiny()
+    assert {path.name for path in folder.iterdir()} == ({CONFIG_FILE, "notes.txt"} if there else {CONFIG_FILE})
+
+
+@pytest.mark.parametrize("failing", ["write_new", "keep_market", "write_config"])
+def test_a_run_that_cannot_be_begun_leaves_nothing_behind(tiny, tmp_path, monkeypatch, failing):
+    market, mine = tmp_path / "m.json", tmp_path / "mine"
+    Scenario.preset("duo").sample(0).to_json(market)
+    mine.mkdir()
+
+    def fail(*_):
+        raise OSError("no more")
+
+    monkeypatch.setattr(f"agents.config.{failing}", fail)
+    for folder in (tmp_path / "deep" / "run", mine):
+        with pytest.raises(OSError, match="no more"):
+            begin_run(tiny(scenario=str(market)), folder)
+    assert set(tmp_path.rglob("*")) == {market, mine}

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 from dataclasses import replace
 
@@ -154,6 +155,33 @@ def test_resuming_a_finished_run_trains_no_more(finished, tmp_path, monkeypatch)
     monkeypatch.setattr(set_training.SetLearner, "step", lambda self: pytest.fail("an update"))
     train_set_policy(CONFIGS["ppo"], tmp_path, resume=True)
     assert weights(tmp_path) == weights(finished["ppo"])
+
+
+@EVERY
+def test_a_run_made_longer_is_exactly_resumable(finished, tmp_path, kind):
+    longer = replace(CONFIGS[kind], updates=18, checkpoint_seconds=0.0)
+    whole, killed = (shutil.copytree(finished[kind], tmp_path / name) for name in ("whole", "killed"))
+    train_set_policy(longer, whole, resume=True)
+    assert json.loads((whole / "metrics.json").read_text())["updates"] == 18
+    assert weights(whole) != weights(finished[kind])
+
+    class KilledError(Exception):
+        pass
+
+    def die(self, out):
+        save(self, out)
+        if self.learner.update == 15:
+            raise KilledError
+
+    save = set_training._Run.save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(set_training._Run, "save", die)
+        with pytest.raises(KilledError):
+            train_set_policy(longer, killed, resume=True)
+    train_set_policy(longer, killed, resume=True)
+    assert weights(killed) == weights(whole)
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: .*configuration"):
+        train_set_policy(CONFIGS[kind], whole, resume=True)
 
 
 def test_resuming_before_the_first_checkpoint_begins_anew(finished, tmp_path):

@@ -2,18 +2,22 @@
 
 import io
 import json
+import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from agents import sweep
 from agents.config import read_config
 from agents.policy import WEIGHTS_FILE
 from agents.sweep import SweepRun, begin, seeds_called, seeds_table, train_runs
 from agents.training import LeaderConfig, train_leaders
 from aigc_market_env import Scenario
+from aigc_market_env.files import FolderTakenError, writing
 from baselines.study.execute import Done, here, in_processes
 
 SMALL = {
@@ -27,7 +31,7 @@ def runs_in(folder, **changes):
 
 
 def train(runs, execute):
-    begin(runs)
+    begin(runs, resume=True)
     return train_runs(runs, execute, Console(file=io.StringIO()))
 
 
@@ -102,8 +106,38 @@ def test_runs_on_a_market_file_are_begun_and_resumed(tmp_path):
     begin(runs)
     market.unlink()
     resumed = [SweepRun(read_config(run.out), run.out) for run in runs]
-    begin(resumed)
+    begin(resumed, resume=True)
     assert [read_config(run.out) for run in resumed] == [run.config for run in resumed]
+
+
+def test_a_sweep_of_which_a_run_is_taken_leaves_nothing_behind(tmp_path):
+    runs = runs_in(tmp_path / "sweep", scenario="duo")
+    begin(runs[1:])
+    with pytest.raises(FolderTakenError, match="seed4 already holds a run"):
+        begin(runs)
+    assert [path.name for path in (tmp_path / "sweep").iterdir()] == ["seed4"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_run_that_is_being_trained_is_not_trained_by_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_PATIENCE", 0.0)
+    runs = runs_in(tmp_path)
+    begin(runs)
+    with writing(runs[0].out):
+        done = train(runs, here)
+    assert "another command is writing" in done[0].error
+    assert done[1].error is None
+    assert not (runs[0].out / "checkpoint.pt").exists()
+
+
+def test_a_sweep_is_made_longer(tmp_path):
+    runs = runs_in(tmp_path)
+    train(runs, here)
+    longer = [replace(run, config=replace(run.config, transitions=960)) for run in runs]
+    train(longer, here)
+    for run in longer:
+        assert read_config(run.out) == run.config
+        assert json.loads((run.out / "metrics.json").read_text())["transitions"] == 960
 
 
 def test_folders_that_are_not_shared_are_told_of(tmp_path):

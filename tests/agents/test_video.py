@@ -1,3 +1,4 @@
+import errno
 import io
 
 import numpy as np
@@ -84,12 +85,14 @@ def test_an_episode_in_which_nobody_is_served_is_drawn():
     assert len(list(frames(Episode("nobody", nobody, nobody, np.zeros(2), np.zeros(2))))) == 2
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "episode.gif"
     write_video(made_up(), path, QUIET)
     before = path.read_bytes()
-    (tmp_path / "episode.gif.new").mkdir()
-    with pytest.raises(OSError, match=r"episode\.gif\.new"):
-        write_video(made_up(seed=1), path, QUIET)
+    with monkeypatch.context() as patch:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patch.setattr("pathlib.Path.write_bytes", lambda *_: (_ for _ in ()).throw(full))
+        with pytest.raises(OSError, match=r"episode\.gif'$"):
+            write_video(made_up(seed=1), path, QUIET)
     assert path.read_bytes() == before
     assert imread(path).size

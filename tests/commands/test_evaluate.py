@@ -1,6 +1,7 @@
 """evaluate.py, as a user types it."""
 
 import json
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from tiny_runs import ROOT, evaluated, fails
 from agents.follower_policy import FollowerArchitecture, FollowerPolicy
 from agents.policy import WEIGHTS_FILE, save_policy
 from aigc_market_env import Scenario
+from aigc_market_env.files import LOCK_FILE, writing
 
 
 def test_evaluation_writes_figures_and_numbers_into_a_folder_of_the_run(command, run):
@@ -76,6 +78,16 @@ def test_several_runs_are_evaluated_together(command, run, tmp_path):
     assert document["together"]["2x1"]["leader_regret_relative"]["mean_interval_95"] is not None
     rows = (tmp_path / "out" / "slots.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 4 * 4 * 3  # runs, slots, plays, agents
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_two_commands_do_not_write_into_one_folder_at_once(command, run, tmp_path):
+    out = tmp_path / "out"
+    with writing(out):
+        for asked in ([run], ["mechanisms", "--markets", "1", "--loads"]):
+            assert fails(command("evaluate.py", *asked, "--out", out), out, "another command")
+            assert [path.name for path in out.iterdir()] == [LOCK_FILE]
+    assert not out.exists()
 
 
 def test_evaluation_on_market_files_goes_where_it_is_told(command, run, tmp_path):

@@ -1,16 +1,21 @@
 """train.py, as a user types it."""
 
+import errno
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tiny_runs import TINY, evaluated, fails
 
 import train
-from agents.config import read_config
+from agents.config import begin_run, read_config
 from agents.policy import WEIGHTS_FILE
 from agents.training import train_leaders
-from aigc_market_env import Scenario
+from agents.whole_run import train_whole
+from aigc_market_env import Market, Scenario
+from aigc_market_env.files import writing
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
@@ -237,3 +242,169 @@ def test_a_wrong_argument_of_train_is_one_line(command, tmp_path, arguments, wor
 def test_a_damaged_run_is_not_resumed(command, run, name):
     (run / name).write_bytes((run / name).read_bytes()[:-9])
     assert fails(command("train.py", "--resume", "--out", run), name)
+
+
+def write_tiny(folder, **changes):
+    """Begin and end a run in a folder."""
+    config = replace(TINY, **changes)
+    begin_run(config, folder)
+    train_whole(config, folder, resume=True)
+    return folder
+
+
+def test_of_two_commands_that_chose_the_same_name_the_second_takes_the_next(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = iter(["runs/duo-leaders-seed0", "runs/duo-leaders-seed0-2"])
+    monkeypatch.setattr(train, "new_run_folder", lambda name: Path(next(names)))
+    begin_run(TINY, Path("runs/duo-leaders-seed0"))  # since the second one looked
+    config, out = train.begun_run(train.Arguments(train="leaders", scenario="duo", transitions=5))
+    assert out == Path("runs/duo-leaders-seed0-2")
+    assert (read_config(out), read_config(Path("runs/duo-leaders-seed0"))) == (config, TINY)
+
+
+def test_a_sweep_whose_names_another_command_took_meanwhile_takes_the_next(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = train.Arguments(train="leaders", scenario="duo", seeds="0..1")
+    choose, stale = train.sweep_runs, [train.sweep_runs(asked)]
+    assert not any(tmp_path.iterdir())
+    train.begun_sweep(asked)
+    monkeypatch.setattr(train, "sweep_runs", lambda asked: stale.pop() if stale else choose(asked))
+    assert {run.out.name for run in train.begun_sweep(asked)} == {"duo-leaders-seed0-2", "duo-leaders-seed1-2"}
+
+
+@pytest.mark.parametrize("several", [[], ["--seeds", "1..2"]])
+def test_a_folder_that_another_command_has_begun_is_not_begun_again(command, tmp_path, several):
+    folder = tmp_path / "x" / "seed2" if several else tmp_path / "x"
+    begin_run(TINY, folder)  # as a command does at once, before it trains
+    before = sorted(tmp_path.rglob("*"))
+    asked = ["--train", "leaders", "--scenario", "duo", "--transitions", "0", "--out", "x"]
+    assert fails(command("train.py", *asked, *several), "already holds a run", "--resume")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert read_config(folder) == TINY
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_run_is_not_resumed_while_it_is_trained(command, run):
+    before = (run / "checkpoint.pt").read_bytes()
+    with writing(run):
+        assert fails(command("train.py", "--resume", "--transitions", "960", "--out", run), run, "another command")
+    assert (run / "checkpoint.pt").read_bytes() == before
+    assert read_config(run).transitions == 640
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(command, run, monkeypatch):
+    before, write_bytes = (run / "checkpoint.pt").read_bytes(), Path.write_bytes
+
+    def full(path, content):
+        if path.name.startswith("checkpoint.pt"):
+            write_bytes(path, content[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    asked = ["--resume", "--transitions", "960", "--out", run]
+    assert fails(command("train.py", *asked), "No space left on device", run / "checkpoint.pt")
+    assert (run / "checkpoint.pt").read_bytes() == before
+    monkeypatch.undo()
+    assert not list(run.glob("*.new"))
+
+
+def test_a_finished_run_goes_on_when_it_is_given_more_transitions(command, run):
+    before = (run / WEIGHTS_FILE).read_bytes()
+    assert command("train.py", "--resume", "--transitions", "960", "--out", run)[0] == 0
+    assert read_config(run) == replace(TINY, transitions=960)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["transitions"] == 960
+    assert metrics["curve"][-1]["transitions"] > 640
+    after = (run / WEIGHTS_FILE).read_bytes()
+    assert after != before
+    assert command("train.py", "--resume", "--transitions", "960", "--out", run)[0] == 0
+    assert (run / WEIGHTS_FILE).read_bytes() == after
+
+
+CONTRADICTIONS = {
+    "fewer transitions": (["--transitions", "5"], ["--transitions 5", "640", "not shorter"]),
+    "another seed": (["--seed", "3"], ["--seed 3", "0"]),
+    "another side": (["--train", "both"], ["--train both", "leaders"]),
+    "another algorithm": (["--algorithm", "sac"], ["--algorithm sac", "ppo"]),
+    "another scenario": (["--scenario", "campus"], ["--scenario campus", "duo"]),
+    "a market file": (["--scenario", "market.json"], ["--scenario market.json", "duo"]),
+    "another load": (["--load", "2"], ["--load 2", "1.0"]),
+    "another market": (["--market-seed", "1"], ["--market-seed 1", "0"]),
+    "another policy": (["--policy", "set"], ["--policy set", "mlp"]),
+    "of another policy": (["--updates", "1000"], ["--updates", "--policy set"]),
+    "a preset": (["--preset", "quick"], ["--preset quick", "200000", "640"]),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_an_option_that_contradicts_the_run_to_resume_is_told(command, tmp_path, run, options, words):
+    Scenario.preset("duo").sample().to_json(tmp_path / "market.json")
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    assert fails(command("train.py", "--resume", "--out", run, *options), *words)
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_options_that_were_not_given_are_those_of_the_run_also_their_defaults(command, tmp_path):
+    folder = write_tiny(tmp_path / "x", seed=1, load=2.0, transitions=0)
+    for option, value in (("--seed", "0"), ("--load", "1"), ("--scenario", "campus")):
+        assert fails(command("train.py", "--resume", "--out", folder, option, value), f"{option} {value}")
+    asked = ["--train", "leaders", "--scenario", "duo", "--seed", "1", "--load", "2.0", "--algorithm", "ppo"]
+    assert command("train.py", "--resume", "--out", folder, *asked, "--policy", "mlp", "--transitions", "0")[0] == 0
+
+
+def test_a_market_file_is_that_of_the_run_or_told(command, tmp_path):
+    for name, seed in (("a.json", 0), ("same.json", 0), ("other.json", 1)):
+        Scenario.preset("random", num_mus=2, num_asps=1).sample(seed).to_json(tmp_path / name)
+    write_tiny(tmp_path / "x", scenario=str(tmp_path / "a.json"), transitions=0)
+    for good in ("a.json", "same.json"):
+        assert command("train.py", "--resume", "--out", "x", "--scenario", good)[0] == 0
+    (tmp_path / "a.json").unlink()
+    assert command("train.py", "--resume", "--out", "x", "--scenario", "a.json")[0] == 0
+    assert fails(command("train.py", "--resume", "--out", "x", "--scenario", "other.json"), "--scenario other.json")
+
+
+def test_a_set_policy_is_resumed_by_its_own_options_and_made_longer(command, tmp_path):
+    asked = ["--policy", "set", "--preset", "quick", "--updates", "1", "--sizes", "2x1..3x2", "--loads", "0.5", "2"]
+    assert command("train.py", *asked, "--out", "x")[0] == 0
+    for options, words in (
+        (["--sizes", "2x1..4x2"], ["--sizes 2x1..4x2", "2x1..3x2"]),
+        (["--loads", "0.5", "3"], ["--loads 0.5 3", "0.5 2"]),
+        (["--transitions", "9"], ["--transitions", "--policy mlp"]),
+        (["--policy", "mlp"], ["--policy mlp", "--policy set"]),
+        (["--preset", "long", "--updates", "2"], ["--preset long", "evaluate_every"]),
+        (["--updates", "0"], ["--updates 0", "not shorter"]),
+    ):
+        assert fails(command("train.py", "--resume", "--out", "x", *options), *words)
+    assert command("train.py", *asked, "--resume", "--updates", "2", "--out", "x")[0] == 0
+    assert json.loads((tmp_path / "x" / "metrics.json").read_text())["updates"] == 2
+
+
+@pytest.mark.parametrize("out", [[], ["--out", "grid"]])
+def test_a_sweep_resumed_with_more_seeds_and_values_begins_the_new_ones(command, tmp_path, out):
+    asked = ["--train", "leaders", "--scenario", "duo", "--transitions", "64", "--workers", "1", *out]
+    assert fails(command("train.py", *asked, "--resume", "--seeds", "1..2"), "no run to resume", "--resume")
+    assert not any(tmp_path.iterdir())
+    assert command("train.py", *asked, "--seeds", "1..1", "--sweep", "epochs=1", *TINY_FIELDS)[0] == 0
+    (first,) = (path.parent for path in tmp_path.rglob("config.json"))
+    before = (first / WEIGHTS_FILE).stat().st_mtime_ns
+    more = ["--resume", "--seeds", "1..2", "--sweep", "epochs=1,2", *TINY_FIELDS]
+    assert command("train.py", *asked[:4], "--workers", "1", *out, *more)[0] == 0
+    found = [path.parent for path in tmp_path.rglob("evaluation.json")]
+    configs = [read_config(folder) for folder in found]
+    assert sorted((config.epochs, config.seed) for config in configs) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert {config.transitions for config in configs} == {64}  # of the run that there was
+    assert (first / WEIGHTS_FILE).stat().st_mtime_ns == before
+    assert fails(command("train.py", *asked, *more, "--load", "2"), "--load 2")
+
+
+def test_a_sweep_on_a_market_file_resumed_with_more_seeds_has_the_same_market(command, tmp_path):
+    market = Scenario.preset("duo").sample()
+    market.to_json(tmp_path / "m.json")
+    asked = ["--train", "leaders", "--scenario", "m.json", "--transitions", "0", "--workers", "1", "--out", "x"]
+    asked += ["--sweep", *TINY_FIELDS]
+    assert command("train.py", *asked, "--seeds", "0..0")[0] == 0
+    (tmp_path / "m.json").unlink()
+    assert command("train.py", *asked, "--seeds", "0..1", "--resume")[0] == 0
+    copies = [Market.from_json(path) for path in tmp_path.rglob("market/m.json")]
+    assert copies == [market, market]
