@@ -1,5 +1,8 @@
 """A training run from its configuration to all that its folder holds."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +47,7 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
-    with naming(out):  # TensorBoard does not tell its file
+    with naming(out), _told_once():  # TensorBoard does not tell its file
         with one_torch_thread():
             result, metrics = _train(config, out, resume=resume)
         curve = metrics["curve"]
@@ -54,6 +57,22 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
             figures = save_figures(result, curve, out)
         write_json(out / EVALUATION_FILE, result.summary())
     return Trained(result, metrics, figures)
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Have TensorBoard's thread not tell, at length, that it cannot write: the next call to it raises that."""
+    before = threading.excepthook
+
+    def tell(problem: threading.ExceptHookArgs) -> None:
+        if not isinstance(problem.exc_value, OSError):
+            before(problem)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _train(config: Config, out: Path, *, resume: bool) -> tuple[Evaluation | SetEvaluation[Any], dict[str, Any]]:

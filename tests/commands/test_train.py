@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tensorboard.summary.writer.record_writer import RecordWriter
 from tiny_runs import TINY, evaluated, fails
 
 import train
@@ -307,6 +308,13 @@ def test_a_full_disk_is_one_line_that_names_the_file(command, run, monkeypatch):
     assert (run / "checkpoint.pt").read_bytes() == before
     monkeypatch.undo()
     assert not list(run.glob("*.new"))
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_disk_too_full_for_tensorboard_is_one_line_too(command, run, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(RecordWriter, "write", lambda *_: (_ for _ in ()).throw(full))
+    assert fails(command("train.py", "--resume", "--transitions", "960", "--out", run), "No space left", run)
 
 
 def test_a_finished_run_goes_on_when_it_is_given_more_transitions(command, run):
