@@ -15,7 +15,7 @@ Another command compares mechanisms instead of a run: python evaluate.py mechani
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,10 +25,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.command import run_command
-from agents.episode import play_episode, posting
-from agents.held_out import HeldOut, check_comparable, evaluate_runs, together
+from agents.episode import check_episode, play_episode
+from agents.held_out import HeldOut, evaluate_runs, together
 from agents.held_out_figures import median_run, save_held_out_figures
-from agents.policy import load_policy
 from agents.report import evaluation_table, runs_table
 from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
 from agents.set_evaluation import usual_size
@@ -37,6 +36,7 @@ from agents.slots_file import SLOTS_FILE, write_slots
 from agents.video import VIDEO_FILE, write_video
 from aigc_market_env.files import writing
 from baselines.study import command as mechanisms
+from baselines.study.places import check_folder, folder
 from baselines.study.workers import Workers, executor
 
 
@@ -55,9 +55,13 @@ class Arguments:
             process a core, ray a cluster of machines. The results do not depend on it.
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(help_behavior_hint="", metavar="RUN...")]
+    runs: Annotated[
+        tuple[Annotated[Path, folder("RUN")], ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(help_behavior_hint="", metavar="RUN..."),
+    ]
     markets: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="", metavar="N|FILE...")] = ()
-    out: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
+    out: Annotated[Path | None, folder("--out"), tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
     video: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 1
 
@@ -83,7 +87,8 @@ def output_folder(arguments: Arguments) -> Path:
     """Where results go.
 
     Raises:
-        ValueError: there are several runs, or none, and no ``--out``; a run is named twice; ``--out`` is a file.
+        ValueError: there are several runs, or none, and no ``--out``; a run is named twice; ``--out`` is a file or
+            cannot be written.
     """
     if not arguments.runs:
         raise ValueError("name at least one run folder")
@@ -94,24 +99,19 @@ def output_folder(arguments: Arguments) -> Path:
         if (same := found.setdefault(run.resolve(), run)) is not run:
             raise ValueError(f"{run} is the same run as {same}; name each run once")
     out = arguments.out or arguments.runs[0] / EVALUATION_FOLDER
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file; name a folder")
+    if arguments.out is not None or arguments.runs[0].is_dir():  # otherwise it is the run that is wrong
+        check_folder(out)
     return out
 
 
-def show(runs: Sequence[HeldOut], console: Console) -> dict[str, dict[str, Any]]:
-    """Print the tables; the figures of all runs together, by size, where there are several."""
+def show(runs: Sequence[HeldOut], found: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """Print the tables; of several runs those of what they come to together, by size."""
     if len(runs) == 1:
         show_one(runs[0], console)
-        return {}
-    found = {}
-    for size in runs[0].plays:
-        learned = [run.plays[size]["learned"] for run in runs]
-        found[size] = together(learned)
+    for size, figures in found.items():
+        learned = [run.plays[size]["learned"].figures() for run in runs]
         title = f"{len(runs)} runs as learned, {slots_of(runs[0], size)}"
-        names = [escape(run.name) for run in runs]
-        console.print(runs_table(found[size], [play.figures() for play in learned], names, title))
-    return found
+        console.print(runs_table(figures, learned, [escape(run.name) for run in runs], title))
 
 
 def show_one(run: HeldOut, console: Console) -> None:
@@ -130,26 +130,27 @@ def slots_of(run: HeldOut, size: str) -> str:
 
 
 def main(arguments: Arguments, console: Console) -> int:
-    """Evaluate runs; the exit status."""
+    """Evaluate runs; the exit status. Everything is written before anything is shown."""
     out, asked, execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
     for run in arguments.runs if arguments.video else ():
-        posting(load_policy(run), run)  # says whether there is a video to write
+        check_episode(run)  # says whether there is a video to write
     with writing(out):
-        runs = evaluate_runs(arguments.runs, *asked, execute, console)
-        check_comparable(runs)
-        write(runs, out, arguments, console)
+        write(evaluate_runs(arguments.runs, *asked, execute, console), out, arguments, console)
     return 0
 
 
 def write(runs: Sequence[HeldOut], out: Path, arguments: Arguments, console: Console) -> None:
-    """Show what was measured, and write it into a folder."""
-    found = show(runs, console)
+    """Write what was measured into a folder, and show it."""
+    found = {}
+    if len(runs) > 1:
+        found = {size: together([run.plays[size]["learned"] for run in runs]) for size in runs[0].plays}
     write_json(out / EVALUATION_FILE, {"runs": {run.name: run.summary() for run in runs}, "together": found})
     write_slots(runs, out / SLOTS_FILE)
     figures = save_held_out_figures(runs, out)
     if arguments.video:
         figures.append(out / VIDEO_FILE)
         write_video(play_episode(Path(median_run(runs).name)), out / VIDEO_FILE, console)
+    show(runs, found, console)
     written = ", ".join([EVALUATION_FILE, SLOTS_FILE, *(path.name for path in figures)])
     console.print(f"Written: {written} in {out}", markup=False)
 

@@ -60,6 +60,7 @@ from agents.sweep import SweepRun, Values, begin, seeds_called, seeds_table, tra
 from agents.whole_run import train_whole
 from aigc_market_env import Market
 from aigc_market_env.files import FolderTakenError, writing
+from baselines.study.places import check_folder, folder
 from baselines.study.workers import Workers, executor
 
 #: What is said of each choice of sides.
@@ -184,7 +185,7 @@ class Arguments:
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
     transitions: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
     updates: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
-    out: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
+    out: Annotated[Path | None, folder("--out"), tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
     resume: bool = False
 
     @property
@@ -301,7 +302,9 @@ def new_run(arguments: Arguments, values: Values) -> tuple[Config, Path]:
     config = with_values(arguments.config(), values)
     if not isinstance(config, SetConfig):
         config.make_scenario()  # that a wrong one is told before anything is written
-    return config, arguments.out or new_run_folder(arguments.run_name(values))
+    out = arguments.out or new_run_folder(arguments.run_name(values))
+    check_folder(out)
+    return config, out
 
 
 def main(arguments: Arguments, console: Console) -> int:
@@ -315,7 +318,9 @@ def main(arguments: Arguments, console: Console) -> int:
         with writing(out):
             return train_and_tell(config, out, arguments, console)
     out = arguments.out or latest_run_folder(arguments.run_name({}))
-    read_config(out)  # says if there is none, before a folder is made
+    if not (out / CONFIG_FILE).is_file():
+        raise FileNotFoundError(f"--out {out}: no run to resume, which would have a {CONFIG_FILE}; name its folder")
+    check_folder(out)
     with writing(out):
         of_run = read_config(out)
         config = asked_of_run(arguments, of_run, out, {})

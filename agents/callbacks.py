@@ -19,6 +19,7 @@ from agents.evaluation import LeaderEvaluation
 from agents.figures import REGRETS, OneSided, small_figures
 from agents.market_env import MarketVecEnv
 from agents.relative import worst_of
+from aigc_market_env.files import readable
 from aigc_market_env.qoe import QOE_DIMENSIONS
 
 
@@ -54,9 +55,9 @@ class MarketScalars(BaseCallback):
 def open_log(folder: Path, document: dict[str, Any]) -> Logger:
     """Begin TensorBoard events in a folder, with a run's configuration as text and as hyperparameters."""
     logger = configure(str(folder), ["tensorboard"])
-    logger.record("config", "\n".join(f"    {key}: {value}" for key, value in document.items()))
+    logger.record("config", "\n".join(f"    {key}: {readable(str(value))}" for key, value in document.items()))
     plain = {
-        key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in document.items()
+        key: value if isinstance(value, bool | int | float) else readable(str(value)) for key, value in document.items()
     }
     names = [shown for name in REGRETS for shown in (name, worst_of(name))]
     regrets = {f"equilibrium/{name}": math.nan for name in names}  # TensorBoard takes their values from the scalars

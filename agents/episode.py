@@ -58,9 +58,8 @@ def play_episode(run: Path, slots: int = SLOTS) -> Episode:
         FileNotFoundError: the folder has no policy.
         ValueError: only ASPs have learned, or a file of the run is damaged.
     """
-    policy, scenario = load_policy(run), scenario_of(run)
-    check_fits(policy, run, scenario)
-    market, rewards = _played(policy, posting(policy, run), scenario, slots)
+    policy, scenario, post = _ready(run)
+    market, rewards = _played(policy, post, scenario, slots)
     result = judge_rewards(market, rewards)
     oracle, bound = result.equilibrium, market.reward_bound[..., None]
     utility = np.maximum(oracle.outcome.mu_utility.mean(axis=-1), np.finfo(np.float64).tiny)
@@ -71,6 +70,18 @@ def play_episode(run: Path, slots: int = SLOTS) -> Episode:
         regret=result.regret.mean(axis=-1) / utility,
         equilibrium_regret=leader_regret(market, oracle.rewards).mean(axis=-1) / utility,
     )
+
+
+def check_episode(run: Path) -> None:
+    """Make sure that there is an episode to play of a run folder; see :func:`play_episode` for what is raised."""
+    _ready(run)
+
+
+def _ready(run: Path) -> tuple[AnyPolicy, Scenario, Posting]:
+    policy = load_policy(run)
+    post, scenario = posting(policy, run), scenario_of(run)
+    check_fits(policy, run, scenario)
+    return policy, scenario, post
 
 
 def scenario_of(run: Path) -> Scenario:

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import numpy as np
 from rich.markup import escape
-from rich.table import Table
 
 from agents.config import Config
 from agents.figures import REGRETS
 from agents.report import shown, shown_interval
-from agents.sweep import Figures, SweepRun, Values, worst_line
+from agents.sweep import Figures, SweepRun, Values, failures, worst_line
 from baselines.study.execute import Done
+from baselines.study.tables import NumberTable
 
 #: Fields that say what a whole sweep is about, with the options that do.
 _OPTIONS = {"seed": "--seeds", "scenario": "--scenario", "algorithm": "--algorithm", "side": "--train"}
@@ -98,7 +98,7 @@ def _written(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def grid_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: str) -> Table:
+def grid_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: str) -> NumberTable:
     """Regrets of every combination: their mean and range over seeds, and the least mean of what is learned marked.
 
     A combination of which a run failed has the mean of the others, and no mark.
@@ -118,11 +118,10 @@ def grid_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: s
         "Regret: what one agent could gain alone; mean over seeds, and range. *: the least mean. Worst: of the "
         "agent that forgoes most of its own."
     ]
-    caption += [f"[red]{escape(f'{run.out}: {one.error}')}" for run, one in zip(runs, done, strict=True) if one.error]
     swept = [name.replace("_", "_\n") for name in runs[0].values]  # narrow, that the regrets have room
-    table = Table(title=title, caption="\n".join(caption), show_lines=True)
+    table = NumberTable(title, "\n".join([*caption, *failures(runs, done)]), labels=len(swept), lines=True)
     for heading in (*swept, *(f"regret of {REGRETS[name][0]}" for name in names), "time"):
-        table.add_column(heading, justify="right", overflow="fold")
+        table.add_column(heading)
     for values, ended in rows.values():
         cells = [_cell(name, ended, least.get(name, math.nan)) for name in names]
         table.add_row(*(escape(_written(value)) for value in values.values()), *cells, _time(ended))

@@ -17,7 +17,7 @@ from agents.config import read_config
 from agents.evaluation import LeaderEvaluation
 from agents.figures import REGRETS, Evaluation
 from agents.follower_evaluation import FollowerEvaluation
-from agents.held_out_slots import HeldOutSlots, Measured, joined, slots_of
+from agents.held_out_slots import HeldOutSlots, Measured, joined, same_markets, slots_of
 from agents.market_draws import Size
 from agents.plays import Play
 from agents.relative import worst_of
@@ -97,9 +97,11 @@ def evaluate_runs(
     Raises:
         FileNotFoundError: see :func:`evaluate_run`; nothing is measured.
         OSError: workers were lost.
-        ValueError: see :func:`evaluate_run`, before anything is measured; or measuring failed, with the slots.
+        ValueError: see :func:`evaluate_run`, or the runs cannot be compared (see :func:`check_comparable`), before
+            anything is measured; or measuring failed, with the slots.
     """
     jobs_of, curves = [slots_of(run, files, count) for run in runs], [learning_curve(run) for run in runs]
+    check_comparable(jobs_of)
     jobs = [job for jobs in jobs_of for job in jobs]
     found = watch("measuring slots", execute(jobs), {job.key: job.count for job in jobs}, console)
     return [
@@ -159,19 +161,23 @@ def _numbers(point: dict[str, Any]) -> dict[str, float]:
 # Several runs --------------------------------------------------------------------------------------------------------
 
 
-def check_comparable(runs: Sequence[HeldOut]) -> None:
-    """Make sure that runs were measured on the very same slots, and that the same side has learned in all of them.
+def check_comparable(jobs_of: Sequence[Sequence[HeldOutSlots]]) -> None:
+    """Make sure that runs are to be measured in the very same slots, and that the same side has learned in all of them.
+
+    Args:
+        jobs_of: what :func:`~agents.held_out_slots.slots_of` gives of each run.
 
     Raises:
-        ValueError: they were not; the message names two of them.
+        ValueError: they are not; the message names two of them.
     """
-    first = runs[0]
-    for run in runs[1:]:
-        kinds = [{size: tuple(plays) for size, plays in each.plays.items()} for each in (first, run)]
+    first, *others = jobs_of
+    for other in others:
+        names = f"{first[0].folder} and {other[0].folder} are not of the same"
+        kinds = [[(job.side, job.size, job.first, job.count) for job in jobs] for jobs in (first, other)]
         if kinds[0] != kinds[1]:
-            raise ValueError(f"{first.name} and {run.name} are not of the same kind of training and size of markets")
-        if any(first.plays[size]["learned"].market != run.plays[size]["learned"].market for size in first.plays):
-            raise ValueError(f"{first.name} and {run.name} are not of the same scenario; evaluate them one by one")
+            raise ValueError(f"{names} kind of training and size of markets; evaluate them one by one")
+        if any(not same_markets(one, another) for one, another in zip(first, other, strict=True)):
+            raise ValueError(f"{names} scenario; evaluate them one by one")
 
 
 def together(plays: Sequence[Play]) -> dict[str, Any]:

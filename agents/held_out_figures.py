@@ -16,7 +16,7 @@ from agents.figures import Draw, draw_learning, drawings, plain_logarithmic
 from agents.held_out import HeldOut
 from agents.plays import HEADINGS, Play
 from agents.set_report import draw_sizes
-from aigc_market_env.files import replacing
+from aigc_market_env.files import readable, replacing
 
 _COLOURS = {
     "learned": "#0072b2",
@@ -50,7 +50,7 @@ def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
         if len(shown.results) > 1:  # an MU of many sizes of markets is nobody in particular
             links_and_agents = {name: draw for name, draw in links_and_agents.items() if not name.startswith("regret")}
         by_size[size] |= links_and_agents
-    note = f"{shown.name}, the run with the median regret of {len(runs)}" if len(runs) > 1 else ""
+    note = f"{readable(shown.name)}, the run with the median regret of {len(runs)}" if len(runs) > 1 else ""
     figures = {
         name: panels({size: draws[name] for size, draws in by_size.items()}, "" if name.startswith("spread") else note)
         for name in next(iter(by_size.values()))

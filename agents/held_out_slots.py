@@ -54,6 +54,7 @@ class HeldOutSlots:
 
     Attributes:
         folder: of the run.
+        side: who has learned, ``"leader"``, ``"follower"`` or ``"both"``.
         size: M and N of the markets.
         first: number of the first slot.
         count: how many slots.
@@ -61,6 +62,7 @@ class HeldOutSlots:
     """
 
     folder: Path
+    side: str
     size: Size
     first: int
     count: int
@@ -114,17 +116,26 @@ def slots_of(folder: Path, files: Sequence[str] = (), count: int | None = None) 
         ValueError: a file of the run or of a market is damaged, or the policy is not for such markets.
     """
     policy, markets = load_policy(folder), [Market.from_json(file) for file in files]
+    side = policy.kind.partition("_")[0]
     if isinstance(policy, SetPolicy):
         batches = _by_size(markets) if markets else _fresh(folder, count)
-        return [job for market in batches for job in _of_market(folder, market)]
+        return [job for market in batches for job in _of_market(folder, side, market)]
     if markets:
         stacked = Market.stack(markets)
         check_fits(policy, folder, _of_markets(stacked))
-        return list(_of_market(folder, stacked))
+        return list(_of_market(folder, side, stacked))
     scenario = own_scenario(folder)
     check_fits(policy, folder, scenario)
     size = (scenario.num_mus, scenario.num_asps)
-    return [HeldOutSlots(folder, size, first, number) for first, number in _cuts(count or SLOTS, size)]
+    return [HeldOutSlots(folder, side, size, first, number) for first, number in _cuts(count or SLOTS, size)]
+
+
+def same_markets(one: HeldOutSlots, another: HeldOutSlots) -> bool:
+    """Whether two jobs with the same numbers of slots are of the very same markets."""
+    if one.market is not None or another.market is not None:
+        return one.market is not None and another.market is not None and one.market == another.market
+    first, second = own_scenario(one.folder), own_scenario(another.folder)
+    return first.dynamics == second.dynamics and first.sample(EVALUATION_SEED) == second.sample(EVALUATION_SEED)
 
 
 def own_scenario(folder: Path) -> Scenario:
@@ -161,10 +172,10 @@ def _cuts(count: int, size: Size) -> Iterator[tuple[int, int]]:
     return ((first, min(most, count - first)) for first in range(0, count, most))
 
 
-def _of_market(folder: Path, market: Market) -> Iterator[HeldOutSlots]:
+def _of_market(folder: Path, side: str, market: Market) -> Iterator[HeldOutSlots]:
     size = (market.num_mus, market.num_asps)
     for first, number in _cuts(len(market.slot_duration), size):
-        yield HeldOutSlots(folder, size, first, number, market[first : first + number])
+        yield HeldOutSlots(folder, side, size, first, number, market[first : first + number])
 
 
 def _fresh(folder: Path, count: int | None) -> Iterator[Market]:

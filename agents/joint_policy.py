@@ -39,9 +39,17 @@ class JointPolicy:
     asps: OneSide
 
     def act(self, observations: Observations) -> dict[str, npt.NDArray[np.float32]]:
-        """Actions of all agents of ``market_v0.parallel_env(asps="agents")``, whosever turn it is.
+        """Actions of all agents of a PettingZoo environment of the market, whosever turn it is.
+
+        A side of which nobody is there, such as ASPs that respond exactly, has no actions.
 
         Raises:
-            ValueError: an agent's observation is missing, or the market has another size.
+            ValueError: somebody is there who is neither an MU nor an ASP, the observation of an agent of a side that is
+                there is missing, or the market has another size.
         """
-        return self.mus.act(observations) | self.asps.act(observations)
+        groups = {"mu_": self.mus, "asp_": self.asps}
+        strangers = sorted(name for name in observations if not name.startswith(tuple(groups)))
+        if strangers:
+            raise ValueError(f"this policy acts for MUs, mu_0 …, and ASPs, asp_0 …; it has none for {strangers}")
+        there = [side for prefix, side in groups.items() if any(name.startswith(prefix) for name in observations)]
+        return {name: action for side in there for name, action in side.act(observations).items()}

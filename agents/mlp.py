@@ -78,6 +78,9 @@ def act_by_name(
     names = [f"{group}_{i}" for i in range(count)]
     present = [name for name in observations if name.startswith(f"{group}_")]
     if sorted(present) != sorted(names):
-        raise ValueError(f"this policy acts for {names[0]} … {names[-1]}, got observations of {sorted(present)}")
+        strangers, missing = sorted(set(present) - set(names)), [name for name in names if name not in present]
+        wrong = [f"it has no actions for {strangers}"] if strangers else []
+        wrong += [f"there are no observations of {missing}"] if missing else []
+        raise ValueError(f"this policy acts for {names[0]} … {names[-1]}; {' and '.join(wrong)}")
     actions = act_batch(np.stack([observations[name] for name in names])[None])[0].astype(np.float32)
     return dict(zip(names, actions, strict=True))

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from agents.figures import Evaluation, drawings, drawn
 from agents.follower_evaluation import FollowerEvaluation
 from agents.joint_evaluation import JointEvaluation
 from agents.plays import HEADINGS, Play
 from agents.relative import worst_of
 from aigc_market_env.files import replacing
+from baselines.study.tables import NumberTable
 
 #: Shares below this one are as good as none.
 _TINY = 5e-6
@@ -39,7 +38,7 @@ _ROWS = {
 }
 
 
-def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) -> Table:
+def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) -> NumberTable:
     """Regrets of what was learned, and what it comes to, beside other ways to play the same slots.
 
     Args:
@@ -48,7 +47,7 @@ def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) 
         title: of the table; rich markup.
     """
     figures = {name: play.figures() for name, play in plays.items()}
-    table = _table(title, _CAPTION, *(HEADINGS[name] for name in figures), width=len("follower regret"))
+    table = _table(title, _CAPTION, *(HEADINGS[name] for name in figures))
     for name, label in RATIOS.items():
         table.add_row(label, *(shown(name, column[name]) for column in figures.values()))
         table.add_row(" 95 %", *(shown_interval(name, column[f"{name}_interval_95"]) for column in figures.values()))
@@ -95,7 +94,7 @@ def _asides(result: Evaluation) -> list[tuple[str, str, str]]:
 
 def runs_table(
     together: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], names: Sequence[str], title: str
-) -> Table:
+) -> NumberTable:
     """Every run's relative figures on the same slots, then those of all runs.
 
     Args:
@@ -127,11 +126,11 @@ def runs_table(
     return table
 
 
-def _table(title: str, caption: str, *columns: str, width: int | None = None) -> Table:
-    table = Table(title=title, caption=caption, padding=(0, 1, 0, 0))
-    table.add_column("", overflow="fold", width=width)
+def _table(title: str, caption: str, *columns: str) -> NumberTable:
+    table = NumberTable(title, caption)
+    table.add_column("", justify="left")
     for heading in columns:
-        table.add_column(heading, justify="right", overflow="fold")
+        table.add_column(heading)
     return table
 
 

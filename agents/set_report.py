@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from rich.table import Table
 
 from agents.evaluation import LeaderEvaluation
 from agents.figures import drawn, plain_logarithmic
@@ -13,14 +12,15 @@ from agents.market_draws import Size
 from agents.report import save_figures
 from agents.set_evaluation import SetEvaluation, usual_size
 from aigc_market_env.files import replacing
+from baselines.study.tables import NumberTable
 
 _TRAINED, _OTHER = "#0072b2", "#d55e00"
 #: Regrets below this one are drawn at it; a logarithmic axis has no zero.
 _LOWEST_SHOWN = 1e-6
 
 
-def set_table(result: SetEvaluation[Any], title: str) -> Table:
-    """Regret in held-out markets, size by size, those that were trained on apart from the others; 80 columns wide."""
+def set_table(result: SetEvaluation[Any], title: str) -> NumberTable:
+    """Regret in held-out markets, size by size, those that were trained on apart from the others."""
     leaders = result.regret_name == "leader_regret_relative"
     caption = (
         "regret: what an MU could gain alone, ASPs responding exactly, over mean utility at equilibrium; worst "
@@ -29,12 +29,12 @@ def set_table(result: SetEvaluation[Any], title: str) -> Table:
         else "regret: what an ASP missed, over mean best profit; worst ASP: over its own; MUs post equilibrium rewards "
         "missed by a tenth"
     )
-    table = Table(title=title, caption=caption, padding=(0, 1, 0, 0))
-    table.add_column("MUs × ASPs")
+    table = NumberTable(title, caption)
+    table.add_column("MUs × ASPs", justify="left")
     worst_heading = "worst\nMU" if leaders else "worst\nASP"
     further = ["MU\nutility", "certified"] if leaders else []
     for heading in ("markets", "regret", "95 % interval", worst_heading, *further):
-        table.add_column(heading, justify="right", overflow="fold")
+        table.add_column(heading)
     for trained in (True, False):
         sizes = [size for size in result.by_size if result.was_trained(size) == trained]
         for size in sizes:

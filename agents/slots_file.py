@@ -43,7 +43,7 @@ _NUMBERS = ("payoff", "regret", "reference", "payments", "cost", "qoe", *_QOE, "
 
 def write_slots(runs: Iterable[HeldOut], path: Path) -> None:
     """Write the table as CSV, whole or not at all; numbers have six significant digits."""
-    with replacing(path) as new, new.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as new, new.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow((*_KEYS, *_NUMBERS))
         for run in runs:

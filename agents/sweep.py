@@ -10,7 +10,6 @@ import numpy as np
 import rich
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from agents.config import (
     Config,
@@ -30,6 +29,7 @@ from agents.whole_run import train_whole
 from aigc_market_env.files import read_json, writing
 from baselines.study.execute import Done, Execute
 from baselines.study.progress import watch
+from baselines.study.tables import NumberTable
 
 #: Regrets and wall time of a run, by name.
 Figures = dict[str, float]
@@ -141,7 +141,7 @@ def _figures(out: Path) -> Figures:
     return {name: number(metrics[name]) for name in names if name in metrics}
 
 
-def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: str) -> Table:
+def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: str) -> NumberTable:
     """Every seed's regrets, then their mean and range.
 
     Args:
@@ -151,13 +151,13 @@ def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: 
     """
     found = [one.result for one in done if one.result is not None]
     names = [name for name in REGRETS if any(name in figures for figures in found)]
-    caption = (
+    caption = [
         "Regret: what one agent could gain alone; worst: the agent that forgoes most of its own utility at "
         "equilibrium, or own best profit. See evaluate.py RUN... for intervals over runs and slots."
-    )
-    table = Table(title=title, caption=caption)
+    ]
+    table = NumberTable(title, "\n".join([*caption, *failures(runs, done)]))
     for heading in ("seed", *(f"regret of {REGRETS[name][0]}" for name in names), "time"):
-        table.add_column(heading, justify="right", overflow="fold")
+        table.add_column(heading)
     for run, one in zip(runs, done, strict=True):
         table.add_row(str(run.config.seed), *_cells(one, names))
     by_name = {name: [figures[name] for figures in found] for name in names}
@@ -171,9 +171,14 @@ def seeds_table(runs: Sequence[SweepRun], done: Sequence[Done[Figures]], title: 
     return table
 
 
+def failures(runs: Sequence[SweepRun], done: Sequence[Done[Figures]]) -> list[str]:
+    """A line for each run that failed, with why; rich markup."""
+    return [f"[red]{escape(f'{run.out}: {one.error}')}[/]" for run, one in zip(runs, done, strict=True) if one.error]
+
+
 def _cells(one: Done[Figures], names: Sequence[str]) -> list[str]:
     if one.result is None:
-        return [f"[red]{escape(str(one.error))}", *[""] * len(names)]
+        return [*[""] * len(names), "[red]failed"]
     regrets = (f"{shown(name, one.result[name])}\n{worst_line(name, [one.result])}".strip() for name in names)
     return [*regrets, f"{one.result['wall_seconds']:.0f} s"]
 

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, JSON read from them, and folders of one command at a time."""
+"""Files that are written whole or not at all, JSON, names of files as text, and folders of one command at a time."""
 
 import json
 import os
@@ -28,6 +28,11 @@ _Identity = tuple[int, int]
 
 class FolderTakenError(ValueError):
     """Another command has a folder, or had it first."""
+
+
+def readable(path: str | PathLike[str]) -> str:
+    """A path as text that files and figures take; what is no text in a name becomes a replacement character."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._engine import Engine
+from aigc_market_env._matplotlib import without_missing_backend
 from aigc_market_env.market import FloatArray
 
 if TYPE_CHECKING:
@@ -300,6 +301,7 @@ def _heights(count: int, margin: float) -> FloatArray:
 
 
 def _require_matplotlib() -> None:
+    without_missing_backend()
     try:
         import matplotlib  # noqa: F401
     except ImportError:

@@ -22,6 +22,7 @@ of it when learning has come to rest is the price of not knowing. What learning 
 how much that is.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import tyro
-from matplotlib.figure import Figure
+from rich.console import Console
 
+from agents.command import run_command
 from agents.config import STREAMS_PER_SEED
 from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS
+from agents.figures import Axes, drawn
 from agents.run_loop import one_torch_thread
 from agents.set_network import SetNetwork
 from aigc_market_env import (
@@ -50,6 +53,7 @@ from aigc_market_env.equilibrium.first_order import first_order
 from aigc_market_env.files import replacing
 from aigc_market_env.market import FloatArray
 from aigc_market_env.spaces import MU_LINK_SIZE, MU_TYPE_SIZE, REFERENCE, mu_observation_names
+from baselines.study.places import check_file
 
 View = Literal["links", "private", "complete"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -186,8 +190,11 @@ def _typical(env: BatchedMarketEnv, view: View) -> torch.Tensor:
 
 def draw(curves: dict[View, list[list[tuple[int, float]]]], path: Path) -> None:
     """Regret while learning, for each view: the median of the seeds and the band from the lowest to the highest."""
-    figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
+    with replacing(path) as new:
+        drawn(lambda axes: _draw(axes, curves), 120).savefig(new, format="png")
+
+
+def _draw(axes: Axes, curves: dict[View, list[list[tuple[int, float]]]]) -> None:
     for view, of_seeds in curves.items():
         label, colour = LABELS[view]
         points = 100.0 * np.array([[share for _, share in curve] for curve in of_seeds])
@@ -202,8 +209,6 @@ def draw(curves: dict[View, list[list[tuple[int, float]]]], path: Path) -> None:
     axes.set_title(
         "What information is worth: campus markets, loads 0.3 to 3" + (f", {seeds} seeds" if seeds > 1 else "")
     )
-    with replacing(path) as new:
-        figure.savefig(new, format="png")
 
 
 @dataclass(frozen=True)
@@ -218,8 +223,9 @@ class Arguments:
     """The figure."""
 
 
-def main(arguments: Arguments) -> None:
-    """Train, print and draw."""
+def main(arguments: Arguments, console: Console) -> int:
+    """Train, print and draw; the exit status."""
+    check_file(arguments.out, "--out")
     curves: dict[View, list[list[tuple[int, float]]]] = {}
     with one_torch_thread():
         for view in VIEWS:
@@ -231,8 +237,9 @@ def main(arguments: Arguments) -> None:
             final: Sequence[float] = [curve[-1][1] for curve in curves[view]]
             print(f"{view:9} median {np.median(final):.3%}, {min(final):.3%} to {max(final):.3%}", flush=True)
     draw(curves, arguments.out)
-    print(f"Written: {arguments.out}")
+    console.print(f"Written: {arguments.out}", markup=False)
+    return 0
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    sys.exit(run_command(main, Arguments, __doc__))

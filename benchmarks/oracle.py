@@ -23,6 +23,7 @@ from scipy.optimize import minimize
 from aigc_market_env import Market, Scenario, follower_response, leader_regret, relative_regret, reward_gradient
 from aigc_market_env.equilibrium import DualPerturbation, certify_rewards, solve_equilibrium
 from baselines.coordinate_perturbation import OneAtATime
+from baselines.study.terminal import lasting_output
 
 STUDIED = 500
 LOADS = (0.3, 1.0, 3.0)
@@ -248,5 +249,6 @@ def mechanism() -> None:
 PARTS = {"study": study, "starts": starts, "time": times, "mpec": mpec, "growth": growth, "mechanism": mechanism}
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or PARTS:
-        PARTS[name]()
+    with lasting_output():
+        for name in sys.argv[1:] or PARTS:
+            PARTS[name]()

@@ -9,6 +9,7 @@ that does other things, too, workers get less than a core; so the table says how
 
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,15 +20,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import tyro
 from rich.console import Console
-from rich.table import Table
 
+from agents.command import run_command
 from agents.held_out_slots import slots_of
 from baselines import MECHANISMS
 from baselines.study.execute import Execute, attempt, in_processes
 from baselines.study.jobs import Job, Setting, Trial
 from baselines.study.on_ray import on_ray
+from baselines.study.tables import NumberTable
 from benchmarks.timed_jobs import Nothing, Timed
 
 #: What a market of a study is played by here.
@@ -118,9 +119,9 @@ def expected(start: float, core: float, workers: int) -> float:
     return start + core / workers
 
 
-def scaling_table(measured: dict[tuple[str, int], list[Measurement]]) -> Table:
+def scaling_table(measured: dict[tuple[str, int], list[Measurement]]) -> NumberTable:
     """Medians over repeats by place and number of workers."""
-    table = Table(title="jobs on processes and on Ray", caption="s + J·w/K: on K workers with a core each")
+    table = NumberTable("jobs on processes and on Ray", "s + J·w/K: on K workers with a core each", labels=2)
     for heading in ("where", "K", "wall, s", "s", "w, core-s", "of a core", "speed-up", "s + J·w/K", "empty jobs/s"):
         table.add_column(heading, justify="left" if heading == "where" else "right")
     for (where, workers), passes in measured.items():
@@ -143,9 +144,9 @@ def scaling_table(measured: dict[tuple[str, int], list[Measurement]]) -> Table:
     return table
 
 
-def bytes_table(jobs: dict[str, tuple[Job[Any], int]]) -> Table:
+def bytes_table(jobs: dict[str, tuple[Job[Any], int]]) -> NumberTable:
     """What is moved, and what a core takes, for a market of each kind of job: a job of that kind, with its markets."""
-    table = Table(title="a market or slot", caption="bytes pickled: the job to a worker, its result back")
+    table = NumberTable("a market or slot", "bytes pickled: the job to a worker, its result back")
     for heading in ("job", "core-s", "bytes there", "bytes back"):
         table.add_column(heading, justify="left" if heading == "job" else "right")
     for name, (job, markets) in jobs.items():
@@ -158,8 +159,8 @@ def bytes_table(jobs: dict[str, tuple[Job[Any], int]]) -> Table:
     return table
 
 
-def main(arguments: Arguments, console: Console) -> None:
-    """Measure in turns, compare all results, and print the tables."""
+def main(arguments: Arguments, console: Console) -> int:
+    """Measure in turns, compare all results, and print the tables; the exit status."""
     setting = Setting("campus", 8, 4, 1.0)
     jobs = [Trial(setting, seed, MECHANISMS[name]) for seed in range(arguments.markets) for name in PLAYED]
     kinds: dict[str, tuple[Job[Any], int]] = {
@@ -181,7 +182,8 @@ def main(arguments: Arguments, console: Console) -> None:
     same = all(one.found == passes[0].found for one in passes)
     console.print(scaling_table(measured))
     console.print(f"{len(jobs)} jobs; results of all {len(passes)} passes are {'the same' if same else 'DIFFERENT'}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__), Console(width=None if Console().is_terminal else 110))
+    sys.exit(run_command(main, Arguments, __doc__))

@@ -15,24 +15,27 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import tyro
 from rich.console import Console
 
+from agents.command import run_command
 from aigc_market_env._compile import num_threads
 from aigc_market_env.files import write_whole
+from baselines.study.places import check_file
+from baselines.study.terminal import PlainConsole
 from benchmarks import growth, memory, peers, step_profile
 from benchmarks.loops import BatchedLoop, aec, floor, parallel
 from benchmarks.training_speed import Learner
 from benchmarks.turns import Play, Summary, Turns, table, take_turns
 
 Part = Literal["batched", "loops", "ppo", "growth", "memory", "profile"]
-_CONSOLE = Console(width=max(Console().width, 120))  # piped output would be 80 wide
+_CONSOLE = PlainConsole()
 _PACKAGES = ("numpy", "numba", "pettingzoo", "torch", "stable_baselines3", "mpe2", "vmas", "jaxmarl", "jax")
 _RANGE = ("median", "lowest", "highest")
 
@@ -243,11 +246,13 @@ def _version(package: str) -> str | None:
         return None
 
 
-def main(arguments: Arguments) -> None:
-    """Measure, print, and write."""
+def main(arguments: Arguments, console: Console) -> int:
+    """Measure, print, and write; the exit status."""
+    if arguments.json:
+        check_file(arguments.json, "--json")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5:
-        _CONSOLE.print(f"The machine is busy (load average {load:.1f}): whoever needs all cores at once suffers most.")
+        console.print(f"The machine is busy (load average {load:.1f}): whoever needs all cores at once suffers most.")
     figures: dict[str, Any] = {
         "load_average_before": load,
         "turns": {"seconds": arguments.seconds, "repeats": arguments.repeats},
@@ -259,7 +264,8 @@ def main(arguments: Arguments) -> None:
         figures[part] = _PARTS[part](arguments)
         if arguments.json:
             write_whole(arguments.json, (json.dumps(figures, indent=1) + "\n").encode())
+    return 0
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    sys.exit(run_command(main, Arguments, __doc__))

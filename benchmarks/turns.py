@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from baselines.study.tables import NumberTable
 
 #: Plays for that many seconds and tells its rate, per second.
 Play = Callable[[float], float]
@@ -102,7 +103,7 @@ def take_turns(
 
 def table(console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose first column is text and whose others are figures."""
-    shown = Table(title=title, title_justify="left")
+    shown = NumberTable(title, justify="left")
     for i, heading in enumerate(headings):
         shown.add_column(heading, justify="right" if i else "left")
     for row in rows:

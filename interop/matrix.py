@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from aigc_market_env.files import write_whole
+from baselines.study.places import check_file
+from baselines.study.tables import NumberTable
+from baselines.study.terminal import PlainConsole, lasting_output
 
 ENVIRONMENTS = Path(".interop")
 LIBRARIES = ("supersuit", "torchrl", "benchmarl", "rllib")
@@ -34,7 +35,7 @@ def run(library: str) -> list[Row]:
     surroundings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     start = time.perf_counter()
     try:
-        with log.open("w") as messages:
+        with log.open("w", encoding="utf-8") as messages:
             done = subprocess.run(
                 command, stdout=subprocess.PIPE, stderr=messages, text=True, timeout=_LIMIT, env=surroundings
             )
@@ -44,25 +45,26 @@ def run(library: str) -> list[Row]:
         return [{"library": library, "error": f"not done after {_LIMIT:.0f} s, see {log}"}]
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"library"')]
     if done.returncode:
-        last = (log.read_text().strip().splitlines() or ["no message"])[-1]
+        last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no message"])[-1]
         rows.append({"library": library, "error": f"exit status {done.returncode}, see {log}: {last}"})
     for row in rows:
         row["wall_seconds"] = round(time.perf_counter() - start, 1)
     return rows
 
 
-def table(rows: list[Row]) -> Table:
+def table(rows: list[Row]) -> NumberTable:
     """The rows as a table: what ran, for how long, and what it changed."""
-    shown = Table(
-        title="Short trainings in other libraries",
-        caption="Regret, from untrained to trained: what best responses would earn more, relative to what is earned at "
+    shown = NumberTable(
+        "Short trainings in other libraries",
+        "Regret, from untrained to trained: what best responses would earn more, relative to what is earned at "
         "the equilibrium, on markets not trained on; worst: of one agent, relative to its own.",
-        show_lines=True,
+        labels=2,
+        lines=True,
     )
     for heading in ("Library", "What ran"):
-        shown.add_column(heading, overflow="fold")
+        shown.add_column(heading, justify="left")
     for heading in ("MUs' regret", "ASPs' regret"):
-        shown.add_column(heading, no_wrap=True)
+        shown.add_column(heading, justify="left")
     for row in rows:
         if "error" in row:
             shown.add_row(row["library"], f"[red]{escape(row['error'])}[/red]")
@@ -92,16 +94,19 @@ def main(libraries: Annotated[tuple[str, ...], tyro.conf.Positional] = LIBRARIES
         libraries: which ones.
         out: where to write the rows as JSON.
     """
-    console, rows = Console(), []
     unknown = sorted(set(libraries) - set(LIBRARIES))
     if unknown:
         raise ValueError(f"unknown library {unknown[0]!r}; there are {', '.join(LIBRARIES)}")
-    for library in libraries:
-        with console.status(f"training with {library}"):
-            rows += run(library)
-    console.print(table(rows))
     if out is not None:
-        write_whole(out, (json.dumps(rows, indent=1) + "\n").encode())
+        check_file(out, "--out")
+    with lasting_output():
+        console, rows = PlainConsole(), []
+        for library in libraries:
+            with console.status(f"training with {library}"):
+                rows += run(library)
+        if out is not None:
+            write_whole(out, (json.dumps(rows, indent=1) + "\n").encode())
+        console.print(table(rows))
     sys.exit(any("error" in row for row in rows))
 
 

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from aigc_market_env._options import check_seed, positive_integer, positive_number, whole_number
+from aigc_market_env.files import readable
 from aigc_market_env.market import FloatArray, Market
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
@@ -113,7 +114,7 @@ class Scenario:
         if isinstance(scenario, str | PathLike):
             path = Path(scenario)
             if _is_file(path):
-                return cls.fixed(Market.from_json(path), name=path.stem)
+                return cls.fixed(Market.from_json(path), name=readable(path.stem))
             raise ValueError(
                 f"unknown scenario {str(scenario)!r}: no such file, and the presets are {', '.join(PRESETS)}"
             )

@@ -30,6 +30,7 @@ from baselines.study.export import save_files
 from baselines.study.figures import save_figures
 from baselines.study.jobs import Setting
 from baselines.study.own import own_mechanisms
+from baselines.study.places import check_folder, folder
 from baselines.study.regimes import Findings
 from baselines.study.report import print_report
 from baselines.study.study import MEAN, Plan, play
@@ -42,9 +43,6 @@ SIZES = ((8, 4), (20, 5))
 MARKETS_AT_MOST = {"bayesian_optimisation": 3}
 #: Libraries that a mechanism needs and that may not be installed, and how to get them.
 NEEDS = {"bayesian_optimisation": ("skopt", "pip install -e '.[baselines]'")}
-
-#: Columns of text where the report goes to a file, in which nothing would have to be folded.
-_FILE_WIDTH = 140
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Arguments:
         Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(help_behavior_hint="", metavar="FILE.py:CLASS...")]
     ] = ()
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/mechanisms")
+    out: Annotated[Path, folder("--out")] = Path("runs/mechanisms")
 
 
 def plan_of(arguments: Arguments) -> Plan:
@@ -133,6 +131,7 @@ def missing_libraries() -> dict[str, str]:
 def main(arguments: Arguments, console: Console) -> int:
     """Play, tell, and write; the exit status is 1 when a mechanism failed somewhere."""
     plan, execute = plan_of(arguments), executor(arguments.workers)
+    check_folder(arguments.out)
     with writing(arguments.out):
         return _play_and_write(plan, execute, arguments, console)
 
@@ -144,8 +143,6 @@ def _play_and_write(plan: Plan, execute: Execute, arguments: Arguments, console:
     with console.status("resampling for intervals, and drawing"):
         findings = Findings.of(study)
         files = save_files(study, findings, arguments.out) + save_figures(study, findings, arguments.out)
-    if not console.is_terminal:
-        console.width = max(console.width, _FILE_WIDTH)
     print_report(study, findings, console)
     for name, fix in ({} if arguments.only else missing_libraries()).items():
         console.print(f"Left out: {name}, whose library is not installed ({fix})", markup=False)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from baselines.study.comparison import CLAIMS, SAVINGS, at_equal_qoe, reductions, utility_gain
 from baselines.study.export import failures
@@ -13,6 +12,7 @@ from baselines.study.metrics import METRICS, OVERHEAD, REGRETS
 from baselines.study.regimes import CONDITIONS, Findings, Regime
 from baselines.study.statistics import Estimate, mean
 from baselines.study.study import MEAN, ORACLE, OURS, Study
+from baselines.study.tables import NumberTable
 
 _MONEY = ("mu_service_cost", "asp_cost", "utilisation_compute", "utilisation_bandwidth", "mu_utility", "welfare")
 _QUALITY = ("mu_qoe", "qoe_accuracy", "qoe_token_count", "qoe_timeliness", "fairness_qoe", "fairness_utility")
@@ -42,11 +42,11 @@ def print_report(study: Study, findings: Findings, console: Console) -> None:
     _print_failures(study, console)
 
 
-def _table(title: str, caption: str, headings: Iterable[str]) -> Table:
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    table.add_column("", no_wrap=True)
+def _table(title: str, caption: str, headings: Iterable[str]) -> NumberTable:
+    table = NumberTable(title, caption, justify="left")
+    table.add_column("", justify="left")
     for heading in headings:
-        table.add_column(heading, justify="right", overflow="fold")
+        table.add_column(heading)
     return table
 
 
@@ -61,7 +61,7 @@ def _cell(estimate: Estimate, form: str) -> str:
     return f"{shown}\n[dim]{low.removesuffix('%')}…{high}[/dim]"
 
 
-def _means_table(study: Study, title: str, metrics: Sequence[str], further: str = "") -> Table:
+def _means_table(study: Study, title: str, metrics: Sequence[str], further: str = "") -> NumberTable:
     plan = study.plan
     caption = "means over markets, below them 95 % bootstrap intervals; money in credits per slot, per MU or per ASP"
     table = _table(title, caption + further, [*(METRICS[metric].label for metric in metrics), "markets"])
@@ -72,7 +72,7 @@ def _means_table(study: Study, title: str, metrics: Sequence[str], further: str 
     return table
 
 
-def _overhead_table(study: Study, setting: Setting) -> Table:
+def _overhead_table(study: Study, setting: Setting) -> NumberTable:
     title = f"Overhead of learning, {setting.num_mus} MUs and {setting.num_asps} ASPs, load {setting.load:g}"
     caption = (
         "until the relative regret is at most 1 %, or a cap: where not all reached it, the overhead is a lower bound; "
@@ -94,7 +94,7 @@ def _overhead_table(study: Study, setting: Setting) -> Table:
     return table
 
 
-def _reductions_table(study: Study, where: str) -> Table:
+def _reductions_table(study: Study, where: str) -> NumberTable:
     plan = study.plan
     headings = [f"{claim.label}\n(paper {claim.paper:.1%})" for claim in CLAIMS]
     caption = "1 - mean of ours / mean of theirs, with 95 % intervals paired over markets; negative: ours has more"
@@ -116,7 +116,7 @@ def _reductions_table(study: Study, where: str) -> Table:
     return table
 
 
-def _equal_qoe_table(study: Study, where: str) -> Table:
+def _equal_qoe_table(study: Study, where: str) -> NumberTable:
     headings = [METRICS[metric].label for metric in SAVINGS]
     caption = (
         "our equilibrium, its MUs' satisfaction scaled until it delivers each benchmark's QoE, market by market; "
@@ -132,7 +132,7 @@ def _equal_qoe_table(study: Study, where: str) -> Table:
     return table
 
 
-def _regimes_table(study: Study, found: dict[str, Regime], title: str) -> Table:
+def _regimes_table(study: Study, found: dict[str, Regime], title: str) -> NumberTable:
     caption = (
         "service cost lower by 66.5 % or more, utilisation or ASP cost by 76.8 % or more, each at no lower mean MU "
         "utility; in brackets the largest saving and its load, whatever the utility; "
@@ -161,6 +161,6 @@ def _print_failures(study: Study, console: Console) -> None:
         where = (
             f"{failure['mechanism']} ({failure['what']}), {failure['setting']}, market seed {failure['market_seed']}"
         )
-        console.print(f"  {where}: {failure['error']}", markup=False, highlight=False)
+        console.print(f"  {where}: {failure['error']}", markup=False, highlight=False, soft_wrap=True)
     if len(found) > _TOLD:
         console.print(f"  … and {len(found) - _TOLD} more in the files")

@@ -1,7 +1,15 @@
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
 import pytest
+from rich.console import Console
 
 from agents.follower_policy import FollowerArchitecture, FollowerPolicy
-from agents.held_out import check_comparable, evaluate_run, learning_curve, together
+from agents.held_out import check_comparable, evaluate_run, evaluate_runs, learning_curve, together
+from agents.held_out_slots import slots_of
 from agents.policy import Architecture, LeaderPolicy, save_policy
 from agents.run_loop import one_torch_thread
 from agents.runs import write_json
@@ -111,7 +119,7 @@ def test_a_run_without_metrics_has_no_curve(tmp_path):
 
 def test_runs_on_the_same_slots_are_put_together(run, tmp_path):
     first, again = evaluate_run(run, count=4), evaluate_run(run, count=4)
-    check_comparable([first, again])
+    check_comparable([slots_of(run, count=4)] * 2)
     found = together([each.plays["2x1"]["learned"] for each in (first, again)])
     alone = first.plays["2x1"]["learned"].figures()
     for name, figures in found.items():
@@ -122,8 +130,42 @@ def test_runs_on_the_same_slots_are_put_together(run, tmp_path):
 
 
 def test_runs_on_other_slots_or_of_another_kind_are_not_put_together(run, set_run, market_files):
-    first = evaluate_run(run, count=2)
+    first = slots_of(run, count=2)
     with pytest.raises(ValueError, match="not of the same scenario"):
-        check_comparable([first, evaluate_run(run, market_files[:1] * 2)])
+        check_comparable([first, slots_of(run, market_files[:1] * 2)])
     with pytest.raises(ValueError, match="kind of training and size"):
-        check_comparable([first, evaluate_run(set_run, market_files)])
+        check_comparable([first, slots_of(set_run, market_files)])
+    with pytest.raises(ValueError, match="kind of training and size"):
+        check_comparable([slots_of(set_run, count=2), slots_of(set_run, market_files)])
+
+
+def changed_run(run, folder, **changes):
+    other = Path(shutil.copytree(run, folder))
+    write_json(other / "config.json", json.loads((run / "config.json").read_text()) | changes)
+    return other
+
+
+def never(jobs):
+    raise AssertionError("measured")
+
+
+@pytest.mark.parametrize("kind", ["load", "market", "side", "set policies", "three runs"])
+def test_runs_that_cannot_be_compared_are_refused_before_anything_is_measured(run, set_run, tmp_path, kind):
+    runs = [run, changed_run(run, tmp_path / "other", load=2.0)]
+    if kind == "market":
+        files = [str(tmp_path / f"{seed}.json") for seed in (0, 1)]
+        for seed, file in enumerate(files):
+            Scenario.preset("random", num_mus=2, num_asps=1).sample(seed).to_json(file)
+        runs = [changed_run(run, tmp_path / f"of {Path(file).stem}", scenario=file) for file in files]
+    elif kind == "side":
+        architecture = FollowerArchitecture(2, 1, (4,), slot_duration=10.0)
+        save_policy(FollowerPolicy(architecture, empty(architecture)), runs[1])
+    elif kind == "set policies":
+        document = as_set_document(SMALL)
+        changed = document["markets"] | {"loads": [1.0, 2.0]}
+        runs = [set_run, changed_run(set_run, tmp_path / "set", markets=changed)]
+    elif kind == "three runs":
+        runs = [run, changed_run(run, tmp_path / "same", seed=3), runs[1]]
+    names = f"{runs[0]} and {runs[-1]} are not of the same"
+    with pytest.raises(ValueError, match=re.escape(names)):
+        evaluate_runs(runs, (), 2, never, Console(file=io.StringIO()))

@@ -43,11 +43,33 @@ def test_a_loaded_policy_plays_a_whole_market(tmp_path, scenario, size):
     assert earned > 0.0
 
 
-def test_an_agent_that_is_missing_is_named(tmp_path):
+def test_it_acts_for_those_who_are_there(tmp_path):
     policy = load_policy(save_both(tmp_path))
-    observations, _ = market_v0.parallel_env(scenario="duo", asps="best_response").reset(seed=0)
-    with pytest.raises(ValueError, match="asp_0"):
-        policy.act(observations)
+    env = market_v0.parallel_env(scenario="duo", asps="best_response", max_cycles=2)
+    observations, _ = env.reset(seed=0)
+    while env.agents:
+        actions = policy.act(observations)
+        assert set(actions) == set(env.agents) == {"mu_0", "mu_1"}
+        observations, *_ = env.step(actions)
+    assert policy.act({}) == {}
+    both, _ = market_v0.parallel_env(scenario="duo", asps="agents").reset(seed=0)
+    assert set(policy.act({"asp_0": both["asp_0"]})) == {"asp_0"}
+    assert np.array_equal(policy.act(both)["asp_0"], policy.act({"asp_0": both["asp_0"]})["asp_0"])
+
+
+@pytest.mark.parametrize("asps", ["agents", "best_response"])
+def test_whoever_it_has_no_policy_for_and_whoever_is_missing_is_named(tmp_path, asps):
+    policy = load_policy(save_both(tmp_path))
+    observations, _ = market_v0.parallel_env(scenario="duo", asps=asps).reset(seed=0)
+    seen = observations["mu_0"]
+    with pytest.raises(ValueError, match=r"none for \['regulator'\]"):
+        policy.act(observations | {"regulator": seen})
+    with pytest.raises(ValueError, match=r"no actions for \['mu_2'\]"):
+        policy.act(observations | {"mu_2": seen})
+    with pytest.raises(ValueError, match=r"no actions for \['asp_7'\]"):
+        policy.act(observations | {"asp_0": seen, "asp_7": seen})
+    with pytest.raises(ValueError, match=r"no observations of \['mu_0'\]"):
+        policy.act({name: each for name, each in observations.items() if name != "mu_0"})
 
 
 @pytest.mark.parametrize("side", ["mus", "asps"])
