@@ -59,7 +59,7 @@ from agents.set_report import set_table
 from agents.sweep import SweepRun, Values, begin, seeds_called, seeds_table, train_runs
 from agents.whole_run import train_whole
 from aigc_market_env import Market
-from aigc_market_env.files import FolderTakenError, writing
+from aigc_market_env.files import FolderTakenError, readable, writing
 from baselines.study.places import check_folder, folder
 from baselines.study.workers import Workers, executor
 
@@ -304,6 +304,10 @@ def new_run(arguments: Arguments, values: Values) -> tuple[Config, Path]:
         config.make_scenario()  # that a wrong one is told before anything is written
     out = arguments.out or new_run_folder(arguments.run_name(values))
     check_folder(out)
+    if readable(out) != str(out):
+        raise ValueError(
+            f"--out {out}: TensorBoard takes names in UTF-8 only; name another folder, or set PYTHONUTF8=1"
+        )
     return config, out
 
 
@@ -394,6 +398,8 @@ def sweep_runs(arguments: Arguments) -> list[SweepRun]:
     if arguments.seeds is not None and arguments.seed is not None:
         raise ValueError("--seed is of one run, --seeds are of several; give one of them")
     seeds = [arguments.seed or 0] if arguments.seeds is None else seeds_called(arguments.seeds)
+    if arguments.out is not None and not arguments.resume:
+        check_folder(arguments.out)
     asked: list[tuple[Arguments, Values]] = []
     for values in arguments.combinations():
         for seed in seeds:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from agents.actions import shares_of
@@ -164,7 +164,7 @@ def load_one_side(run: str | PathLike[str], kinds: Mapping[str, type[Policy]] = 
     except ValueError as error:
         raise ValueError(f"{description_path}: {error}") from None
     try:
-        weights = load_file(weights_path)
+        weights = load(weights_path.read_bytes())  # by bytes, for its own reader takes names in UTF-8 only
         if any(tensor.dtype != torch.float32 for tensor in weights.values()):
             raise ValueError("the weights must be of type float32")
         # Cloned, because how a file aligns them in memory changes the last bits of what they compute.

@@ -53,10 +53,10 @@ def test_names_that_are_no_text_for_the_locale_are_evaluated_and_shown_as_they_a
 )
 def test_training_goes_on_whatever_is_shown(through, tmp_path, shell, environment):
     backend = {"MPLBACKEND": "module://no_such.backend"}
-    status, out, err = through(shell, *TRAIN, "--out", "é", **environment, **backend)
+    status, out, err = through(shell, *TRAIN, "--out", "new", **environment, **backend)
     assert (status, b"Traceback" in err) == (0, False)
     assert out
-    names = {path.name for path in (tmp_path / "é").iterdir()}
+    names = {path.name for path in (tmp_path / "new").iterdir()}
     assert {"evaluation.json", "metrics.json", "policy.json", "rewards.png"} <= names
 
 
@@ -66,6 +66,12 @@ def test_help_is_shown_on_any_terminal(command, monkeypatch, tmp_path, script):
         monkeypatch.setattr(sys, "stdout", file)
         assert command(*script, "--help")[0] == 0
     assert f"python {script[0]}" in (tmp_path / "shown").read_text(encoding="ascii")
+
+
+def test_a_folder_that_tensorboard_cannot_write_is_told_first(command, tmp_path):
+    out = os.fsdecode(b"\xff")
+    assert fails(command(*TRAIN, "--out", out), "--out", "TensorBoard", "PYTHONUTF8=1")
+    assert not any(tmp_path.iterdir())
 
 
 OUT = {
