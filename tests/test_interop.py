@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 from playing import parallel, random_actions, same
+from widths import loses_nothing
 
 from aigc_market_env import BatchedMarketEnv, Scenario, follower_response, solve_equilibrium
 from aigc_market_env.testing import check_env
@@ -112,6 +113,7 @@ def test_rows_are_read_and_failures_told(tmp_path, monkeypatch):
     shown = matrix.table([good, bad])
     assert shown.row_count == 2
     assert next(iter(shown.columns[2].cells)) == "50.0% → 10.0%\nworst 90.0% → 30.0%"
+    assert loses_nothing(matrix.table([good, kept]))
 
 
 def test_unknown_libraries_are_refused():

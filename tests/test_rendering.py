@@ -1,7 +1,10 @@
 import copy
 import itertools
+import os
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -13,6 +16,7 @@ from matplotlib.text import Text
 from playing import MODES, PRESETS, busy, decoded, parallel, play_slot, random_actions, same, steps_per_slot
 
 from aigc_market_env import Scenario, follower_response, market_v0, rendering
+from aigc_market_env._matplotlib import without_missing_backend
 
 both_modes = pytest.mark.parametrize("asps", MODES)
 
@@ -270,3 +274,30 @@ def test_the_table_needs_no_matplotlib(monkeypatch):
     env.reset(seed=0)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "mu_1" in env.render()
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "module://no_such.backend", "module://matplotlib.no_such_backend"])
+@pytest.mark.parametrize("module", ["agents.figures", "baselines.study.figures", "aigc_market_env"])
+def test_a_backend_that_is_not_there_is_no_hindrance(backend, module):
+    """A notebook hands its own down to all that is started from it."""
+    code = f"""
+import {module}
+from aigc_market_env import market_v0
+for mode in ("rgb_array", "human"):
+    env = market_v0.parallel_env("duo", render_mode=mode)
+    env.reset(seed=0)
+    env.render()
+"""
+    surroundings = os.environ | {"MPLBACKEND": backend, "PYTHONPATH": str(Path(__file__).parents[1]), "DISPLAY": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_backend_that_is_there_is_kept(monkeypatch):
+    for backend in ("svg", "module://matplotlib.backends.backend_agg"):
+        monkeypatch.setenv("MPLBACKEND", backend)
+        without_missing_backend()
+        assert os.environ["MPLBACKEND"] == backend
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    without_missing_backend()
+    assert "MPLBACKEND" not in os.environ

@@ -14,7 +14,7 @@ _ENDLESS = 100_000
 
 
 @dataclass
-class _Column:
+class Column:
     """What a column holds; rich markup.
 
     Attributes:
@@ -50,6 +50,10 @@ class NumberTable:
             they become one, line by line.
         justify: alignment of title and caption.
         lines: whether there are lines between all rows.
+
+    Attributes:
+        columns: in their order, with their cells.
+        row_count: how many rows there are.
     """
 
     def __init__(
@@ -58,17 +62,17 @@ class NumberTable:
         self._title, self._caption, self._labels = title, caption, labels
         self._justify: JustifyMethod = justify
         self._lines = lines
-        self._columns: list[_Column] = []
+        self.columns: list[Column] = []
         self._sections: set[int] = set()
         self.row_count = 0
 
     def add_column(self, heading: str, justify: JustifyMethod = "right") -> None:
         """A column; all come before the first row."""
-        self._columns.append(_Column(heading, justify))
+        self.columns.append(Column(heading, justify))
 
     def add_row(self, *cells: str) -> None:
         """A row; columns for which there is no cell are empty."""
-        for i, column in enumerate(self._columns):
+        for i, column in enumerate(self.columns):
             column.cells.append(cells[i] if i < len(cells) else "")
         self.row_count += 1
 
@@ -78,11 +82,11 @@ class NumberTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What rich prints: a table, or several below one another."""
-        for column in self._columns:
+        for column in self.columns:
             column.measure(console, options)
-        labels, figures = self._columns[: self._labels], self._columns[self._labels :]
+        labels, figures = self.columns[: self._labels], self.columns[self._labels :]
         width, padding = options.max_width, _LOOSE
-        if _total([column.natural for column in self._columns], padding) > width:
+        if _total([column.natural for column in self.columns], padding) > width:
             padding = _TIGHT
         widest = max((column.least for column in figures), default=0)
         if len(labels) > 1 and _total([*(label.least for label in labels), widest], padding) > width:
@@ -104,7 +108,7 @@ class NumberTable:
         yield console.render_str(self._caption, style="table.caption", highlight=False)
 
     def _table(
-        self, columns: Sequence[_Column], width: int, padding: tuple[int, ...], title: str = "", caption: str = ""
+        self, columns: Sequence[Column], width: int, padding: tuple[int, ...], title: str = "", caption: str = ""
     ) -> Table:
         justify = self._justify
         table = Table(
@@ -127,17 +131,17 @@ def _total(widths: Sequence[int], padding: tuple[int, ...]) -> int:
     return sum(widths) + len(widths) * (padding[1] + padding[3] + 1) + 1
 
 
-def _one_below_another(labels: Sequence[_Column]) -> _Column:
+def _one_below_another(labels: Sequence[Column]) -> Column:
     """One column for several: of each row a line a label, with its heading."""
     names = [" ".join(label.heading.split("\n")).replace("_ ", "_") for label in labels]
     rows = zip(*(label.cells for label in labels), strict=True)
     lines = [[f"{name} {cell}" for name, cell in zip(names, row, strict=True) if cell] for row in rows]
-    return _Column("", "left", ["\n".join(row) for row in lines])
+    return Column("", "left", ["\n".join(row) for row in lines])
 
 
 def _blocks(
-    labels: Sequence[_Column], figures: Sequence[_Column], width: int, padding: tuple[int, ...]
-) -> Iterator[list[_Column]]:
+    labels: Sequence[Column], figures: Sequence[Column], width: int, padding: tuple[int, ...]
+) -> Iterator[list[Column]]:
     """Columns that fit beside one another, behind the labels."""
     block = list(labels)
     for column in figures:
@@ -148,7 +152,7 @@ def _blocks(
     yield block
 
 
-def _widths(columns: Sequence[_Column], room: int) -> list[int]:
+def _widths(columns: Sequence[Column], room: int) -> list[int]:
     """Widths of columns that share some room: what each needs, and then as much alike as there is."""
     for level in range(max(column.natural for column in columns), 0, -1):
         widths = [max(column.least, min(column.natural, level), 1) for column in columns]

@@ -1,11 +1,13 @@
 """Sweeps over fields: how they are read, what their combinations are called, and what their table says."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from widths import WIDTHS, words_at
 
 from agents.config import FollowerConfig, JointConfig, LeaderConfig, as_document
 from agents.grid import combination_name, combinations, grid_table, with_values
@@ -156,6 +158,19 @@ def test_a_combination_that_failed_in_part_is_not_the_best():
     assert rows[:2] == [["0.01", "1.000%", "0.000%", "6 s"], ["", "", "", "1 of 2 failed"]]
     assert rows[2][1] == "* 3.000%"
     assert "rate=0.01/seed1: ValueError: [no] good" in text
+
+
+@pytest.mark.parametrize("fields", [["epochs"], ["follower_learning_rate", "hidden", "batch_size", "learning_rate"]])
+def test_no_terminal_is_too_narrow_for_the_numbers(fields):
+    values = dict(zip(fields, (0.0003, (128, 128), 4096, 1e-5), strict=False))
+    figures = {"leader_regret_relative": 0.0123, "follower_regret_relative": 0.4, "wall_seconds": 12345.0}
+    runs = [SweepRun(replace(CONFIG, seed=seed), Path(f"{seed}"), values) for seed in (0, 1)]
+    done = [Done(run.key, figures | {"leader_regret_relative": 0.01 * i}) for i, run in enumerate(runs)]
+    table = grid_table(runs, done, "title")
+    wide = words_at(400, table)
+    for width in WIDTHS:
+        numbers = {word for word in wide if re.search(r"\d", word)}
+        assert numbers <= words_at(width, table)
 
 
 def test_a_table_of_failures_alone():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 from rich.console import Console
+from widths import loses_nothing
 
 from agents.evaluation import evaluate_leaders
 from agents.held_out import together
@@ -39,6 +40,12 @@ def test_the_table_fits_the_terminal(width, slots):
     assert "welfare" in text
 
 
+@pytest.mark.parametrize("name", ["duo", "campus"])
+def test_no_terminal_is_too_narrow_for_the_numbers(name):
+    result = evaluate(name)
+    assert loses_nothing(evaluation_table(result, plays_of(result), "title"))
+
+
 def test_the_table_shows_the_regret():
     result = evaluate()
     text = rendered(result, 100)
@@ -65,6 +72,7 @@ def test_several_runs_are_shown_one_by_one_and_together():
     console = Console(width=100, file=io.StringIO(), record=True)
     console.print(runs_table(found, figures, ["first run", "second run"], "title"))
     text = console.export_text()
+    assert loses_nothing(runs_table(found, figures, ["first run", "runs/campus-seed0"], "title"))
     regrets = [each["leader_regret_relative"] for each in figures]
     assert regrets[0] != regrets[1]
     assert found["leader_regret_relative"]["lowest"] == min(regrets)

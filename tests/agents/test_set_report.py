@@ -2,6 +2,7 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 from test_set_policy import make_policy
+from widths import loses_nothing
 
 from agents.market_draws import MarketDistribution
 from agents.set_evaluation import evaluate_set_policy
@@ -19,6 +20,7 @@ def test_the_table_tells_the_worst_of_both_kinds_of_sizes(result):
     console = Console(width=80, record=True)
     console.print(set_table(result, "title"))
     text = console.export_text()
+    assert loses_nothing(set_table(result, "title"))
     regret = result.regret
     for size, value in regret.items():
         assert f"{size[0]} × {size[1]}" in text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from widths import loses_nothing
 
 from agents import sweep
 from agents.config import read_config
@@ -150,6 +151,9 @@ def test_the_table_has_every_seed_their_mean_and_range_and_what_failed():
     runs = [SweepRun(LeaderConfig(seed=seed), Path(f"seed{seed}")) for seed in range(3)]
     regrets = (0.01, 0.03)
     done = [Done("", {"leader_regret_relative": regret, "wall_seconds": 7.0}) for regret in regrets]
+    joint = {"follower_regret_relative": 0.123, "follower_regret_relative_near": 1e-13}
+    everything = [replace(one, result=one.result | joint) for one in done]
+    assert loses_nothing(seeds_table(runs[:2], everything, "title"))
     text = io.StringIO()
     Console(file=text, width=100).print(seeds_table(runs, [*done, Done("", error="ValueError: [no] good")], "title"))
     for word in ("1.000%", "3.000%", "2.000%", "1.000 – 3.000%", "7 s", "ValueError: [no] good", "regret of mobile"):

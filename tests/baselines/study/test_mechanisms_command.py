@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_the_report_has_every_mechanism_and_the_papers_figures(ran):
         assert figure in text
     assert "2 MUs and 2 ASPs" in text
     assert "Loads at which ours saves" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_terminal_is_too_narrow_for_the_numbers(ran, width):
+    """Headers and numbers of all tables are whole, whatever is below one another."""
+
+    def words(columns):
+        text = io.StringIO()
+        main(small(ran[0]), Console(file=text, width=columns))
+        lines = text.getvalue().partition("resources")[2].partition("failures")[0].splitlines()
+        return {word for line in lines for word in re.split(r"[\s│┃]+", line) if re.search(r"\w", word)}
+
+    assert words(400) <= words(width)
 
 
 def test_figures_are_pictures(ran):
