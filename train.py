@@ -82,19 +82,19 @@ KIND_OPTIONS = {"set": ("sizes", "loads", "updates"), "mlp": ("transitions", "lo
 #: How long to train, for each choice of sides.
 PRESETS: dict[str, dict[str, FixedMarketConfig]] = {
     "both": {
-        "quick": JointConfig(transitions=400_000, evaluate_every=100_000, final_evaluation_slots=128),
+        "quick": JointConfig(transitions=400_000, final_evaluation_slots=128),
         "default": JointConfig(),
-        "long": JointConfig(transitions=14_000_000, evaluate_every=1_000_000),
+        "long": JointConfig(transitions=14_000_000),
     },
     "leaders": {
-        "quick": LeaderConfig(transitions=200_000, evaluate_every=50_000, final_evaluation_slots=128),
+        "quick": LeaderConfig(transitions=320_000, final_evaluation_slots=128),
         "default": LeaderConfig(),
-        "long": LeaderConfig(transitions=8_000_000, evaluate_every=500_000),
+        "long": LeaderConfig(transitions=8_000_000),
     },
     "followers": {
-        "quick": FollowerConfig(transitions=200_000, evaluate_every=50_000, final_evaluation_slots=128),
+        "quick": FollowerConfig(transitions=320_000, final_evaluation_slots=128),
         "default": FollowerConfig(),
-        "long": FollowerConfig(transitions=8_000_000, evaluate_every=500_000),
+        "long": FollowerConfig(transitions=8_000_000),
     },
 }
 
@@ -103,14 +103,14 @@ QUICK: dict[str, Any] = {"final_evaluation_markets": 8, "larger_sizes": ((12, 6)
 #: The same for set policies, by algorithm.
 SET_PRESETS: dict[str, dict[str, SetConfig]] = {
     "equilibrium": {
-        "quick": EquilibriumConfig(updates=300, evaluate_every=100, **QUICK),
+        "quick": EquilibriumConfig(updates=300, **QUICK),
         "default": EquilibriumConfig(),
-        "long": EquilibriumConfig(updates=16_000, evaluate_every=1600),
+        "long": EquilibriumConfig(updates=16_000),
     },
     "ppo": {
-        "quick": SetPPOConfig(updates=60, evaluate_every=20, **QUICK),
+        "quick": SetPPOConfig(updates=60, **QUICK),
         "default": SetPPOConfig(),
-        "long": SetPPOConfig(updates=3000, evaluate_every=300),
+        "long": SetPPOConfig(updates=3000),
     },
 }
 

@@ -1,14 +1,11 @@
 """What happens beside learning: TensorBoard scalars, evaluation, checkpoints, the progress bar, a clean stop."""
 
 import math
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure as Picture
 from stable_baselines3.common.logger import HParam, Logger, configure
@@ -16,15 +13,22 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.checkpoint import save_checkpoint
 from agents.evaluation import LeaderEvaluation
+from agents.event_files import delete_events, keep_events
 from agents.figures import REGRETS, OneSided, small_figures
 from agents.market_env import MarketVecEnv
+from agents.progress import Bar
 from agents.relative import worst_of
+from agents.stop_requests import StopRequests
 from aigc_market_env.files import readable
 from aigc_market_env.qoe import QOE_DIMENSIONS
 
 
 class MarketScalars(BaseCallback):
-    """Logs what the last slot of each rollout looked like, as ``market/…``."""
+    """Logs what the last slot of each rollout looked like, as ``market/…``, and what the update after it came to.
+
+    A learner keeps figures of an update until it has played another rollout. They are written before that, at the step
+    at which the update was made, so that the last one is not missing, and none when a run goes on from a checkpoint.
+    """
 
     def __init__(self, env: MarketVecEnv) -> None:
         super().__init__()
@@ -32,6 +36,12 @@ class MarketScalars(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
+
+    def _on_rollout_start(self) -> None:
+        self.logger.dump(self.num_timesteps)
+
+    def _on_training_end(self) -> None:
+        self.logger.dump(self.num_timesteps)
 
     def _on_rollout_end(self) -> None:
         served, market = self._env.markets.served, self._env.markets.market
@@ -52,9 +62,27 @@ class MarketScalars(BaseCallback):
             self.model.dump_logs()
 
 
-def open_log(folder: Path, document: dict[str, Any]) -> Logger:
-    """Begin TensorBoard events in a folder, with a run's configuration as text and as hyperparameters."""
+def open_log(
+    folder: Path, document: dict[str, Any], step: int | None = None, evaluations: Container[float] = ()
+) -> Logger:
+    """Begin TensorBoard events in a folder, with a run's configuration as text and as hyperparameters; or go on there.
+
+    Args:
+        folder: for the events; those of a run that was begun there before are deleted.
+        document: the configuration.
+        step: of the checkpoint that a run goes on from. What was written later is taken out, since it will be again.
+        evaluations: steps of the evaluations in that checkpoint; others are taken out likewise.
+    """
+    if step is None:
+        delete_events(folder)
+    begun = step is not None and keep_events(folder, step, evaluations)
     logger = configure(str(folder), ["tensorboard"])
+    if not begun:
+        _introduce(logger, document)
+    return logger
+
+
+def _introduce(logger: Logger, document: dict[str, Any]) -> None:
     logger.record("config", "\n".join(f"    {key}: {readable(str(value))}" for key, value in document.items()))
     plain = {
         key: value if isinstance(value, bool | int | float) else readable(str(value)) for key, value in document.items()
@@ -62,19 +90,33 @@ def open_log(folder: Path, document: dict[str, Any]) -> Logger:
     names = [shown for name in REGRETS for shown in (name, worst_of(name))]
     regrets = {f"equilibrium/{name}": math.nan for name in names}  # TensorBoard takes their values from the scalars
     logger.record("hparams", HParam(plain, regrets))
-    return logger
 
 
-def log_evaluation(logger: Logger, numbers: dict[str, float], result: OneSided, step: int) -> None:
+def log_evaluation(
+    logger: Logger, numbers: dict[str, float], result: OneSided, step: int, *, pictures: bool = True
+) -> None:
     """Show an evaluation in TensorBoard: its numbers and what it looks like as ``equilibrium/…``, and each agent's.
 
     ``payoff/mu_0`` and ``regret/mu_0`` are in credits per slot, means over the slots.
+
+    Args:
+        logger: what a learner has recorded there stays for the learner to write.
+        numbers: of the evaluation.
+        result: the evaluation.
+        step: at which it was made.
+        pictures: whether to draw it, which takes as long as the evaluation.
     """
+    beside = Logger(None, logger.output_formats)
     for name, value in ({f"equilibrium/{name}": value for name, value in numbers.items()} | by_agent(result)).items():
-        logger.record(name, value)
-    for name, figure in small_figures(result).items():
-        logger.record(f"equilibrium/{name}", Picture(figure, close=False))
-    logger.dump(step)
+        beside.record(name, value)
+    for name, figure in small_figures(result).items() if pictures else ():
+        beside.record(f"equilibrium/{name}", Picture(figure, close=False))
+    beside.dump(step)
+
+
+def worth_pictures(curve: list[dict[str, float]]) -> bool:
+    """Whether to draw the next evaluation of a curve: every other is, for TensorBoard shows some ten of them."""
+    return len(curve) % 2 == 0
 
 
 def by_agent(result: OneSided) -> dict[str, float]:
@@ -108,30 +150,9 @@ class Evaluations(BaseCallback):
         last = self._curve[-1]["transitions"] if self._curve else -self._every
         if self.num_timesteps - last >= self._every:
             result = self._evaluate()
-            numbers = result.point()
+            numbers, pictures = result.point(), worth_pictures(self._curve)
             self._curve.append({"transitions": self.num_timesteps, "wall_seconds": self._clock(), **numbers})
-            log_evaluation(self.logger, numbers, result, self.num_timesteps)
-
-
-class StopRequests:
-    """Takes note of SIGINT and SIGTERM between ``listen`` and ``restore``, instead of dying of them."""
-
-    def __init__(self) -> None:
-        self.told = False
-        self._previous: dict[int, Any] = {}
-
-    def listen(self) -> None:
-        """Take the signals over."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._stop)
-
-    def restore(self) -> None:
-        """Give them back to whom they belonged."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.told = True
+            log_evaluation(self.logger, numbers, result, self.num_timesteps, pictures=pictures)
 
 
 class Checkpoints(BaseCallback):
@@ -142,15 +163,21 @@ class Checkpoints(BaseCallback):
         env: the environment to save with the model.
         every_seconds: time between two checkpoints.
         progress: what the run wants back when it is resumed.
+        when_told: shows that it was told to stop.
     """
 
     def __init__(
-        self, path: Path, env: MarketVecEnv, every_seconds: float, progress: Callable[[], dict[str, Any]]
+        self,
+        path: Path,
+        env: MarketVecEnv,
+        every_seconds: float,
+        progress: Callable[[], dict[str, Any]],
+        when_told: Callable[[], None],
     ) -> None:
         super().__init__()
         self._path, self._env, self._every, self._progress = path, env, every_seconds, progress
         self._saved_at = time.monotonic()
-        self._requests = StopRequests()
+        self._requests = StopRequests(when_told)
         self.stopped = False
 
     def _on_training_start(self) -> None:
@@ -169,55 +196,18 @@ class Checkpoints(BaseCallback):
         return not self.stopped
 
 
-class Bar:
-    """A progress bar with speed, time left, and the regrets measured last.
-
-    Args:
-        total: transitions, or updates, in the whole run.
-        curve: the evaluations so far, which others extend.
-        regrets: which of their figures to show.
-    """
-
-    def __init__(self, total: int, curve: list[dict[str, float]], regrets: Sequence[str]) -> None:
-        self._curve, self._total, self._regrets = curve, total, regrets
-        self._bar = Progress(
-            TextColumn("[bold]training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TextColumn("[cyan]{task.fields[regret]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-
-    def start(self, transitions: int) -> None:
-        """Show the bar, with what an earlier process has done."""
-        self._bar.start()
-        self._task = self._bar.add_task("", total=self._total, completed=transitions, speed="", regret="")
-        self._began, self._first = time.monotonic(), transitions
-
-    def update(self, transitions: int) -> None:
-        """Show what is done."""
-        speed = (transitions - self._first) / max(time.monotonic() - self._began, 1e-9)
-        shown = [f"{self._curve[-1][name]:.2%}" for name in self._regrets] if self._curve else []
-        regret = f"regret {' / '.join(shown)}" if shown else ""
-        self._bar.update(self._task, completed=min(transitions, self._total), speed=f"{speed:,.0f}/s", regret=regret)
-
-    def stop(self) -> None:
-        """Leave the bar as it is."""
-        self._bar.stop()
-
-
 class ProgressBar(BaseCallback):
-    """A :class:`Bar` for one learner."""
+    """A :class:`~agents.progress.Bar` for one learner."""
 
-    def __init__(self, total: int, curve: list[dict[str, float]], regret: str) -> None:
+    def __init__(self, bar: Bar) -> None:
         super().__init__()
-        self._bar = Bar(total, curve, [regret])
+        self._bar = bar
 
     def _on_training_start(self) -> None:
         self._bar.start(self.num_timesteps)
+
+    def _on_rollout_start(self) -> None:
+        self._bar.update(self.num_timesteps)  # there may have been an evaluation
 
     def _on_step(self) -> bool:
         return True

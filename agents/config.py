@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from agents.reward_sources import source_called
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
-from agents.set_config import SetConfig, as_set_document, set_config_of
+from agents.set_config import LEAST_EVALUATIONS, SetConfig, as_set_document, set_config_of
 from aigc_market_env import Market, Scenario
 from aigc_market_env.files import FolderTakenError, read_json, write_new
 from aigc_market_env.scenarios import PRESETS, Dynamics
@@ -57,7 +57,7 @@ class TrainingConfig:
         learning_rate: at the start; it falls linearly to zero.
         hidden: width of each hidden layer.
         initial_log_std: log standard deviation of PPO's exploration, in outputs that span [-1, 1].
-        evaluate_every: transitions between two measurements of regret.
+        evaluate_every: transitions between two measurements of regret; None for a twentieth of all, or a rollout.
         evaluation_slots: slots in each of them.
         final_evaluation_slots: slots in the last one.
         checkpoint_seconds: time between two checkpoints.
@@ -80,8 +80,8 @@ class TrainingConfig:
     learning_rate: float = 1e-3
     hidden: tuple[int, ...] = (128, 128)
     initial_log_std: float = -1.0
-    evaluate_every: int = 200_000
-    evaluation_slots: int = 64
+    evaluate_every: int | None = None
+    evaluation_slots: int = 32
     final_evaluation_slots: int = 512
     checkpoint_seconds: float = 30.0
     algorithm: str = "ppo"
@@ -91,6 +91,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name, (low, high) in _WHOLE_NUMBERS.items():
             value = getattr(self, name)
+            if value is None and name == "evaluate_every":
+                continue
             if type(value) is not int or not low <= value <= high:
                 raise ValueError(f"{name} = {value!r} must be a whole number from {low} to {high}")
         for name in ("load", "learning_rate", "initial_log_std", "checkpoint_seconds", "initial_entropy_coefficient"):
@@ -105,6 +107,12 @@ class TrainingConfig:
             raise ValueError(f"hidden = {self.hidden!r} must be widths from 1 to 65536")
         if not isinstance(self.scenario, str):
             raise ValueError(f"scenario = {self.scenario!r} must be a preset's name or a market file")
+
+    def evaluation_interval(self, rollout: int) -> int:
+        """Least transitions between two measurements of regret, which come after whole rollouts of so many."""
+        if self.evaluate_every is not None:
+            return self.evaluate_every
+        return max(self.transitions // LEAST_EVALUATIONS - rollout + 1, 1)  # what is asked for is overshot by the rest
 
     def make_scenario(self) -> Scenario:
         """The fixed market with fading links that is trained on.
@@ -172,7 +180,6 @@ class JointConfig(TrainingConfig):
     side: ClassVar[str] = "both"
 
     transitions: int = 3_600_000
-    evaluate_every: int = 400_000
     follower_slots: int = 16
     follower_hidden: tuple[int, ...] = (64, 64)
     follower_initial_log_std: float = -1.5

@@ -46,6 +46,7 @@ def combinations(texts: Sequence[str], config: Config) -> list[Values]:
         ValueError: there is no such field, it cannot be swept or is named twice, or a value is none of it.
     """
     types = {field.name: get_type_hints(type(config))[field.name] for field in fields(config)}
+    types["evaluate_every"] = int  # or None, but who sweeps it names numbers
     found: dict[str, list[Any]] = {}
     for text in texts:
         name, equals, listed = text.partition("=")

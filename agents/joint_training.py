@@ -16,18 +16,18 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.algorithms import make_model
-from agents.callbacks import Bar, MarketScalars, log_evaluation
+from agents.callbacks import MarketScalars, log_evaluation, worth_pictures
 from agents.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint
 from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig, keep_market, write_config
-from agents.figures import OneSided
 from agents.follower_env import FollowerVecEnv
 from agents.follower_policy import FollowerPolicy
 from agents.joint_evaluation import JointEvaluation, evaluate_both
 from agents.leader_env import LeaderVecEnv
 from agents.market_env import MarketVecEnv
 from agents.policy import ASPS_FOLDER, MUS_FOLDER, LeaderPolicy, save_policy
+from agents.progress import Bar
 from agents.reward_sources import Mixture, Posted, Situation, source_called
-from agents.run_loop import learn
+from agents.run_loop import learn, usual_numerics
 from agents.runs import METRICS_FILE, write_json
 from agents.training import (
     SidePolicy,
@@ -43,11 +43,12 @@ from aigc_market_env.market import FloatArray
 _STREAMS_OF_ASPS = STREAMS_PER_SEED // 2
 
 
+@usual_numerics()
 def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple[JointEvaluation, dict[str, Any]]:
     """Train MUs and ASPs against each other, evaluate, and write a run folder; ``resume`` goes on from a checkpoint.
 
     The folder has sub-folders ``mus`` and ``asps``, each with a policy and TensorBoard events of its own, whose steps
-    are that side's transitions. Those of the learning curve are both sides'.
+    are that side's transitions. Those of evaluations and of the learning curve are both sides'.
 
     Args:
         config: what to train.
@@ -64,16 +65,20 @@ def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple
     """
     config = keep_market(config, out)
     run = _Run(config)
-    for side in run.sides:
-        log_to(out / side.name, side.model, config)
-    if resume and (out / CHECKPOINT_FILE).exists():
+    resumed = resume and (out / CHECKPOINT_FILE).exists()
+    if resumed:
         run.load(out)
+    for side in run.sides:
+        log_to(out / side.name, side.model, config, run.curve if resumed else None)
     write_config(config, out)
     bar = Bar(config.transitions, run.curve, ["leader_regret_relative", "follower_regret_relative"])
     learn(run, out, bar, config.checkpoint_seconds)
     for side in run.sides:
         save_policy(side.policy, out / side.name)
     result = run.evaluate(config.final_evaluation_slots, certify=True)
+    run.show(result, pictures=True)
+    for side in run.sides:
+        side.model.logger.close()
     metrics = {
         **result.figures(),
         "slots": sum(side.model.num_timesteps // side.env.num_agents for side in run.sides),
@@ -169,10 +174,6 @@ class _Side(Generic[SidePolicy]):
         self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)
         self.refresh()
 
-    def show(self, numbers: dict[str, float], result: OneSided) -> None:
-        """Log an evaluation."""
-        log_evaluation(self.model.logger, numbers, result, self.model.num_timesteps)
-
 
 class _Run:
     """Both sides, and what is known of the run so far."""
@@ -235,13 +236,16 @@ class _Run:
 
     def evaluate_when_due(self) -> None:
         """Extend the learning curve, every so many transitions."""
-        last = self.curve[-1]["transitions"] if self.curve else -self.config.evaluate_every
-        if self.progress - last < self.config.evaluate_every:
-            return
-        result = self.evaluate(self.config.evaluation_slots)
+        every = self.config.evaluation_interval(max(side.rollout for side in self.sides))
+        if not self.curve or self.progress - self.curve[-1]["transitions"] >= every:
+            self.show(self.evaluate(self.config.evaluation_slots), pictures=worth_pictures(self.curve))
+
+    def show(self, result: JointEvaluation, *, pictures: bool) -> None:
+        """Add an evaluation to the learning curve and to the events of both sides."""
         self.curve.append({"transitions": self.progress, "wall_seconds": self.seconds, **result.point()})
-        self.mus.show(result.leaders.point() | result.of_mus(), result.leaders)
-        self.asps.show(result.followers.point() | result.of_asps(), result.followers)
+        of_mus, of_asps = result.leaders.point() | result.of_mus(), result.followers.point() | result.of_asps()
+        log_evaluation(self.mus.model.logger, of_mus, result.leaders, self.progress, pictures=pictures)
+        log_evaluation(self.asps.model.logger, of_asps, result.followers, self.progress, pictures=pictures)
 
     def save(self, out: Path) -> None:
         """Write a checkpoint."""

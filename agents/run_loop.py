@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 
-from agents.callbacks import Bar, StopRequests
+from agents.progress import Bar
+from agents.stop_requests import StopRequests
 
 
 class Run(Protocol):
@@ -38,13 +40,14 @@ def learn(run: Run, out: Path, bar: Bar, checkpoint_seconds: float) -> None:
     Raises:
         KeyboardInterrupt: the run was told to stop, by SIGINT or SIGTERM; its checkpoint is written.
     """
-    requests = StopRequests()
+    requests = StopRequests(bar.stopping)
     saved_at = time.monotonic()
     requests.listen()
     bar.start(run.progress)
     try:
         while not run.finished:
             run.evaluate_when_due()
+            bar.update(run.progress)
             run.advance()
             bar.update(run.progress)
             if requests.told or run.finished or time.monotonic() - saved_at >= checkpoint_seconds:
@@ -66,3 +69,26 @@ def one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def usual_numerics() -> Iterator[None]:
+    """Compute with the defaults of torch and NumPy, whatever the process has set for work of its own.
+
+    So a training gives the same bits in a notebook whose default is double precision, say, or under ``no_grad``.
+    """
+    dtype, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    elsewhere = torch.get_default_device().type != "cpu"
+    torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with (
+            torch.device("cpu") if elsewhere else nullcontext(),  # which slows every call to torch down
+            torch.inference_mode(False),  # has gradients computed, too
+            torch.autocast("cpu", enabled=False),
+            np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_default_dtype(dtype)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
 
 Side = Literal["leaders", "followers"]
+#: Points that a learning curve has at least, unless its configuration says how far they are apart.
+LEAST_EVALUATIONS = 20
 _WHOLE_NUMBERS = {
     "seed": 0,
     "updates": 0,
@@ -38,7 +40,8 @@ class SetConfig:
         warm_up: updates before the peak.
         width: hidden features of a link.
         layers: exchangeable layers.
-        evaluate_every: updates between two measurements of regret, in held-out markets of the usual size.
+        evaluate_every: updates between two measurements of regret, in held-out markets of the usual size; None for a
+            twentieth of all.
         evaluation_markets: how many markets they take.
         final_evaluation_markets: markets of each size in the last evaluation; None for about 2,000 links of each.
         larger_sizes: sizes never trained on that the last evaluation measures as well.
@@ -57,8 +60,8 @@ class SetConfig:
     warm_up: int = 100
     width: int = 96
     layers: int = 4
-    evaluate_every: int = 400
-    evaluation_markets: int = 32
+    evaluate_every: int | None = None
+    evaluation_markets: int = 16
     final_evaluation_markets: int | None = None
     larger_sizes: tuple[Size, ...] = LARGER_SIZES
     checkpoint_seconds: float = 30.0
@@ -68,12 +71,17 @@ class SetConfig:
         """What tables call the markets."""
         return self.markets.describe()
 
+    @property
+    def evaluation_interval(self) -> int:
+        """Updates between two measurements of regret."""
+        return self.evaluate_every or max(self.updates // LEAST_EVALUATIONS, 1)
+
     def __post_init__(self) -> None:
         if self.side not in ("leaders", "followers"):
             raise ValueError(f"side = {self.side!r} must be 'leaders' or 'followers'")
         for name, least in _WHOLE_NUMBERS.items():
             value = getattr(self, name, least)
-            if value is None and name == "final_evaluation_markets":
+            if value is None and name in ("evaluate_every", "final_evaluation_markets"):
                 continue
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} = {value!r} must be a whole number of at least {least}")
@@ -118,7 +126,6 @@ class SetPPOConfig(SetConfig):
     updates: int = 400
     links: int = 1024
     warm_up: int = 20
-    evaluate_every: int = 50
     batches: int = 4
     epochs: int = 2
     clip_range: float = 0.2

@@ -11,6 +11,7 @@ import torch
 from agents.checkpoint import goes_on
 from agents.follower_set_policy import FollowerSetArchitecture, FollowerSetPolicy
 from agents.market_env import Features
+from agents.run_loop import usual_numerics
 from agents.set_config import SetConfig
 from agents.set_policy import LeaderSetArchitecture, LeaderSetPolicy
 
@@ -35,6 +36,7 @@ class SetLearner(ABC):
         transitions: how many decisions of an MU or ASP in a market were learned from.
     """
 
+    @usual_numerics()
     def __init__(self, config: SetConfig, architecture: LeaderSetArchitecture | FollowerSetArchitecture) -> None:
         self.config, self.architecture = config, architecture
         self.update = self.transitions = 0
@@ -51,6 +53,7 @@ class SetLearner(ABC):
         """Whether all updates were made."""
         return self.update >= self.config.updates
 
+    @usual_numerics()
     def step(self) -> Metrics:
         """Make one update; figures of it, with the names under which TensorBoard shows them."""
         for group in self.optimiser.param_groups:

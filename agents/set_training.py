@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from agents.callbacks import Bar, log_evaluation, open_log
+from agents.callbacks import log_evaluation, open_log, worth_pictures
 from agents.checkpoint import CHECKPOINT_FILE, load_state, save_state
 from agents.config import write_config
 from agents.equilibrium_training import EquilibriumLearner
+from agents.figures import OneSided
 from agents.policy import save_policy
-from agents.run_loop import learn, one_torch_thread
+from agents.progress import Bar
+from agents.run_loop import learn, one_torch_thread, usual_numerics
 from agents.runs import METRICS_FILE, write_json
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig, as_set_document
 from agents.set_evaluation import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
@@ -51,19 +53,21 @@ def train_set_policy(config: SetConfig, out: Path, *, resume: bool = False) -> T
         ValueError: the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
-    with one_torch_thread():
+    with one_torch_thread(), usual_numerics():
         run = _Run(config)
         out.mkdir(parents=True, exist_ok=True)
-        if resume and (out / CHECKPOINT_FILE).exists():
+        resumed = resume and (out / CHECKPOINT_FILE).exists()
+        if resumed:
             run.load(out)
-        run.log_to(out)
+        run.log_to(out, resumed=resumed)
         write_config(config, out)
-        learn(run, out, Bar(config.updates, run.curve, [run.regret_name]), config.checkpoint_seconds)
-        run.logger.close()
+        learn(run, out, Bar(config.updates, run.curve, [run.regret_name], "updates"), config.checkpoint_seconds)
         policy = run.learner.policy()
         save_policy(policy, out)
         sizes = evaluation_sizes(config.markets, config.larger_sizes)
         result = evaluate_set_policy(policy, config.markets, sizes, count=config.final_evaluation_markets, certify=True)
+        run.show(result.by_size[usual_size(config.markets)], pictures=True)
+        run.logger.close()
     metrics = {
         **result.figures(),
         "updates": run.learner.update,
@@ -100,22 +104,28 @@ class _Run:
         """That the run has taken so far, in all its processes."""
         return self._spent + time.monotonic() - self._began
 
-    def log_to(self, out: Path) -> None:
-        """Write TensorBoard events into a folder, the configuration first."""
-        self.logger = open_log(out, as_set_document(self.config))
+    def log_to(self, out: Path, *, resumed: bool) -> None:
+        """Write TensorBoard events into a folder, the configuration first, or go on where the checkpoint was taken."""
+        evaluations = [point["updates"] for point in self.curve]
+        step = self.learner.update if resumed else None
+        self.logger = open_log(out, as_set_document(self.config), step, evaluations)
 
     def evaluate_when_due(self) -> None:
         """Extend the learning curve, every so many updates, by regret in held-out markets of the usual size."""
-        config, update = self.config, self.learner.update
-        if self.curve and update - self.curve[-1]["updates"] < config.evaluate_every:
+        config = self.config
+        if self.curve and self.learner.update - self.curve[-1]["updates"] < config.evaluation_interval:
             return
         size = usual_size(config.markets)
         policy = self.learner.policy()
         result = evaluate_set_policy(policy, config.markets, [size], count=config.evaluation_markets).by_size[size]
-        numbers = result.point()
+        self.show(result, pictures=worth_pictures(self.curve))
+
+    def show(self, result: OneSided, *, pictures: bool) -> None:
+        """Add an evaluation in markets of the usual size to the learning curve and to the events."""
+        update, numbers = self.learner.update, result.point()
         position = {"updates": update, "transitions": self.learner.transitions, "wall_seconds": self.seconds}
         self.curve.append(position | numbers)
-        log_evaluation(self.logger, numbers, result, update)
+        log_evaluation(self.logger, numbers, result, update, pictures=pictures)
 
     def advance(self) -> None:
         """One update."""
@@ -129,7 +139,8 @@ class _Run:
 
     def save(self, out: Path) -> None:
         """Write a checkpoint."""
-        save_state(out / CHECKPOINT_FILE, self.learner.state() | {"curve": self.curve, "wall_seconds": self.seconds})
+        progress = {"curve": self.curve, "recent": self._recent, "wall_seconds": self.seconds}
+        save_state(out / CHECKPOINT_FILE, self.learner.state() | progress)
 
     def load(self, out: Path) -> None:
         """Go on from a checkpoint.
@@ -140,3 +151,4 @@ class _Run:
         with load_state(out / CHECKPOINT_FILE) as state:
             self.learner.restore(state)
             self.curve, self._spent = list(state["curve"]), float(state["wall_seconds"])
+            self._recent = list(state.get("recent", []))

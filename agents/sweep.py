@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rich
 from rich.console import Console
 from rich.markup import escape
 
@@ -22,13 +21,15 @@ from agents.config import (
     read_config,
 )
 from agents.figures import REGRETS
+from agents.follow import Followed, follow
+from agents.progress import PROGRESS_FILE, told_in_file
 from agents.relative import worst_of
 from agents.report import shown, shown_interval
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, number
+from agents.set_config import SetConfig
 from agents.whole_run import train_whole
 from aigc_market_env.files import read_json, writing
 from baselines.study.execute import Done, Execute
-from baselines.study.progress import watch
 from baselines.study.tables import NumberTable
 
 #: Regrets and wall time of a run, by name.
@@ -58,16 +59,19 @@ class SweepRun:
         """The run folder."""
         return str(self.out)
 
+    def followed(self) -> Followed:
+        """What there is to follow of it."""
+        ended = (self.out / EVALUATION_FILE).exists()
+        if isinstance(self.config, SetConfig):
+            return Followed(self.out, self.config.updates, "updates", ended)
+        return Followed(self.out, self.config.transitions, "transitions", ended)
+
     def run(self) -> Figures:
         """Train, from the run's last checkpoint if it has one, and not at all if it has ended; its regrets."""
         with writing(self.out, patience=_PATIENCE):
             if not (self.out / EVALUATION_FILE).exists():
-                console = rich.get_console()
-                before, console.quiet = console.quiet, True  # there is one bar, that of all runs
-                try:
+                with told_in_file(self.out / PROGRESS_FILE):
                     train_whole(self.config, self.out, resume=True)
-                finally:
-                    console.quiet = before
             return _figures(self.out)
 
 
@@ -128,7 +132,7 @@ def train_runs(runs: Sequence[SweepRun], execute: Execute, console: Console) -> 
         OSError: workers were lost, or a run folder is not there, as happens when machines do not share it.
         KeyboardInterrupt: it was told to stop; checkpoints are written.
     """
-    done = watch("training runs", execute(runs), {run.key: 1 for run in runs}, console)
+    done = follow({run.key: run.followed() for run in runs}, execute(runs), console)
     for run in runs:
         if done[run.key].error is None and not (run.out / EVALUATION_FILE).exists():
             raise OSError(f"{run.out}: trained elsewhere; the machines of the cluster must share this folder")

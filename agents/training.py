@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
 from agents.algorithms import deterministic_layers, make_model, nonlinearities
-from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, open_log
+from agents.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, log_evaluation, open_log
 from agents.checkpoint import CHECKPOINT_FILE, goes_on, load_checkpoint, save_checkpoint
 from agents.config import (
     STREAMS_PER_SEED,
@@ -34,7 +34,9 @@ from agents.joint_policy import JointPolicy
 from agents.leader_env import LeaderVecEnv
 from agents.market_env import MarketVecEnv
 from agents.policy import Architecture, LeaderPolicy, load_policy, save_policy
+from agents.progress import Bar
 from agents.reward_sources import NEAR, Mixture, Posted, RewardSource, source_called
+from agents.run_loop import usual_numerics
 from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
 from aigc_market_env import Scenario
 
@@ -63,6 +65,7 @@ class Side(Generic[SidePolicy, _Evaluation]):
     regret: str
 
 
+@usual_numerics()
 def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> tuple[LeaderEvaluation, dict[str, Any]]:
     """Train the MUs against exact ASPs, evaluate, and write a run folder; with ``resume``, go on from its checkpoint.
 
@@ -100,6 +103,7 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
     return _train(config, side, out, resume=resume)
 
 
+@usual_numerics()
 def train_followers(
     config: FollowerConfig, out: Path, *, resume: bool = False
 ) -> tuple[FollowerEvaluation, dict[str, Any]]:
@@ -154,12 +158,13 @@ def _train(
     env = side.env
     model = make_model(config, env)
     env.seed(config.seed * STREAMS_PER_SEED)  # the model has seeded it with its own seed
-    log_to(out, model, config)
     began, curve, spent = time.monotonic(), [], 0.0  # type: float, list[dict[str, float]], float
-    if resume and (out / CHECKPOINT_FILE).exists():
+    resumed = resume and (out / CHECKPOINT_FILE).exists()
+    if resumed:
         progress = load_checkpoint(out / CHECKPOINT_FILE, model, env)
         check_same_run(progress, config, out)
         curve, spent = progress["curve"], progress["wall_seconds"]
+    log_to(out, model, config, curve if resumed else None)
     write_config(config, out)
 
     def clock() -> float:
@@ -168,12 +173,18 @@ def _train(
     def state() -> dict[str, Any]:
         return {"config": learning_fields(config), "curve": curve, "wall_seconds": clock()}
 
-    checkpoints = Checkpoints(out / CHECKPOINT_FILE, env, config.checkpoint_seconds, state)
+    bar = Bar(config.transitions, curve, [side.regret])
+    checkpoints = Checkpoints(out / CHECKPOINT_FILE, env, config.checkpoint_seconds, state, bar.stopping)
     callbacks = [
         MarketScalars(env),
-        Evaluations(lambda: side.evaluate(side.extract(model)), config.evaluate_every, curve, clock),
+        Evaluations(
+            lambda: side.evaluate(side.extract(model)),
+            config.evaluation_interval(env.num_envs * config.slots),
+            curve,
+            clock,
+        ),
         checkpoints,
-        ProgressBar(config.transitions, curve, side.regret),
+        ProgressBar(bar),
     ]
     remaining = config.transitions - model.num_timesteps
     if remaining > 0:
@@ -188,6 +199,9 @@ def _train(
     policy = side.extract(model)
     save_policy(policy, out)
     result, figures = side.evaluate_finally(policy)
+    curve.append({"transitions": model.num_timesteps, "wall_seconds": clock(), **result.point()})
+    log_evaluation(model.logger, result.point(), result, model.num_timesteps)
+    model.logger.close()
     metrics = {
         **figures,
         "slots": model.num_timesteps // env.num_agents,
@@ -219,10 +233,22 @@ def _copy_weights(model: BaseAlgorithm, network: nn.Sequential) -> nn.Sequential
     return network
 
 
-def log_to(folder: Path, model: BaseAlgorithm, config: TrainingConfig) -> None:
-    """Write a learner's TensorBoard events into a folder, the configuration first."""
+def log_to(folder: Path, model: BaseAlgorithm, config: TrainingConfig, resumed: list[dict[str, float]] | None) -> None:
+    """Write a learner's TensorBoard events into a folder, the configuration first; see :func:`open_log`.
+
+    Args:
+        folder: for the events.
+        model: the learner, which may have gone on from a checkpoint.
+        config: of the run.
+        resumed: the learning curve in that checkpoint; None for a run that begins.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    model.set_logger(open_log(folder, as_document(config)))
+    if resumed is None:
+        logger = open_log(folder, as_document(config))
+    else:
+        evaluations = [point["transitions"] for point in resumed]
+        logger = open_log(folder, as_document(config), model.num_timesteps, evaluations)
+    model.set_logger(logger)
 
 
 def check_same_run(progress: dict[str, Any], config: TrainingConfig, out: Path) -> None:

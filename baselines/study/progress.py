@@ -1,5 +1,6 @@
 """One progress bar for jobs, wherever they are done."""
 
+import time
 from collections.abc import Iterable, Mapping
 
 from rich.console import Console
@@ -14,6 +15,8 @@ def watch(
 ) -> dict[str, Done[Result]]:
     """Follow jobs until the last is done; what became of each, by key.
 
+    Where no bar can be drawn, as in a file, there is a line for every tenth.
+
     Args:
         description: what is being done.
         done: what becomes of them.
@@ -27,10 +30,15 @@ def watch(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    found = {}
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task(description, total=sum(amounts.values()))
+    found, total, finished, began = {}, sum(amounts.values()), 0, time.monotonic()
+    with Progress(*columns, console=console, disable=not (console.is_interactive or console.is_jupyter)) as progress:
+        bar = progress.add_task(description, total=total)
         for one in done:
             found[one.key] = one
-            progress.advance(bar, amounts[one.key])
+            before, finished = finished, finished + amounts[one.key]
+            progress.update(bar, completed=finished)
+            if progress.disable and 10 * finished // total > 10 * before // total:
+                seconds = time.monotonic() - began
+                line = f"{description}: {finished:,} of {total:,}, {seconds:.0f} s"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
     return found

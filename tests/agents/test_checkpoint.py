@@ -54,7 +54,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tiny, finished_ru
         assert not (tmp_path / WEIGHTS_FILE).exists()
     _, metrics = train_leaders(tiny(), tmp_path, resume=True)
     assert (tmp_path / WEIGHTS_FILE).read_bytes() == (finished_run / WEIGHTS_FILE).read_bytes()
-    assert [point["transitions"] for point in metrics["curve"]] == [0, 256]
+    assert [point["transitions"] for point in metrics["curve"]] == [0, 256, 320]
     assert metrics["transitions"] == 320
 
 

@@ -59,7 +59,7 @@ def test_the_run_folder_holds_what_it_should(finished):
     assert {"leader_regret_relative_learned_asps", "mu_utility_ratio_learned_asps"} <= set(metrics)
     assert metrics["transitions"] == 640 == 128 + 4 * (64 + 64)  # two rollouts of the ASPs, four rounds
     assert metrics["slots"] == 4 * 32 + 6 * 64
-    assert [point["transitions"] for point in metrics["curve"]] == [0, 256, 512]
+    assert [point["transitions"] for point in metrics["curve"]] == [0, 256, 512, 640]
     assert read_config(finished) == tiny()
     assert isinstance(load_policy(finished / "mus"), LeaderPolicy)
     assert isinstance(load_policy(finished / "asps"), FollowerPolicy)
