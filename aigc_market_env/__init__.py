@@ -12,7 +12,7 @@ from aigc_market_env.equilibrium import (
     solve_equilibrium,
 )
 from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
-from aigc_market_env.leaders import leader_best_response, leader_regret, reward_gradient
+from aigc_market_env.leaders import leader_best_response, leader_regret, leader_regret_bound, reward_gradient
 from aigc_market_env.market import Market
 from aigc_market_env.outcome import Outcome
 from aigc_market_env.registration import register_environments
@@ -35,6 +35,7 @@ __all__ = [
     "follower_response",
     "leader_best_response",
     "leader_regret",
+    "leader_regret_bound",
     "market_v0",
     "nash_conv",
     "relative_regret",

@@ -1,15 +1,15 @@
 """The leaders' side: reward gradient, best response and regret of every MU (docs/market.md#what-a-user-does)."""
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env import qoe
+from aigc_market_env import qoe, satisfaction
 from aigc_market_env._checks import link_arrays, market_index
 from aigc_market_env._compile import compiled, over_markets
 from aigc_market_env.followers import TOLERANCE
-from aigc_market_env.leader_search import TABLE_SHAPE, best_row
+from aigc_market_env.leader_bound import best_row, new_search
 from aigc_market_env.links import LINK_ROWS, coefficients_of, fill_links
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 from aigc_market_env.reactions import throughput_slope
@@ -56,10 +56,10 @@ def leader_best_response(market: Market, rewards: npt.ArrayLike) -> tuple[FloatA
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
-    Source: docs/market.md#what-a-user-does; the search is described in ``aigc_market_env/leader_search.py``.
+    Source: docs/market.md#what-a-user-does; the search is derived in docs/equilibrium.md#regret-with-a-proof.
     """
-    best, utility, _ = _deviations(market, rewards)
-    return best, utility
+    found = deviations(market, rewards)
+    return found.rewards, found.utility
 
 
 def leader_regret(market: Market, rewards: npt.ArrayLike) -> FloatArray:
@@ -70,34 +70,85 @@ def leader_regret(market: Market, rewards: npt.ArrayLike) -> FloatArray:
         rewards: r, credits per QoE. (..., M, N)
 
     Returns:
-        The largest ``U_m(r'_m, r_-m) - U_m(r)`` over r'_m in [0, ω_m/q_m]^N, credits per slot, >= 0. (..., M)
+        The largest ``U_m(r'_m, r_-m) - U_m(r)`` found over r'_m in [0, ω_m/q_m]^N, credits per slot, >= 0. (..., M)
+        No row gains more than :func:`leader_regret_bound`.
 
     Raises:
         ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
 
     Source: docs/market.md#what-a-user-does, docs/market.md#how-far-from-equilibrium.
     """
-    _, utility, current = _deviations(market, rewards)
-    regret: FloatArray = np.maximum(utility - current, 0.0)
-    return regret
+    return deviations(market, rewards).regret
 
 
-def _deviations(market: Market, rewards: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+def leader_regret_bound(market: Market, rewards: npt.ArrayLike) -> FloatArray:
+    """What no MU can exceed by changing its own rewards, followers re-responding exactly: proven, not searched for.
+
+    Args:
+        market: one market or a batch.
+        rewards: r, credits per QoE. (..., M, N)
+
+    Returns:
+        An upper bound on ``U_m(r'_m, r_-m) - U_m(r)`` over all r'_m, credits per slot, at least :func:`leader_regret`
+        and in most cases within 1e-9 of the MU's best utility of it. (..., M)
+
+        It is widened by what the tolerance of the followers' shadow prices may hide, to first order, taken four times;
+        the rounding of the arithmetic itself is left out. Where the search stops at its limits, the bound is larger.
+
+    Raises:
+        ValueError: ``rewards`` has a wrong shape, or an entry that is negative or not finite.
+
+    Source: docs/equilibrium.md#regret-with-a-proof.
+    """
+    return deviations(market, rewards).regret_bound
+
+
+@dataclass(frozen=True, eq=False)
+class Deviations:
+    """Every MU's best deviation, the others' rewards fixed.
+
+    Attributes:
+        rewards: best row of each MU found, credits per QoE. (..., M, N)
+        utility: what the MU earns by it, credits per slot. (..., M)
+        utility_bound: what it earns by no row, credits per slot, at least ``utility``. (..., M)
+        current: what it earns by what is posted, credits per slot. (..., M)
+    """
+
+    rewards: FloatArray
+    utility: FloatArray
+    utility_bound: FloatArray
+    current: FloatArray
+
+    @property
+    def regret(self) -> FloatArray:
+        """What is gained by the best row, (..., M), credits per slot, >= 0."""
+        return self.utility - self.current
+
+    @property
+    def regret_bound(self) -> FloatArray:
+        """What no row gains more than, (..., M), credits per slot, >= 0."""
+        return self.utility_bound - self.current
+
+
+def deviations(market: Market, rewards: npt.ArrayLike) -> Deviations:
+    """Best response and bound of every MU, in one search; arguments and errors as of :func:`leader_best_response`."""
     batch, flat = link_arrays(market, rewards=rewards)
     size, m, n = flat["rewards"].shape
-    best, utility, current = np.empty((size, m, n)), np.empty((size, m)), np.empty((size, m))
+    best, (utility, ceiling, current) = np.empty((size, m, n)), np.empty((3, size, m))
     over_markets(
-        _best_responses,
+        _deviate,
         size,
         market.flat,
         market_index(market, batch),
         flat["rewards"],
         best,
         utility,
+        ceiling,
         current,
         min_slice=1,
     )
-    return best.reshape(*batch, m, n), utility.reshape(*batch, m), current.reshape(*batch, m)
+    shape = (*batch, m)
+    return Deviations(best.reshape(*shape, n), utility.reshape(shape), ceiling.reshape(shape), current.reshape(shape))
 
 
 # A batch of markets --------------------------------------------------------------------------------------------------
@@ -130,7 +181,7 @@ def standing(
         bought = qoe.value(x[n, m], coefficients_of(links[n], m))
         total += bought
         paid += rewards[n, m] * bought
-    return omega * math.log1p(total / q) - paid, omega / (q + total)
+    return satisfaction.value(total, omega, q) - paid, satisfaction.marginal(total, omega, q)
 
 
 @compiled
@@ -164,7 +215,7 @@ def _gradients(
 
 
 @compiled
-def _best_responses(
+def _deviate(
     start: int,
     stop: int,
     market: MarketArrays,
@@ -172,20 +223,17 @@ def _best_responses(
     rewards: FloatArray,
     best: FloatArray,
     utility: FloatArray,
+    ceiling: FloatArray,
     current: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    links = np.empty((num_asps, LINK_ROWS, num_mus))
-    r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
-    prices, warm_prices, trial = np.empty((num_asps, 2)), np.empty((num_asps, 2)), np.empty(num_mus)
-    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, *TABLE_SHAPE))
-    trial_row = np.empty(num_asps)
+    prices, x = np.empty((num_asps, 2)), np.empty((num_asps, num_mus))
+    search = new_search(num_mus, num_asps)
+    links, r = search.offers.links, search.offers.rewards
     for i in range(start, stop):
         k = index[i]
         r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
-        settle(market, k, r, links, prices, x, trial)
+        settle(market, k, r, links, prices, x, search.offers.trial)
         for m in range(num_mus):
             current[i, m], worth = standing(market, k, links, m, r, x)
-            warm_prices[:] = prices
-            scratch[:, 0] = x
-            utility[i, m] = best_row(links, m, market, k, r, warm_prices, scratch, tables, worth, best[i, m], trial_row)
+            utility[i, m], ceiling[i, m] = best_row(search, m, market, k, prices, x, worth, current[i, m], best[i, m])

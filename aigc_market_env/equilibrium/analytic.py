@@ -21,9 +21,8 @@ from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.system import STATE, new_system
 from aigc_market_env.followers import follower_response
-from aigc_market_env.leader_search import TABLE_SHAPE, best_row
+from aigc_market_env.leader_bound import best_row, new_search
 from aigc_market_env.leaders import settle, standing
-from aigc_market_env.links import LINK_ROWS
 from aigc_market_env.market import FloatArray, Market, MarketArrays
 from aigc_market_env.outcome import Outcome
 
@@ -112,13 +111,14 @@ def solve_equilibrium(
         swept[failed] = _best_responses(market.flat, index[failed], sweep_from.reshape(size, m, n)[failed])
         swept = swept.reshape(*batch, m, n)
         after = certify_rewards(market, swept, tolerance=tolerance)
-        better = after.leader_regret.max(axis=-1) < certificate.leader_regret.max(axis=-1)
+        better = after.leader_regret_bound.max(axis=-1) < certificate.leader_regret_bound.max(axis=-1)
         rewards = np.where(better[..., None, None], swept, rewards)
         residual = np.where(better, np.inf, residual)
         certificate = Certificate(
             np.where(better[..., None], after.leader_regret, certificate.leader_regret),
             np.where(better[..., None], after.follower_regret, certificate.follower_regret),
             np.where(better, after.converged, certificate.converged),
+            np.where(better[..., None], after.leader_regret_bound, certificate.leader_regret_bound),
         )
     return replace(_settled(market, rewards, residual, steps), certificate=certificate)
 
@@ -183,22 +183,19 @@ def _solve(
 def _sweep(start: int, stop: int, market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> None:
     """Best responses, one leader after another, until nobody gains; ``rewards`` (B, M, N) is updated."""
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    links = np.empty((num_asps, LINK_ROWS, num_mus))
-    r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
-    prices, trial = np.empty((num_asps, 2)), np.empty(num_mus)
-    scratch, tables = np.empty((num_asps, 2, num_mus)), np.empty((num_asps, *TABLE_SHAPE))
-    row, trial_row = np.empty(num_asps), np.empty(num_asps)
+    prices, x, row = np.empty((num_asps, 2)), np.empty((num_asps, num_mus)), np.empty(num_asps)
+    search = new_search(num_mus, num_asps)
+    links, r = search.offers.links, search.offers.rewards
     for i in range(start, stop):
         k = index[i]
         for _ in range(_MAX_SWEEPS):
             gained = earned = 0.0
             for m in range(num_mus):
                 r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
-                settle(market, k, r, links, prices, x, trial)
-                scratch[:, 0] = x
+                settle(market, k, r, links, prices, x, search.offers.trial)
                 utility, worth = standing(market, k, links, m, r, x)
-                best = best_row(links, m, market, k, r, prices, scratch, tables, worth, row, trial_row)
-                gained += max(best - utility, 0.0)
+                best, _ = best_row(search, m, market, k, prices, x, worth, utility, row)
+                gained += best - utility
                 earned += best
                 rewards[i, m] = row
             if gained <= _SWEPT * earned:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from aigc_market_env._options import positive_number
 from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
-from aigc_market_env.leaders import leader_regret
+from aigc_market_env.leaders import deviations, leader_regret
 from aigc_market_env.market import FloatArray, Market
 
 #: Default leader regret that counts as none, relative to the mean utility of the MUs.
@@ -85,18 +85,21 @@ class Certificate:
     """Regrets at the equilibrium, credits per slot.
 
     Attributes:
-        leader_regret: what an MU could gain by other rewards, found by a global search that shares nothing with the
+        leader_regret: what an MU could gain by other rewards, as found by a global search that shares nothing with the
             solver of first-order conditions; where that failed and best responses had the last word
             (``Equilibrium.residual`` is inf), they were found by the same search. (..., M)
         follower_regret: duality gap, an upper bound on what an ASP could gain by another allocation. (..., N)
-        converged: no MU's regret is more than ``tolerance`` of the mean utility of the MUs, and no duality gap more
+        converged: no MU's regret can be more than ``tolerance`` of the mean utility of the MUs, and no duality gap is more
             than a thousandth of that of what the ASP itself is paid; one that is paid less than a hundredth of the mean
             is measured against that hundredth. (...)
+        leader_regret_bound: proven upper bound on what an MU could gain by other rewards; what the proof leaves out is
+            told at :func:`~aigc_market_env.leader_regret_bound`. (..., M)
     """
 
     leader_regret: FloatArray
     follower_regret: FloatArray
     converged: npt.NDArray[np.bool_]
+    leader_regret_bound: FloatArray
 
 
 def certify_rewards(
@@ -123,14 +126,14 @@ def certify_rewards(
     if response is None:
         response = follower_response(market, rewards)
     outcome = market.outcome(rewards, response.compute, response.bandwidth)
-    regret, gap = leader_regret(market, rewards), response.duality_gap
+    found, gap = deviations(market, rewards), response.duality_gap
     # Where nobody is served there is no utility and nothing is paid: the scale is then that of a reward.
     smallest = np.finfo(np.float64).eps * market.satisfaction_scale.mean(axis=-1)
     utility = np.maximum(outcome.mu_utility.mean(axis=-1), smallest)
     paid = np.maximum(outcome.payment.sum(axis=-2), smallest[..., None])
     unpaid = relative_regret(gap[..., None, :], paid[..., None, :]).worst
-    converged = (regret.max(axis=-1) <= tolerance * utility) & (unpaid <= _GAP_SHARE * tolerance)
-    return Certificate(leader_regret=regret, follower_regret=gap, converged=converged)
+    converged = (found.regret_bound.max(axis=-1) <= tolerance * utility) & (unpaid <= _GAP_SHARE * tolerance)
+    return Certificate(found.regret, gap, converged, found.regret_bound)
 
 
 def nash_conv(market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike) -> FloatArray:
