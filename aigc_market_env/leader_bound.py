@@ -40,6 +40,8 @@ _CLOSED, _MET = 1e-7, 1e-8
 #: Until v is right, proofs are as fine as this share of what a wrong v costs, and rewards as this share of a proof. In
 #: the end, rewards are as fine as a share of what the bound may be apart.
 _COARSE, _SETTLING, _SETTLED = 0.1, 1e-2, 1e-6
+#: Ceilings are raised by this share of the satisfaction, for rounding.
+_ROUNDING = 1e-13
 #: Values of v tried for one part of the rewards, and parts, at most.
 _WORTHS, _PARTS = 80, 24
 #: The bracket on v is cut in the middle at every so many steps, so that secants cannot stall.
@@ -194,8 +196,8 @@ def _choose(
     Returns:
         Total QoE, payment, and the ceiling at this worth, proven to ``tolerance``.
     """
-    total, paid = 0.0, 0.0
-    ceiling = satisfaction.conjugate(worth, market.satisfaction_scale[k, m], market.qoe_requirement[k, m])
+    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+    total, paid, ceiling = 0.0, 0.0, satisfaction.conjugate(worth, omega, q)
     share = 0.5 * tolerance / s.row.shape[0]
     for n in range(s.row.shape[0]):
         asp, low, high = asp_of(market, k, n), s.low[part, n], s.high[part, n]
@@ -206,7 +208,7 @@ def _choose(
         s.row[n], s.qoe[n] = offer[REWARD], offer[QOE]
         total += offer[QOE]
         paid += offer[REWARD] * offer[QOE]
-    return total, paid, ceiling
+    return total, paid, ceiling + _ROUNDING * satisfaction.value(total, omega, q)
 
 
 @compiled

@@ -30,8 +30,9 @@ _MOST_OFFERS = 256
 #: the range of the marginal cost's slope, whether it was taken from this very cell, and the bound on the surplus.
 REWARD, RATE, QOE, RESPONSE, COST, COMPUTE_PRICE, BANDWIDTH_PRICE, ERROR, LEAST, MOST, OWN, BOUND = range(12)
 _COLUMNS = 12
-#: What is lost to the solver's tolerance is estimated to first order, and taken this many times.
-_SAFETY, _ROUNDING = 4.0, 2e-15
+#: What is lost to the solver's tolerance is estimated to first order, and taken this many times; what to rounding, as a
+#: share, many times more than was ever seen.
+_SAFETY, _ROUNDING = 4.0, 1e-13
 #: Steps of a climb, at most; every so many it bisects; relative width at which its bracket is closed.
 _CLIMB, _BISECT_EVERY, _CLOSED = 100, 3, 1e-9
 

@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from markets import games, permuted, random_market, random_rewards
 from scipy.optimize import brentq, minimize
 
-from aigc_market_env import follower_response, leader_best_response, leader_regret, reward_gradient
+from aigc_market_env import (
+    follower_response,
+    leader_best_response,
+    leader_regret,
+    leader_regret_bound,
+    reward_gradient,
+)
 
 
 def utilities(market, rewards):
@@ -345,11 +351,17 @@ def test_batches_answer_like_single_markets_bit_for_bit(size):
     together = (
         *leader_best_response(market, rewards),
         leader_regret(market, rewards),
+        leader_regret_bound(market, rewards),
         reward_gradient(market, rewards),
     )
     for index in ((0, 0), (0, 39), (1, 3), (1, 22), (1, 39)):
         part = market[index], rewards[index]
-        alone = (*leader_best_response(*part), leader_regret(*part), reward_gradient(*part))
+        alone = (
+            *leader_best_response(*part),
+            leader_regret(*part),
+            leader_regret_bound(*part),
+            reward_gradient(*part),
+        )
         for whole, single in zip(together, alone, strict=True):
             np.testing.assert_array_equal(whole[index], single)
 
@@ -365,7 +377,7 @@ def test_one_market_broadcasts_against_many_rewards_and_many_markets_against_one
         np.testing.assert_array_equal(function(markets, rewards[1, 0]), together[1])
 
 
-@pytest.mark.parametrize("function", [leader_best_response, leader_regret, reward_gradient])
+@pytest.mark.parametrize("function", [leader_best_response, leader_regret, leader_regret_bound, reward_gradient])
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
 def test_bad_rewards_are_refused_by_index(function, value):
     market = random_market(np.random.default_rng(9), 3, 2, 1.0)
@@ -375,7 +387,7 @@ def test_bad_rewards_are_refused_by_index(function, value):
         function(market, rewards)
 
 
-@pytest.mark.parametrize("function", [leader_best_response, leader_regret, reward_gradient])
+@pytest.mark.parametrize("function", [leader_best_response, leader_regret, leader_regret_bound, reward_gradient])
 def test_rewards_of_a_wrong_shape_are_refused(function):
     market = random_market(np.random.default_rng(9), 3, 2, 1.0)
     with pytest.raises(ValueError, match=r"rewards has shape \(2, 3\), expected \(\.\.\., 3, 2\)"):
