@@ -1,4 +1,4 @@
-"""One MU's best response with a proof, others' rewards fixed (docs/equilibrium.md#regret).
+"""One MU's best response with a proof, others' rewards fixed (docs/equilibrium.md#regret-with-a-proof).
 
 An MU's utility is V(S) less what it pays, S being the QoE that all ASPs deliver. Satisfaction V is concave, so it lies
 below each of its tangents, and for any worth v of a unit of QoE

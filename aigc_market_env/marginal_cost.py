@@ -1,4 +1,6 @@
-"""How fast an ASP's marginal cost C of serving one MU rises with that MU's throughput x (docs/equilibrium.md).
+"""How fast an ASP's marginal cost C of serving one MU rises with that MU's throughput x.
+
+Derived in docs/equilibrium.md#regret-with-a-proof.
 
 C(x) is the unit cost at the shadow prices that clear the capacities when x is taken out for the MU. Between two points
 where the prices are known, its slope is bounded from both sides without solving for prices in between. With effective

@@ -1,4 +1,6 @@
-"""How much surplus one MU can draw from one ASP, bounded over a range of throughputs (docs/equilibrium.md#regret).
+"""How much surplus one MU can draw from one ASP, bounded over a range of throughputs.
+
+Derived in docs/equilibrium.md#regret-with-a-proof.
 
 With QoE worth v, buying throughput x takes the reward r = C/Q', so the surplus is (v - r) Q = v Q - C T with T = Q/Q'.
 Only the marginal cost C(x) is implicit; where it is bounded from below by a line, the rest is closed form.

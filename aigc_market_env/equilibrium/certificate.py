@@ -89,9 +89,9 @@ class Certificate:
             solver of first-order conditions; where that failed and best responses had the last word
             (``Equilibrium.residual`` is inf), they were found by the same search. (..., M)
         follower_regret: duality gap, an upper bound on what an ASP could gain by another allocation. (..., N)
-        converged: no MU's regret can be more than ``tolerance`` of the mean utility of the MUs, and no duality gap is more
-            than a thousandth of that of what the ASP itself is paid; one that is paid less than a hundredth of the mean
-            is measured against that hundredth. (...)
+        converged: no MU's regret can be more than ``tolerance`` of the mean utility of the MUs, and no duality gap is
+            more than a thousandth of that of what the ASP itself is paid; one that is paid less than a hundredth of the
+            mean is measured against that hundredth. (...)
         leader_regret_bound: proven upper bound on what an MU could gain by other rewards; what the proof leaves out is
             told at :func:`~aigc_market_env.leader_regret_bound`. (..., M)
     """

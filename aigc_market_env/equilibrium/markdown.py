@@ -8,7 +8,10 @@ unit of QoE is worth to it and e = dlog Q/dlog r the elasticity of the QoE it is
 ``kept`` being the share of its own throughput response that the ASP's shadow prices leave to it, through the one number
 s = ∇Cᵀ H⁻¹ ∇C. Without r, both are one equation in x: the worth at which the MU would choose x,
 
-    W(x) = C/Q' · (1 + 1/e),        W(0) = r̲ (the entry threshold),   increasing up to infinity,      W(x) = V.
+    W(x) = C/Q' · (1 + 1/e),        W(0) = r̲ (the entry threshold),   up to infinity,      W(x) = V.
+
+W increases where half-saturations are within a factor of about a hundred of one another. Beyond, it may dip, and one
+root of several is found; the certificate is the judge.
 """
 
 import math
