@@ -27,6 +27,7 @@ from aigc_market_env import (
     follower_response,
     leader_best_response,
     leader_regret,
+    leader_regret_bound,
     market_v0,
     nash_conv,
     relative_regret,
@@ -78,6 +79,7 @@ def test_the_game_is_solved_and_every_regret_told(market: Market) -> None:
     assert_type(reward_gradient(market, rewards), FloatArray)
     best, utility = assert_type(leader_best_response(market, rewards), tuple[FloatArray, FloatArray])
     regret = assert_type(leader_regret(market, rewards), FloatArray)
+    assert (assert_type(leader_regret_bound(market, rewards), FloatArray) >= regret).all()
     assert best.shape == rewards.shape
     np.testing.assert_allclose(utility - outcome.mu_utility, regret, atol=1e-12)
     missed = assert_type(follower_regret(market, rewards, response.compute, response.bandwidth), FloatArray)
