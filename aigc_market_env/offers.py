@@ -145,7 +145,9 @@ def _ask(s: Offers, n: int, m: int, asp: Asp, reward: float, offer: FloatArray) 
     posted, rewards[m] = rewards[m], reward
     shadow_prices(link, asp, rewards, TOLERANCE, prices, x, s.trial)
     u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
-    _, f, b, huu, huw, hww = demand(link, asp.flops_per_token, u, w, rewards, x)
+    for i in range(x.shape[0]):  # x itself may be a mean of what is best on either side of a price that cannot be hit
+        s.trial[i] = x[i]
+    _, f, b, huu, huw, hww = demand(link, asp.flops_per_token, u, w, rewards, s.trial)
     rewards[m] = posted
     c = coefficients_of(link, m)
     cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
