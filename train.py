@@ -406,11 +406,11 @@ def sweep_runs(arguments: Arguments) -> list[SweepRun]:
             out = None if arguments.out is None else arguments.out / combination_name(values) / f"seed{seed}"
             asked.append((replace(arguments, seed=seed, out=out), values))
     if arguments.resume:
-        return resumed_runs(asked)
+        return resumed_runs(asked, arguments.out)
     return [SweepRun(*new_run(one, values), values) for one, values in asked]
 
 
-def resumed_runs(asked: Sequence[tuple[Arguments, Values]]) -> list[SweepRun]:
+def resumed_runs(asked: Sequence[tuple[Arguments, Values]], folder: Path | None) -> list[SweepRun]:
     """The runs of a sweep that goes on; see :func:`sweep_runs`."""
     found: list[SweepRun | None] = []
     for one, values in asked:
@@ -423,7 +423,8 @@ def resumed_runs(asked: Sequence[tuple[Arguments, Values]]) -> list[SweepRun]:
     if begun is None:
         one, values = asked[0]
         place = one.out or Path("runs") / one.run_name(values)
-        raise ValueError(f"no run to resume, such as {place}; leave out --resume to begin them all")
+        where = "" if folder is None else f"--out {folder}: "
+        raise ValueError(f"{where}no run to resume, such as {place}; leave out --resume to begin them all")
     runs = []
     for run, (one, values) in zip(found, asked, strict=True):
         config = with_values(replace(begun.config, seed=one.seed or 0), values)
