@@ -29,6 +29,7 @@ from agents.set_config import EquilibriumConfig, SetPPOConfig
 from agents.set_training import train_set_policy
 from agents.training import train_followers, train_leaders
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, market_v0, solve_equilibrium
+from aigc_market_env.files import write_whole
 from baselines.study import command as mechanisms
 
 #: Runs that take a second each.
@@ -207,7 +208,7 @@ def main(arguments: Arguments) -> int:
     """Write or compare; the exit status."""
     if not arguments.check:
         found = {name: job() for name, job in jobs().items()}
-        arguments.file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_whole(arguments.file, (json.dumps(found, indent=1) + "\n").encode())
         print(f"{len(found)} hashes written to {arguments.file}")
         return 0
     before = json.loads(arguments.file.read_text(encoding="utf-8"))

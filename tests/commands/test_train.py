@@ -341,7 +341,7 @@ CONTRADICTIONS = {
     "another market": (["--market-seed", "1"], ["--market-seed 1", "0"]),
     "another policy": (["--policy", "set"], ["--policy set", "mlp"]),
     "of another policy": (["--updates", "1000"], ["--updates", "--policy set"]),
-    "a preset": (["--preset", "quick"], ["--preset quick", "200000", "640"]),
+    "a preset": (["--preset", "quick"], ["--preset quick", train.PRESETS["leaders"]["quick"].transitions, "640"]),
 }
 
 
@@ -380,7 +380,7 @@ def test_a_set_policy_is_resumed_by_its_own_options_and_made_longer(command, tmp
         (["--loads", "0.5", "3"], ["--loads 0.5 3", "0.5 2"]),
         (["--transitions", "9"], ["--transitions", "--policy mlp"]),
         (["--policy", "mlp"], ["--policy mlp", "--policy set"]),
-        (["--preset", "long", "--updates", "2"], ["--preset long", "evaluate_every"]),
+        (["--preset", "long", "--updates", "2"], ["--preset long", "final_evaluation_markets"]),
         (["--updates", "0"], ["--updates 0", "not shorter"]),
     ):
         assert fails(command("train.py", "--resume", "--out", "x", *options), *words)
