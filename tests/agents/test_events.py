@@ -158,6 +158,19 @@ def test_a_run_begun_anew_in_its_folder_shows_itself_alone(finished, tmp_path):
     assert points(tmp_path / "run") == points(finished["leaders"])
 
 
+def test_a_run_made_longer_shows_no_end_in_between(finished, tmp_path):
+    shutil.copytree(finished["both"], tmp_path / "run")
+    train, config, folders = KINDS["both"]
+    longer = replace(config, transitions=1280, checkpoint_seconds=1e9)
+    _, metrics = train(longer, tmp_path / "run", resume=True)
+    curve = [point["transitions"] for point in metrics["curve"]]
+    assert curve == sorted(set(curve))
+    for sub in folders:
+        assert [step for step, _ in points(tmp_path / "run" / sub)[f"payoff/{sub.removesuffix('s')}_0"]] == curve
+        for tag, steps in raw_steps(tmp_path / "run" / sub).items():
+            assert len(steps) == len(set(steps)), tag
+
+
 def test_half_a_record_and_half_a_file_are_no_hindrance(finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished["leaders"], folder)
