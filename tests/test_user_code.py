@@ -123,6 +123,8 @@ def test_the_parallel_environment_is_played() -> None:
     env = assert_type(market_v0.parallel_env("duo", max_cycles=4, render_mode="ansi"), market_v0.parallel_env)
     check_env(env)
     observations, infos = env.reset(seed=0)
+    assert env.np_random_seed == 0
+    assert_type(env.np_random, np.random.Generator)
     assert_type(observations, dict[str, npt.NDArray[np.float32]])
     assert_type(infos, dict[str, dict[str, Any]])
     while env.agents:
@@ -182,6 +184,7 @@ def test_one_mu_among_others_is_played() -> None:
     owns = many.equilibrium_rewards[:, 1] / many.market.reward_bound[:, 1, None]
     _, rewards, _, _, _ = many.step(owns)
     assert assert_type(rewards, FloatArray)[0] == assert_type(reward, float)
+    many.close_extras()  # as close() does
 
 
 def test_spaces_and_the_names_of_their_entries() -> None:
