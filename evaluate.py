@@ -24,20 +24,20 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
-from agents.command import run_command
-from agents.episode import check_episode, play_episode
-from agents.held_out import HeldOut, evaluate_runs, together
-from agents.held_out_figures import median_run, save_held_out_figures
-from agents.report import evaluation_table, runs_table
+from agents.evaluation.sets import usual_size
+from agents.held_out.figures import median_run, save_held_out_figures
+from agents.held_out.runs import HeldOut, evaluate_runs, together
+from agents.held_out.slots_file import SLOTS_FILE, write_slots
+from agents.reports.episode import check_episode, play_episode
+from agents.reports.set_table import set_table
+from agents.reports.tables import evaluation_table, runs_table
+from agents.reports.video import VIDEO_FILE, write_video
 from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
-from agents.set_evaluation import usual_size
-from agents.set_report import set_table
-from agents.slots_file import SLOTS_FILE, write_slots
-from agents.video import VIDEO_FILE, write_video
 from aigc_market_env.files import writing
 from baselines.study import command as mechanisms
-from baselines.study.places import check_folder, folder
-from baselines.study.workers import Workers, executor
+from experiments.command import run_command
+from experiments.places import check_folder, folder
+from experiments.workers import Workers, executor
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,6 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
-from agents.command import run_command
 from agents.config import (
     ALGORITHMS,
     Config,
@@ -48,20 +47,21 @@ from agents.config import (
     lengthen_run,
     read_config,
 )
-from agents.grid import combination_name, combinations, grid_table, with_values
+from agents.evaluation.plays import plays_of
+from agents.evaluation.sets import SetEvaluation
 from agents.market_draws import MarketDistribution, sizes_called
-from agents.plays import plays_of
-from agents.report import evaluation_table
+from agents.reports.set_table import set_table
+from agents.reports.tables import evaluation_table
 from agents.runs import CONFIG_FILE, find_run, latest_run_folder, new_run_folder
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig
-from agents.set_evaluation import SetEvaluation
-from agents.set_report import set_table
-from agents.sweep import SweepRun, Values, begin, seeds_called, seeds_table, train_runs
-from agents.whole_run import train_whole
+from agents.sweeps.grid import combination_name, combinations, grid_table, with_values
+from agents.sweeps.sweep import SweepRun, Values, begin, seeds_called, seeds_table, train_runs
+from agents.sweeps.whole_run import train_whole
 from aigc_market_env import Market
 from aigc_market_env.files import FolderTakenError, readable, writing
-from baselines.study.places import check_folder, folder
-from baselines.study.workers import Workers, executor
+from experiments.command import run_command
+from experiments.places import check_folder, folder
+from experiments.workers import Workers, executor
 
 #: What is said of each choice of sides.
 LEARN = {
@@ -373,7 +373,7 @@ def begun_sweep(arguments: Arguments) -> list[SweepRun]:
     """Begin what is still to be begun of several runs; all of them.
 
     Raises:
-        ValueError: as of :func:`sweep_runs` and :func:`~agents.sweep.begin`.
+        ValueError: as of :func:`sweep_runs` and :func:`~agents.sweeps.sweep.begin`.
     """
     while True:
         runs = sweep_runs(arguments)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from agents.reward_sources import source_called
+from agents.evaluation.reward_sources import source_called
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
 from agents.set_config import LEAST_EVALUATIONS, SetConfig, as_set_document, set_config_of
 from aigc_market_env import Market, Scenario
@@ -140,7 +140,7 @@ class FollowerConfig(TrainingConfig):
     """Training of the ASPs on rewards from a given source; see :class:`TrainingConfig`.
 
     Attributes:
-        rewards: what the MUs post, a name in :data:`~agents.reward_sources.REWARD_SOURCES`.
+        rewards: what the MUs post, a name in :data:`~agents.evaluation.reward_sources.REWARD_SOURCES`.
         leaders: run folder of trained MUs, who post in half of the markets; none if empty.
     """
 
@@ -170,8 +170,8 @@ class JointConfig(TrainingConfig):
         follower_slots: slots in a rollout of the ASPs.
         follower_hidden: width of each hidden layer of the ASPs' networks.
         follower_initial_log_std: like ``initial_log_std``.
-        rewards: what is posted while ASPs learn, a name in :data:`~agents.reward_sources.REWARD_SOURCES`, except where
-            the learning MUs post.
+        rewards: what is posted while ASPs learn, a name in :data:`~agents.evaluation.reward_sources.REWARD_SOURCES`,
+            except where the learning MUs post.
         posted: share of the markets in which they do, after the head start; in between 0 and 1.
         posted_noise: how far from what they would post, as a standard deviation of the logarithm.
         head_start: share of all transitions that the ASPs learn alone at the beginning, from 0 to 1.

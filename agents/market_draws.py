@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env import Market, Scenario
-from aigc_market_env.market import FIELDS
+from aigc_market_env.model.parameters import FIELDS
 from aigc_market_env.scenarios.dynamics import faded_efficiency
 
 #: M and N.

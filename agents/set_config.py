@@ -96,7 +96,7 @@ class SetConfig:
 
 @dataclass(frozen=True)
 class EquilibriumConfig(SetConfig):
-    """Training on exact conditions of optimality; see :class:`SetConfig` and :mod:`agents.equilibrium_training`.
+    """Training on exact conditions of optimality; see :class:`SetConfig` and :mod:`agents.set_training.equilibrium`.
 
     Attributes:
         kink_width: how gradually leaders' elasticities change where a capacity starts to bind; see ``first_order``.
@@ -111,7 +111,7 @@ class EquilibriumConfig(SetConfig):
 
 @dataclass(frozen=True)
 class SetPPOConfig(SetConfig):
-    """Training of leaders by PPO, from rewards alone; see :class:`SetConfig` and :mod:`agents.set_ppo`.
+    """Training of leaders by PPO, from rewards alone; see :class:`SetConfig` and :mod:`agents.set_training.ppo`.
 
     Attributes:
         batches: gradient steps in an epoch; each has markets of one size.

@@ -11,10 +11,10 @@ from aigc_market_env.equilibrium import (
     relative_regret,
     solve_equilibrium,
 )
-from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
-from aigc_market_env.leaders import leader_best_response, leader_regret, leader_regret_bound, reward_gradient
+from aigc_market_env.game.followers import FollowerResponse, follower_regret, follower_response
+from aigc_market_env.game.leaders import leader_best_response, leader_regret, leader_regret_bound, reward_gradient
 from aigc_market_env.market import Market
-from aigc_market_env.outcome import Outcome
+from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.registration import register_environments
 from aigc_market_env.scenarios import Dynamics, Scenario
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from aigc_market_env import spaces
-from aigc_market_env._engine import TOLERANCE, Engine
-from aigc_market_env._options import check_asps, check_seed, positive_integer, positive_number
-from aigc_market_env._owned import OwnsArrays
-from aigc_market_env._sheets import Sheet
+from aigc_market_env._engine.buffers import Sheet
+from aigc_market_env._engine.engine import TOLERANCE, Engine
+from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.market import Market
+from aigc_market_env.model.options import check_asps, check_seed, positive_integer, positive_number
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.served import ServedSlot
 

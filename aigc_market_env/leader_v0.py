@@ -33,11 +33,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from aigc_market_env import rendering, spaces
-from aigc_market_env._options import check_reset_options, check_seed, positive_integer, whole_number
-from aigc_market_env._owned import OwnsArrays
+from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.batch import BatchedMarketEnv
 from aigc_market_env.equilibrium import solve_equilibrium
-from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.market import Market
+from aigc_market_env.model.options import check_reset_options, check_seed, positive_integer, whole_number
+from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
 
 ScenarioLike = str | PathLike[str] | Scenario | Market

@@ -47,8 +47,9 @@ import numpy.typing as npt
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.env_logger import EnvLogger
 
-from aigc_market_env._single import SingleMarket
-from aigc_market_env.market import FloatArray, Market
+from aigc_market_env._engine.single import SingleMarket
+from aigc_market_env.market import Market
+from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
 
 __all__ = ["env", "parallel_env", "raw_env"]

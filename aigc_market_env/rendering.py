@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._engine import Engine
+from aigc_market_env._engine.engine import Engine
 from aigc_market_env._matplotlib import without_missing_backend
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
-from aigc_market_env._engine import Engine
-from aigc_market_env.market import FloatArray
+from aigc_market_env._engine.engine import Engine
+from aigc_market_env.model.parameters import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

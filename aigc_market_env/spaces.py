@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
-from aigc_market_env._compile import compiled
+from aigc_market_env._numerics.compile import compiled
 
 #: What a logarithmic entry is relative to, in the unit of its field.
 REFERENCE = {

@@ -3,7 +3,7 @@
 from baselines.mechanism import GOAL, Mechanism, MechanismResult  # isort: split
 
 # What a mechanism needs of this package comes before the mechanisms, so that they may take it from here.
-from aigc_market_env.qoe import QOE_DIMENSIONS
+from aigc_market_env.model.qoe import QOE_DIMENSIONS
 from baselines.bayesian_optimisation import BayesianOptimisation
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.dual_perturbation import LearnedRewards

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env._options import positive_fraction, positive_integer, positive_number, whole_number
 from aigc_market_env.equilibrium.dual_perturbation import Probe, probe_of
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.options import positive_fraction, positive_integer, positive_number, whole_number
+from aigc_market_env.model.parameters import FloatArray
 from baselines.learning import play
 from baselines.mechanism import MechanismResult
 from baselines.random_search import own_utility

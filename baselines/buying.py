@@ -14,10 +14,11 @@ import math
 
 import numpy as np
 
-from aigc_market_env import Market, qoe
-from aigc_market_env._compile import compiled, over_markets
-from aigc_market_env.links import coefficients_of, link_tables
-from aigc_market_env.market import FloatArray
+from aigc_market_env import Market
+from aigc_market_env._numerics.compile import compiled, over_markets
+from aigc_market_env.model import qoe
+from aigc_market_env.model.links import coefficients_of, link_tables
+from aigc_market_env.model.parameters import FloatArray
 
 #: Accuracy of log V.
 _CLOSED = 1e-13
@@ -104,8 +105,8 @@ def _wanted(table: FloatArray, worth: float, price: FloatArray, limit: FloatArra
 def _up_to(root: float, c: qoe.Coefficients, limit: float, start: float) -> float:
     """The x with Q'^(-1/2)(x) = root·(1 - x/X).
 
-    The left side is concave and increasing (:func:`aigc_market_env.qoe.inverse_slope`), the right side a falling line,
-    so Newton's method needs no bracket: from the left it never overshoots, from the right it lands on the left.
+    The left side is concave and increasing (:func:`aigc_market_env.model.qoe.inverse_slope`), the right side a falling
+    line, so Newton's method needs no bracket: from the left it never overshoots, from the right it lands on the left.
     """
     x = start
     for _ in range(64):

@@ -11,7 +11,7 @@ import numpy as np
 
 from aigc_market_env import DualPerturbation
 from aigc_market_env.equilibrium.dual_perturbation import Probe, slope_of_logs
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 
 @dataclass(frozen=True)

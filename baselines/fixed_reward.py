@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market, Scenario, follower_response
-from aigc_market_env._options import fraction
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.options import fraction
+from aigc_market_env.model.parameters import FloatArray
 from baselines.mechanism import MechanismResult
 
 #: Shares to choose from.

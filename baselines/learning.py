@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from aigc_market_env import Market, leader_regret
 from aigc_market_env.equilibrium import Overhead
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from baselines.mechanism import MechanismResult, has_arrived
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from aigc_market_env import Market, Outcome, follower_response, relative_regret
 from aigc_market_env.equilibrium import Overhead
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 #: Relative regret within its own rules at which a mechanism counts as having arrived.
 GOAL = 0.01

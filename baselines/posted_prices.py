@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env.links import ENTRY, link_tables
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.links import ENTRY, link_tables
+from aigc_market_env.model.parameters import FloatArray
 from baselines.buying import purchases
 from baselines.mechanism import MechanismResult, has_arrived
 from baselines.provisioning import Provision, natural_costs, provision

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env._compile import compiled
-from aigc_market_env.market import FloatArray
+from aigc_market_env._numerics.compile import compiled
+from aigc_market_env.model.parameters import FloatArray
 from baselines.buying import basket, link_rows
 from baselines.mechanism import MechanismResult, has_arrived
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 #: Keeps what fits exactly from exceeding a capacity by rounding.
 _HEADROOM = 1.0 - 1e-12

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env._options import nonnegative_number, positive_fraction, positive_number, whole_number
 from aigc_market_env.equilibrium.dual_perturbation import Probe, probe_of
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.options import nonnegative_number, positive_fraction, positive_number, whole_number
+from aigc_market_env.model.parameters import FloatArray
 from baselines.learning import play
 from baselines.mechanism import MechanismResult
 

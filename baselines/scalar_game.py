@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 #: What all players earn at every row of strategies: (K, players) to (K, players).
 Payoffs = Callable[[FloatArray], FloatArray]

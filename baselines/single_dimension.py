@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market, solve_equilibrium
-from aigc_market_env.qoe import QOE_DIMENSIONS
+from aigc_market_env.model.qoe import QOE_DIMENSIONS
 from baselines.learning import leaders_have_arrived
 from baselines.mechanism import MechanismResult
 

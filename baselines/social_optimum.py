@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from aigc_market_env import Market, Outcome, follower_response
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 
 class SocialOptimum(NamedTuple):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from baselines.mechanism import MechanismResult
 from baselines.provisioning import provision
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market
-from aigc_market_env.market import FIELDS, FloatArray
+from aigc_market_env.model.parameters import FIELDS, FloatArray
 from baselines.mechanism import MechanismResult
 from baselines.social_optimum import social_optimum
 

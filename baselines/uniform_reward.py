@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market, follower_response
-from aigc_market_env.links import ENTRY, link_tables
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.links import ENTRY, link_tables
+from aigc_market_env.model.parameters import FloatArray
 from baselines.mechanism import MechanismResult, has_arrived
 from baselines.provisioning import natural_costs
 from baselines.scalar_game import Payoffs, equilibrium

@@ -9,13 +9,13 @@ Three views of the same markets:
 - ``private``: its whole observation in the environment, which has the last slot's price board and its own QoE as well.
 - ``complete``: what all MUs see, and every ASP's capacities and costs.
 
-One network learns in one way from each of them. It is the exchangeable one of :mod:`agents.set_network`, over all links
-of a market where MUs see all of it, and over each MU's own row where they do not; MUs share its weights. Markets are
-``campus`` with loads from 0.3 to 3, drawn anew every ``EPISODE`` slots, with the preset's fading in between. The ASPs
-respond exactly. In every slot each MU is told the exact derivative of its utility by the logarithm of its own rewards,
-so that learning comes to rest where the derivative is zero *on average over what the MU does not see*, which is the
-first-order condition of a Bayesian equilibrium. Far from there these derivatives lead to rewards of zero, so at first
-the steps of the first-order conditions with complete information stand in for them.
+One network learns in one way from each of them. It is the exchangeable one of :mod:`agents.policy.network`, over all
+links of a market where MUs see all of it, and over each MU's own row where they do not; MUs share its weights. Markets
+are ``campus`` with loads from 0.3 to 3, drawn anew every ``EPISODE`` slots, with the preset's fading in between. The
+ASPs respond exactly. In every slot each MU is told the exact derivative of its utility by the logarithm of its own
+rewards, so that learning comes to rest where the derivative is zero *on average over what the MU does not see*, which
+is the first-order condition of a Bayesian equilibrium. Far from there these derivatives lead to rewards of zero, so at
+first the steps of the first-order conditions with complete information stand in for them.
 
 Regret is that of the ordinary evaluation: against the best deviation of an MU that knows the whole market. What remains
 of it when learning has come to rest is the price of not knowing. What learning lacks is in it, too; ``complete`` shows
@@ -34,12 +34,11 @@ import torch
 import tyro
 from rich.console import Console
 
-from agents.command import run_command
 from agents.config import STREAMS_PER_SEED
-from agents.evaluation import EVALUATION_SEED, WARM_UP_SLOTS
-from agents.figures import Axes, drawn
-from agents.run_loop import one_torch_thread
-from agents.set_network import SetNetwork
+from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
+from agents.policy.network import SetNetwork
+from agents.reports.figures import Axes, drawn
+from agents.training.loop import one_torch_thread
 from aigc_market_env import (
     BatchedMarketEnv,
     Market,
@@ -51,9 +50,10 @@ from aigc_market_env import (
 )
 from aigc_market_env.equilibrium.first_order import first_order
 from aigc_market_env.files import replacing
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.spaces import MU_LINK_SIZE, MU_TYPE_SIZE, REFERENCE, mu_observation_names
-from baselines.study.places import check_file
+from experiments.command import run_command
+from experiments.places import check_file
 
 View = Literal["links", "private", "complete"]
 VIEWS: tuple[View, ...] = get_args(View)

@@ -23,7 +23,7 @@ from scipy.optimize import minimize
 from aigc_market_env import Market, Scenario, follower_response, leader_regret, relative_regret, reward_gradient
 from aigc_market_env.equilibrium import DualPerturbation, certify_rewards, solve_equilibrium
 from baselines.coordinate_perturbation import OneAtATime
-from baselines.study.terminal import lasting_output
+from experiments.terminal import lasting_output
 
 STUDIED = 500
 LOADS = (0.3, 1.0, 3.0)

@@ -16,8 +16,8 @@ import numpy as np
 
 from aigc_market_env import Market, Scenario, follower_response, solve_equilibrium
 from aigc_market_env.equilibrium import certify_rewards
-from aigc_market_env.leaders import Deviations, deviations
-from aigc_market_env.market import FloatArray
+from aigc_market_env.game.leaders import Deviations, deviations
+from aigc_market_env.model.parameters import FloatArray
 
 #: Rewards of a table, those of a zoom, zooms, and prices of QoE from whose choices the climb starts.
 TABLE, ZOOM, ZOOMS, STARTS = 800, 160, 4, 24

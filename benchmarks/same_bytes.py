@@ -23,11 +23,11 @@ import tyro
 from rich.console import Console
 
 from agents.config import FollowerConfig, JointConfig, LeaderConfig
-from agents.joint_training import train_both
 from agents.market_draws import MarketDistribution
 from agents.set_config import EquilibriumConfig, SetPPOConfig
-from agents.set_training import train_set_policy
-from agents.training import train_followers, train_leaders
+from agents.set_training.run import train_set_policy
+from agents.training.both import train_both
+from agents.training.one_side import train_followers, train_leaders
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, market_v0, solve_equilibrium
 from aigc_market_env.files import write_whole
 from baselines.study import command as mechanisms

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env import FollowerResponse, Market, Scenario, follower_response
-from aigc_market_env.market import FIELDS
+from aigc_market_env.model.parameters import FIELDS
 
 BATCHES = 1500
 SIZE = 8

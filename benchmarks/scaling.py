@@ -22,14 +22,15 @@ from typing import Any
 
 from rich.console import Console
 
-from agents.command import run_command
-from agents.held_out_slots import slots_of
+from agents.held_out.slots import slots_of
 from baselines import MECHANISMS
-from baselines.study.execute import Execute, attempt, in_processes
-from baselines.study.jobs import Job, Setting, Trial
-from baselines.study.on_ray import on_ray
-from baselines.study.tables import NumberTable
+from baselines.study.jobs import Setting, Trial
 from benchmarks.timed_jobs import Nothing, Timed
+from experiments.command import run_command
+from experiments.execute import Execute, attempt, in_processes
+from experiments.jobs import Job
+from experiments.on_ray import on_ray
+from experiments.tables import NumberTable
 
 #: What a market of a study is played by here.
 PLAYED = ("oracle", "dual_perturbation", "uniform_reward")

@@ -24,15 +24,15 @@ from typing import Any, Literal, get_args
 
 from rich.console import Console
 
-from agents.command import run_command
-from aigc_market_env._compile import num_threads
+from aigc_market_env._numerics.compile import num_threads
 from aigc_market_env.files import write_whole
-from baselines.study.places import check_file
-from baselines.study.terminal import PlainConsole
 from benchmarks import growth, memory, peers, step_profile
 from benchmarks.loops import BatchedLoop, aec, floor, parallel
 from benchmarks.training_speed import Learner
 from benchmarks.turns import Play, Summary, Turns, table, take_turns
+from experiments.command import run_command
+from experiments.places import check_file
+from experiments.terminal import PlainConsole
 
 Part = Literal["batched", "loops", "ppo", "growth", "memory", "profile"]
 _CONSOLE = PlainConsole()

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from baselines.study.jobs import Job
+from experiments.jobs import Job
 
 
 @dataclass(frozen=True)

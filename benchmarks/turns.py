@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from baselines.study.tables import NumberTable
+from experiments.tables import NumberTable
 
 #: Plays for that many seconds and tells its rate, per second.
 Play = Callable[[float], float]

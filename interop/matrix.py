@@ -15,9 +15,9 @@ import tyro
 from rich.markup import escape
 
 from aigc_market_env.files import write_whole
-from baselines.study.places import check_file
-from baselines.study.tables import NumberTable
-from baselines.study.terminal import PlainConsole, lasting_output
+from experiments.places import check_file
+from experiments.tables import NumberTable
+from experiments.terminal import PlainConsole, lasting_output
 
 ENVIRONMENTS = Path(".interop")
 LIBRARIES = ("supersuit", "torchrl", "benchmarl", "rllib")

@@ -1,7 +1,7 @@
 """SuperSuit and stable-baselines3: PPO with one policy for all MUs, ASPs at their best response.
 
 SuperSuit's vector environments cannot be seeded for stable-baselines3: ``PPO(seed=0)`` raises, so no run is like
-another. For seeded and much faster training see ``agents.leader_env``.
+another. For seeded and much faster training see ``agents.training.leader_env``.
 """
 
 import supersuit

@@ -18,7 +18,8 @@ from playing import (
     steps_per_slot,
 )
 
-from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, _compile, follower_regret, market_v0
+from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, follower_regret, market_v0
+from aigc_market_env._numerics import compile as _compile
 
 variants = pytest.mark.parametrize(("name", "asps"), VARIANTS)
 both_modes = pytest.mark.parametrize("asps", MODES)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from playing import MODES, VARIANTS, busy, roll, same
 
-from aigc_market_env import BatchedMarketEnv, _compile
+from aigc_market_env import BatchedMarketEnv
+from aigc_market_env._numerics import compile as _compile
 
 variants = pytest.mark.parametrize(("name", "asps"), VARIANTS)
 both_modes = pytest.mark.parametrize("asps", MODES)

@@ -10,7 +10,7 @@ from playing import parallel, random_actions, same
 from widths import loses_nothing
 
 from aigc_market_env import BatchedMarketEnv, Scenario, follower_response, solve_equilibrium
-from aigc_market_env.testing import check_env
+from aigc_market_env.testing.checks import check_env
 from interop import common, matrix
 from interop.common import SCENARIO, LearnerActions, clipped, measure, posted
 

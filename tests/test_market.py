@@ -7,7 +7,7 @@ import pytest
 from markets import DIMS, random_market
 
 from aigc_market_env import Market, Scenario, nash_conv, solve_equilibrium
-from aigc_market_env.market import FIELDS
+from aigc_market_env.model.parameters import FIELDS
 
 POSITIVE = sorted(set(DIMS) - {"qoe_weights", "base_latency"})
 

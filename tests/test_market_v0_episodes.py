@@ -191,7 +191,7 @@ def test_an_environment_that_was_never_reset_is_copied():
 
 
 def test_a_copy_needs_no_compilation():
-    from aigc_market_env import _kernels
+    from aigc_market_env._engine import kernels as _kernels
 
     env = parallel("duo", "agents")
     play(env, 0, 4)

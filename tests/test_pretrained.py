@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agents import load_policy
-from agents.held_out import evaluate_run
-from agents.set_evaluation import evaluate_set_policy
+from agents.evaluation.sets import evaluate_set_policy
+from agents.held_out.runs import evaluate_run
 from aigc_market_env import Scenario, leader_regret, market_v0, solve_equilibrium
 
 PRETRAINED = Path(__file__).parent.parent / "pretrained"

@@ -277,7 +277,7 @@ def test_the_table_needs_no_matplotlib(monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["nonsense", "module://no_such.backend", "module://matplotlib.no_such_backend"])
-@pytest.mark.parametrize("module", ["agents.figures", "baselines.study.figures", "aigc_market_env"])
+@pytest.mark.parametrize("module", ["agents.reports.figures", "baselines.study.figures", "aigc_market_env"])
 def test_a_backend_that_is_not_there_is_no_hindrance(backend, module):
     """A notebook hands its own down to all that is started from it."""
     code = f"""

@@ -43,7 +43,7 @@ def everything(market):
 @pytest.fixture(scope="module")
 def on_one_thread(market):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aigc_market_env._compile.num_threads", lambda: 1)
+        patch.setattr("aigc_market_env._numerics.compile.num_threads", lambda: 1)
         return list(everything(market))
 
 

@@ -12,8 +12,8 @@ from pettingzoo.utils.wrappers import BaseParallelWrapper
 from playing import VARIANTS, busy
 
 from aigc_market_env import Market, Scenario, market_v0
-from aigc_market_env._forms import check_forms
-from aigc_market_env.testing import check_env
+from aigc_market_env.testing.checks import check_env
+from aigc_market_env.testing.equivalence import check_forms
 
 forms = pytest.mark.parametrize("make", [market_v0.env, market_v0.parallel_env], ids=["aec", "parallel"])
 

@@ -38,7 +38,7 @@ from aigc_market_env import (
 from aigc_market_env.equilibrium import Learned, Overhead
 from aigc_market_env.leader_v0 import LeaderEnv, LeaderVectorEnv
 from aigc_market_env.served import ServedSlot
-from aigc_market_env.testing import check_env
+from aigc_market_env.testing.checks import check_env
 
 FloatArray = npt.NDArray[np.float64]
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"

@@ -1,6 +1,6 @@
 """The configuration of a run that takes a fraction of a second."""
 
-from agents.training import LeaderConfig
+from agents.training.one_side import LeaderConfig
 
 TINY = LeaderConfig(
     scenario="duo",

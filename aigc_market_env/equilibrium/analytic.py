@@ -13,18 +13,19 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._checks import link_arrays, market_index
-from aigc_market_env._compile import compiled, over_markets
-from aigc_market_env._options import positive_number
+from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, certify_rewards
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.system import STATE, new_system
-from aigc_market_env.followers import follower_response
-from aigc_market_env.leader_bound import best_row, new_search
-from aigc_market_env.leaders import settle, standing
-from aigc_market_env.market import FloatArray, Market, MarketArrays
-from aigc_market_env.outcome import Outcome
+from aigc_market_env.game.followers import follower_response
+from aigc_market_env.game.leader_bound import best_row, new_search
+from aigc_market_env.game.leaders import settle, standing
+from aigc_market_env.market import Market
+from aigc_market_env.model.checks import link_arrays, market_index
+from aigc_market_env.model.options import positive_number
+from aigc_market_env.model.outcome import Outcome
+from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 #: Rewards that the solver starts from by default, as a share of the reward bound.
 _START = 0.3

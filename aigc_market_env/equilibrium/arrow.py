@@ -7,9 +7,9 @@ With A diagonal (MUs), D block-diagonal (ASPs), B and E the couplings,
 5N equations for N ASPs, however many MUs there are.
 """
 
-from aigc_market_env._compile import compiled
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.equilibrium.system import STATE, System
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 
 @compiled

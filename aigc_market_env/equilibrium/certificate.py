@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._options import positive_number
-from aigc_market_env.followers import FollowerResponse, follower_regret, follower_response
-from aigc_market_env.leaders import deviations, leader_regret
-from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.game.followers import FollowerResponse, follower_regret, follower_response
+from aigc_market_env.game.leaders import deviations, leader_regret
+from aigc_market_env.market import Market
+from aigc_market_env.model.options import positive_number
+from aigc_market_env.model.parameters import FloatArray
 
 #: Default leader regret that counts as none, relative to the mean utility of the MUs.
 TOLERANCE = 1e-6

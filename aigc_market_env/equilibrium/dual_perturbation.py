@@ -22,9 +22,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env._options import fraction, positive_fraction, positive_number, whole_number
-from aigc_market_env.followers import follower_response
-from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.game.followers import follower_response
+from aigc_market_env.market import Market
+from aigc_market_env.model.options import fraction, positive_fraction, positive_number, whole_number
+from aigc_market_env.model.parameters import FloatArray
 
 #: What the mechanism sees of a market: posted rewards (..., M, N) in, delivered QoE (..., M, N) out.
 Probe = Callable[[FloatArray], FloatArray]

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env import qoe
-from aigc_market_env._checks import link_arrays, market_index
-from aigc_market_env._compile import compiled, over_markets
+from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.equilibrium.markdown import markdown
 from aigc_market_env.equilibrium.newton import start_from
 from aigc_market_env.equilibrium.system import STATE, Z_U, Z_W, System, effective_price, new_system, price_feedback
-from aigc_market_env.links import coefficients_of
-from aigc_market_env.market import FloatArray, Market, MarketArrays
-from aigc_market_env.shadow_prices import Asp, asp_of, marginal_use
+from aigc_market_env.game.shadow_prices import Asp, asp_of, marginal_use
+from aigc_market_env.market import Market
+from aigc_market_env.model import qoe
+from aigc_market_env.model.checks import link_arrays, market_index
+from aigc_market_env.model.links import coefficients_of
+from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env import qoe
-from aigc_market_env._compile import compiled
+from aigc_market_env._numerics.compile import compiled
+from aigc_market_env.model import qoe
 
 _MAX_STEPS = 100
 _CLOSED = 1e-13

@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from aigc_market_env._compile import compiled
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.equilibrium.arrow import newton_step
 from aigc_market_env.equilibrium.system import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W, System, evaluate
-from aigc_market_env.leaders import settle, standing
-from aigc_market_env.market import FloatArray, MarketArrays
-from aigc_market_env.shadow_prices import asp_of, demand
+from aigc_market_env.game.leaders import settle, standing
+from aigc_market_env.game.shadow_prices import asp_of, demand
+from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 #: Largest residual of a solution: log V, log capacity use, relative H.
 SOLVED = 1e-9

@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env import qoe
-from aigc_market_env._compile import compiled
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
-from aigc_market_env.links import CROSS, LINK_ROWS, coefficients_of
-from aigc_market_env.market import FloatArray, MarketArrays
-from aigc_market_env.shadow_prices import Asp, asp_of, marginal_use
+from aigc_market_env.game.shadow_prices import Asp, asp_of, marginal_use
+from aigc_market_env.model import qoe
+from aigc_market_env.model.links import CROSS, LINK_ROWS, coefficients_of
+from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 #: Unknowns of an ASP.
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)

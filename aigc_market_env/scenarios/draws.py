@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 
 class Draws:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._compile import compiled, compiled_inner, over_markets
-from aigc_market_env._elementary import exp, log
-from aigc_market_env._options import fraction, nonnegative_number
-from aigc_market_env.market import FloatArray
+from aigc_market_env._numerics.compile import compiled, compiled_inner, over_markets
+from aigc_market_env._numerics.elementary import exp, log
+from aigc_market_env.model.options import fraction, nonnegative_number
+from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import radio
 from aigc_market_env.scenarios.streams import next_uniform
 

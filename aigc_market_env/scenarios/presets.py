@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import catalogue, radio
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import Dynamics

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 
 CARRIER_GHZ = 4.0
 CELL_HEIGHT, USER_HEIGHT = 10.0, 1.5  # m; ITU-R M.2412-0, micro

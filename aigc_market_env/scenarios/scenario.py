@@ -8,9 +8,10 @@ from typing import Self
 
 import numpy as np
 
-from aigc_market_env._options import check_seed, positive_integer, positive_number, whole_number
 from aigc_market_env.files import readable
-from aigc_market_env.market import FloatArray, Market
+from aigc_market_env.market import Market
+from aigc_market_env.model.options import check_seed, positive_integer, positive_number, whole_number
+from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
 from aigc_market_env.scenarios.presets import PRESETS, Build

@@ -12,9 +12,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._compile import compiled, compiled_inner, over_markets
-from aigc_market_env._elementary import cos_sin, log
-from aigc_market_env.market import FloatArray
+from aigc_market_env._numerics.compile import compiled, compiled_inner, over_markets
+from aigc_market_env._numerics.elementary import cos_sin, log
+from aigc_market_env.model.parameters import FloatArray
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from aigc_market_env.files import naming
-from baselines.study.execute import Done
 from baselines.study.metrics import Figures
+from experiments.jobs import Done
 
 #: Name of the file in a study's folder.
 CACHE_FILE = "results.jsonl"

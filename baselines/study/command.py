@@ -25,16 +25,16 @@ from aigc_market_env import Scenario, solve_equilibrium
 from aigc_market_env.files import writing
 from baselines import MECHANISMS
 from baselines.study.cache import CACHE_FILE, Cache
-from baselines.study.execute import Execute
 from baselines.study.export import save_files
 from baselines.study.figures import save_figures
 from baselines.study.jobs import Setting
 from baselines.study.own import own_mechanisms
-from baselines.study.places import check_folder, folder
 from baselines.study.regimes import Findings
 from baselines.study.report import print_report
 from baselines.study.study import MEAN, Plan, play
-from baselines.study.workers import Workers, executor
+from experiments.execute import Execute
+from experiments.places import check_folder, folder
+from experiments.workers import Workers, executor
 
 LOADS = tuple(float(f"{load:.2g}") for load in np.geomspace(0.02, 8.0, 13))
 #: Sizes (MUs, ASPs) at which the overhead of learning is compared.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from baselines.study.jobs import Setting
 from baselines.study.own import OwnMechanism
-from baselines.study.statistics import Estimate, difference, reduction
 from baselines.study.study import MEAN, OURS, Study
+from experiments.intervals import Estimate, difference, reduction
 
 
 @dataclass(frozen=True)

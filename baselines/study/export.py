@@ -13,8 +13,8 @@ from baselines.study.jobs import Setting
 from baselines.study.metrics import HEADLINES, METRICS, OVERHEAD, REGRETS
 from baselines.study.own import code_of
 from baselines.study.regimes import Findings, Regime
-from baselines.study.statistics import mean
 from baselines.study.study import MEAN, ORACLE, OURS, Results, Study
+from experiments.intervals import mean
 
 PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE = "mechanisms.csv", "equal_qoe.csv", "mechanisms.json"
 

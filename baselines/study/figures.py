@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from aigc_market_env.files import replacing
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from baselines.study.comparison import CLAIMS, SAVINGS
 from baselines.study.metrics import METRICS
 from baselines.study.regimes import Findings, Regime
-from baselines.study.statistics import Estimate, mean
 from baselines.study.study import OURS, Study
 from baselines.study.styles import draw_over_loads, style_of
+from experiments.intervals import Estimate, mean
 
 #: Figures of the sweep, with the metrics of their panels.
 _SWEEPS = {

@@ -3,7 +3,7 @@
 from functools import cache
 from importlib.metadata import version
 
-from aigc_market_env._import_closure import sources_digest
+from aigc_market_env._numerics.import_closure import sources_digest
 
 _LIBRARIES = ("numba", "numpy", "scipy")
 #: What decides the figures of every job.

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -12,8 +11,6 @@ from baselines.study.equal_qoe import match_qoe
 from baselines.study.fingerprint import fingerprint
 from baselines.study.metrics import Figures, measure
 from baselines.study.own import code_of
-
-Result = TypeVar("Result", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -31,19 +28,6 @@ class Setting:
 
     def __str__(self) -> str:
         return f"{self.scenario} {self.num_mus}x{self.num_asps} load={self.load!r}"
-
-
-class Job(Protocol[Result]):
-    """Work that gives the same result wherever and whenever it is done."""
-
-    @property
-    def key(self) -> str:
-        """What the result is kept under; it differs between jobs, and changes with the code that decides the result."""
-        ...
-
-    def run(self) -> Result:
-        """Do the work."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from aigc_market_env import (
     solve_equilibrium,
 )
 from aigc_market_env.equilibrium import Overhead
-from aigc_market_env.market import FloatArray
-from aigc_market_env.qoe import QOE_DIMENSIONS
+from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.model.qoe import QOE_DIMENSIONS
 from baselines.mechanism import MechanismResult
 
 #: What a metric came to in one market; None where it does not apply, such as overhead where nothing is learned.

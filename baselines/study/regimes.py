@@ -8,8 +8,8 @@ import numpy as np
 
 from baselines.study.comparison import CLAIMS, SAVINGS, at_equal_qoe, reductions, utility_gain
 from baselines.study.jobs import Setting
-from baselines.study.statistics import Estimate
 from baselines.study.study import MEAN, Study
+from experiments.intervals import Estimate
 
 #: What is asked for, each at no lower mean MU utility. The last two ask for both of the paper's figures at once.
 CONDITIONS: Mapping[str, tuple[str, ...]] = {

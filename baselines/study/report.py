@@ -10,9 +10,9 @@ from baselines.study.export import failures
 from baselines.study.jobs import Setting
 from baselines.study.metrics import METRICS, OVERHEAD, REGRETS
 from baselines.study.regimes import CONDITIONS, Findings, Regime
-from baselines.study.statistics import Estimate, mean
 from baselines.study.study import MEAN, ORACLE, OURS, Study
-from baselines.study.tables import NumberTable
+from experiments.intervals import Estimate, mean
+from experiments.tables import NumberTable
 
 _MONEY = ("mu_service_cost", "asp_cost", "utilisation_compute", "utilisation_bandwidth", "mu_utility", "welfare")
 _QUALITY = ("mu_qoe", "qoe_accuracy", "qoe_token_count", "qoe_timeliness", "fairness_qoe", "fairness_utility")

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from rich.console import Console
 
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from baselines.mechanism import Mechanism
 from baselines.study.cache import Cache
-from baselines.study.execute import Done, Execute
-from baselines.study.jobs import Job, Match, Setting, Trial
+from baselines.study.jobs import Match, Setting, Trial
 from baselines.study.metrics import Figures
-from baselines.study.progress import watch
+from experiments.execute import Execute
+from experiments.jobs import Done, Job
+from experiments.progress import watch
 
 #: The mechanism whose claim is looked at, and the one that tells where it would end.
 OURS, ORACLE = "dual_perturbation", "oracle"

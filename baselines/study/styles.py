@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from aigc_market_env.market import FloatArray
+from aigc_market_env.model.parameters import FloatArray
 from baselines.study.study import MEAN
 
 # The colours of Okabe and Ito, which people with any colour vision can tell apart; a family shares one: learners,

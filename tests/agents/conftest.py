@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_configs import TINY
 
-from agents.training import train_leaders
+from agents.training.one_side import train_leaders
 
 
 @pytest.fixture(autouse=True, scope="session")

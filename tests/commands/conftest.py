@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import ROOT, TINY
 
-from agents.training import train_leaders
+from agents.training.one_side import train_leaders
 
 
 @pytest.fixture

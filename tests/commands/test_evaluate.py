@@ -12,8 +12,8 @@ from matplotlib.image import imread
 from PIL import Image
 from tiny_runs import ROOT, evaluated, fails
 
-from agents.follower_policy import FollowerArchitecture, FollowerPolicy
-from agents.policy import WEIGHTS_FILE, save_policy
+from agents.policy.files import WEIGHTS_FILE, save_policy
+from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from aigc_market_env import Scenario
 from aigc_market_env.files import LOCK_FILE, writing
 

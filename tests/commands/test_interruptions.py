@@ -13,19 +13,19 @@ import torch
 from tiny_runs import ROOT, TINY
 
 from agents.market_draws import MarketDistribution
-from agents.policy import WEIGHTS_FILE
+from agents.policy.files import WEIGHTS_FILE
 from agents.set_config import SetPPOConfig
-from agents.set_training import train_set_policy
-from agents.training import train_leaders
+from agents.set_training.run import train_set_policy
+from agents.training.one_side import train_leaders
 
 CHILD = """
 import sys
 from pathlib import Path
 import train
-from agents.follower_policy import FollowerArchitecture, FollowerPolicy
+from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.market_draws import MarketDistribution
 from agents.set_config import SetPPOConfig
-from agents.training import LeaderConfig
+from agents.training.one_side import LeaderConfig
 from rich.console import Console
 
 train.read_config = lambda out: {config!r}

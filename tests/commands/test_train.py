@@ -12,9 +12,9 @@ from tiny_runs import TINY, evaluated, fails
 
 import train
 from agents.config import begin_run, read_config
-from agents.policy import WEIGHTS_FILE
-from agents.training import train_leaders
-from agents.whole_run import train_whole
+from agents.policy.files import WEIGHTS_FILE
+from agents.sweeps.whole_run import train_whole
+from agents.training.one_side import train_leaders
 from aigc_market_env import Market, Scenario
 from aigc_market_env.files import writing
 

@@ -5,7 +5,7 @@ import pytest
 from playing import PRESETS
 
 from aigc_market_env import Dynamics, Market, Scenario
-from aigc_market_env.market import FIELDS
+from aigc_market_env.model.parameters import FIELDS
 from aigc_market_env.scenarios import STATIC
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from baselines.study.cache import Cache
-from baselines.study.execute import Done
+from experiments.jobs import Done
 
 FIGURES = {"a": 0.1 + 0.2, "b": None, "c": 1e-300}
 

@@ -1,6 +1,6 @@
 import pytest
 
-from aigc_market_env._import_closure import import_closure
+from aigc_market_env._numerics.import_closure import import_closure
 from baselines import MECHANISMS
 from baselines.study import fingerprint as module
 from baselines.study.fingerprint import fingerprint
@@ -15,7 +15,7 @@ def forgotten():
 
 def test_a_mechanism_depends_on_the_protocol_and_the_market_and_not_on_other_mechanisms():
     found = import_closure(type(MECHANISMS["uniform_reward"]).__module__)
-    assert {"baselines.mechanism", "baselines.uniform_reward", "aigc_market_env.qoe"} <= found.keys()
+    assert {"baselines.mechanism", "baselines.uniform_reward", "aigc_market_env.model.qoe"} <= found.keys()
     assert "baselines.fixed_reward" not in found
 
 

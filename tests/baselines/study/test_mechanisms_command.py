@@ -14,10 +14,11 @@ from fakes import FAKES
 from matplotlib.image import imread
 from rich.console import Console
 
-from baselines.study import command, statistics
+from baselines.study import command
 from baselines.study.command import Arguments, main, plan_of
 from baselines.study.export import MATCHED_FILE, PLAYED_FILE, SUMMARY_FILE
-from baselines.study.statistics import mean
+from experiments import intervals as statistics
+from experiments.intervals import mean
 
 ROOT = Path(__file__).parents[3]
 FIGURES = ["table", "service_cost", "consumption", "overhead", "mu_utility", "qoe", "savings", "savings_at_equal_qoe"]

@@ -18,10 +18,10 @@ from rich.console import Console
 from baselines import MECHANISMS
 from baselines.study.command import Arguments, main, plan_of
 from baselines.study.comparison import MEAN, benchmark_values
-from baselines.study.execute import here, in_processes
 from baselines.study.jobs import Setting, Trial
 from baselines.study.own import own_mechanisms
 from baselines.study.study import Results, Study
+from experiments.execute import here, in_processes
 
 ROOT = Path(__file__).parents[3]
 SETTING = Setting("campus", 3, 2, 1.0)

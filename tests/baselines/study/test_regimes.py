@@ -2,8 +2,8 @@ import pytest
 
 from baselines.study.comparison import SAVINGS
 from baselines.study.regimes import CONDITIONS, Point, runs
-from baselines.study.statistics import Estimate
 from baselines.study.styles import spread_out
+from experiments.intervals import Estimate
 
 
 def estimate(value):

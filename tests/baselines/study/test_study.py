@@ -11,10 +11,10 @@ from rich.console import Console
 
 from baselines.study.cache import Cache
 from baselines.study.comparison import MEAN, at_equal_qoe, benchmark_values, reductions, utility_gain
-from baselines.study.execute import attempt, here, in_processes
 from baselines.study.jobs import Match, Setting, Trial
 from baselines.study.regimes import Findings
 from baselines.study.study import Plan, play
+from experiments.execute import attempt, here, in_processes
 
 TABLE = Setting("campus", 3, 2, 1.0)
 OTHER_SIZE = Setting("campus", 2, 2, 1.0)

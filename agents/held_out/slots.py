@@ -1,0 +1,227 @@
+"""The slots and markets that runs are measured in, cut into jobs that do not need one another.
+
+How they are cut depends on their number and size alone. So the figures, to the last bit, are those of one process,
+whoever does which job.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.config import FollowerConfig, read_config
+from agents.evaluation.both import evaluate_both
+from agents.evaluation.followers import evaluate_followers
+from agents.evaluation.leaders import EVALUATION_SEED, evaluate_leaders, judge_rewards
+from agents.evaluation.plays import Play, plays_of
+from agents.evaluation.reward_sources import NEAR
+from agents.evaluation.sets import evaluation_sizes, held_out, judge_allocation
+from agents.market_draws import Size
+from agents.policy.files import AnyPolicy, LeaderPolicy, load_policy
+from agents.policy.follower_set import FollowerSetPolicy
+from agents.policy.followers import FollowerPolicy
+from agents.policy.joint import JointPolicy
+from agents.policy.leader_set import LeaderSetPolicy
+from agents.reports.figures import Evaluation
+from agents.set_config import SetConfig
+from agents.training.loop import one_torch_thread
+from agents.training.one_side import source_of
+from aigc_market_env import Market, Scenario
+from aigc_market_env.scenarios import STATIC
+
+#: Slots that a run on one market is measured in.
+SLOTS = 512
+#: A job has slots with about so many links in all: of campus 32, a few seconds of a core.
+LINKS_PER_JOB = 1024
+
+SetPolicy = LeaderSetPolicy | FollowerSetPolicy
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was found in slots of one size: the evaluation, and its :func:`~agents.evaluation.plays.plays_of`."""
+
+    result: Evaluation
+    plays: Mapping[str, Play]
+
+
+@dataclass(frozen=True)
+class HeldOutSlots:
+    """Some of the slots that a run is measured in, as a job.
+
+    Attributes:
+        folder: of the run.
+        side: who has learned, ``"leader"``, ``"follower"`` or ``"both"``.
+        size: M and N of the markets.
+        first: number of the first slot.
+        count: how many slots.
+        market: to act in, batch (count,); None for fresh episodes of the run's own scenario.
+    """
+
+    folder: Path
+    side: str
+    size: Size
+    first: int
+    count: int
+    market: Market | None = None
+
+    @property
+    def key(self) -> str:
+        """Run, size and the numbers of the slots."""
+        return f"{self.folder}, {self.size[0]}x{self.size[1]}, slots {self.first} to {self.first + self.count - 1}"
+
+    def run(self) -> Measured:
+        """Act, and search everyone's best deviations.
+
+        Raises:
+            FileNotFoundError: the run folder is not on this machine.
+            ValueError: the policy's output is not finite, because its weights are damaged.
+        """
+        with one_torch_thread():
+            result = self._evaluate(load_policy(self.folder))
+            return Measured(result, plays_of(result, self.first))
+
+    def _evaluate(self, policy: AnyPolicy) -> Evaluation:
+        seed = EVALUATION_SEED + self.first
+        if isinstance(policy, SetPolicy):
+            assert self.market is not None  # set policies are measured in markets, see slots_of
+            if isinstance(policy, LeaderSetPolicy):
+                return judge_rewards(self.market, policy.rewards(self.market), certify=True)
+            return judge_allocation(policy, self.market, NEAR, seed)
+        config = read_config(self.folder)
+        scenario = own_scenario(self.folder) if self.market is None else _of_markets(self.market)
+        if isinstance(policy, JointPolicy):
+            return evaluate_both(policy.mus.act_batch, policy.asps.act_batch, scenario, self.count, seed, certify=True)
+        if isinstance(policy, LeaderPolicy):
+            return evaluate_leaders(policy.act_batch, scenario, self.count, seed, certify=True)
+        if not isinstance(policy, FollowerPolicy) or not isinstance(config, FollowerConfig):
+            raise ValueError(f"{self.folder} holds a policy of providers, but its configuration is of {config.side}")
+        return evaluate_followers(policy.act_batch, scenario, self.count, source_of(config), seed)
+
+
+def slots_of(folder: Path, files: Sequence[str] = (), count: int | None = None) -> list[HeldOutSlots]:
+    """Jobs that measure the policy of a run folder; those of one size follow one another, in the order of their slots.
+
+    Args:
+        folder: of the run.
+        files: markets to measure it in, each as it is; none for slots or markets of what the run was trained on.
+        count: how many of those; by default ``SLOTS`` slots, or as many markets of a size as have
+            :data:`~agents.evaluation.sets.LINKS` links.
+
+    Raises:
+        FileNotFoundError: the folder has no policy, or there is no such market file.
+        ValueError: a file of the run or of a market is damaged, or the policy is not for such markets.
+    """
+    policy, markets = load_policy(folder), [Market.from_json(file) for file in files]
+    side = policy.kind.partition("_")[0]
+    if isinstance(policy, SetPolicy):
+        batches = _by_size(markets) if markets else _fresh(folder, count)
+        return [job for market in batches for job in _of_market(folder, side, market)]
+    if markets:
+        stacked = Market.stack(markets)
+        check_fits(policy, folder, _of_markets(stacked))
+        return list(_of_market(folder, side, stacked))
+    scenario = own_scenario(folder)
+    check_fits(policy, folder, scenario)
+    size = (scenario.num_mus, scenario.num_asps)
+    return [HeldOutSlots(folder, side, size, first, number) for first, number in _cuts(count or SLOTS, size)]
+
+
+def same_markets(one: HeldOutSlots, another: HeldOutSlots) -> bool:
+    """Whether two jobs with the same numbers of slots are of the very same markets."""
+    if one.market is not None or another.market is not None:
+        return one.market is not None and another.market is not None and one.market == another.market
+    first, second = own_scenario(one.folder), own_scenario(another.folder)
+    return first.dynamics == second.dynamics and first.sample(EVALUATION_SEED) == second.sample(EVALUATION_SEED)
+
+
+def own_scenario(folder: Path) -> Scenario:
+    """The scenario that a run on one market was trained on.
+
+    Raises:
+        ValueError: the run is of a set policy.
+    """
+    config = read_config(folder)
+    if isinstance(config, SetConfig):
+        raise ValueError(f"{folder} holds a policy for one market, but its configuration is of a set policy")
+    return config.make_scenario()
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """What was found in slots, part by part, as if found at once: arrays, and all that holds them, along axis 0."""
+    first = parts[0]
+    if first is None:
+        return None
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(first, Market):
+        return first.replace(**joined([part.__getstate__() for part in parts]))
+    if isinstance(first, Mapping):
+        return {name: joined([part[name] for part in parts]) for name in first}
+    whole = copy(first)  # with those properties that have been worked out already
+    vars(whole).update(joined([vars(part) for part in parts]))
+    return whole
+
+
+def _cuts(count: int, size: Size) -> Iterator[tuple[int, int]]:
+    """First slot and number of slots of every job."""
+    most = max(LINKS_PER_JOB // (size[0] * size[1]), 1)
+    return ((first, min(most, count - first)) for first in range(0, count, most))
+
+
+def _of_market(folder: Path, side: str, market: Market) -> Iterator[HeldOutSlots]:
+    size = (market.num_mus, market.num_asps)
+    for first, number in _cuts(len(market.slot_duration), size):
+        yield HeldOutSlots(folder, side, size, first, number, market[first : first + number])
+
+
+def _fresh(folder: Path, count: int | None) -> Iterator[Market]:
+    config = read_config(folder)
+    if not isinstance(config, SetConfig):
+        raise ValueError(f"{folder} holds a set policy, but its configuration is of one market; give it market files")
+    for size in evaluation_sizes(config.markets, config.larger_sizes):
+        yield held_out(config.markets, size, count)
+
+
+def _by_size(markets: Sequence[Market]) -> Iterator[Market]:
+    by_size: dict[Size, list[Market]] = {}
+    for market in markets:
+        by_size.setdefault((market.num_mus, market.num_asps), []).append(market)
+    return map(Market.stack, by_size.values())
+
+
+def _of_markets(market: Market) -> Scenario:
+    """A scenario whose lane i is played on the i-th market of a batch, which stays as it is."""
+    return Scenario("the market files", market.num_mus, market.num_asps, STATIC, 0, lambda _: market)
+
+
+def check_fits(policy: AnyPolicy, run: Path, scenario: Scenario) -> None:
+    """Make sure that a policy for one market is evaluated on a market of its size and of its length of a slot.
+
+    Raises:
+        ValueError: it is not; the message says what the policy is for and what the scenario is.
+    """
+    sides = [policy.mus, policy.asps] if isinstance(policy, JointPolicy) else [policy]
+    for side in sides:
+        if not isinstance(side, LeaderPolicy | FollowerPolicy):
+            continue
+        trained, asked = side.architecture, (scenario.num_mus, scenario.num_asps)
+        if (trained.num_mus, trained.num_asps) != asked:
+            raise ValueError(
+                f"{run} holds a policy for markets of {trained.num_mus} MUs and {trained.num_asps} ASPs; "
+                f"{scenario.name} has {asked[0]} and {asked[1]}. Only set policies act in markets of other sizes"
+            )
+        if isinstance(side, FollowerPolicy):
+            _check_slot_duration(side, run, scenario)
+
+
+def _check_slot_duration(policy: FollowerPolicy, run: Path, scenario: Scenario) -> None:
+    trained, asked = policy.architecture.slot_duration, np.unique(scenario.sample(0).slot_duration)
+    if not np.array_equal(asked, [trained]):
+        raise ValueError(
+            f"{run} holds a policy of providers for slots of {trained:g} s; the slot_duration of {scenario.name} is "
+            f"{', '.join(f'{length:g}' for length in asked)} s, which ASPs do not observe"
+        )

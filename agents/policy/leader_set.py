@@ -1,0 +1,209 @@
+"""One policy for every market: a network over the links prices markets of any size for all of their MUs at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from agents.policy.link_features import LEADER_FEATURES, OUTCOME_FEATURES, leader_features, outcome_features
+from agents.policy.network import SetNetwork
+from aigc_market_env.market import Market
+from aigc_market_env.model.parameters import FloatArray
+
+#: Rewards that the first pass starts from, as a share of the bound ω/q.
+FIRST_SHARE = 0.3
+_LOG_REWARD, _STEP = LEADER_FEATURES.index("log_reward"), LEADER_FEATURES.index("step")
+#: No reward falls below the logarithm of this share within a pass: far below, there is nothing to see.
+_LOWEST = -12.0
+_SHARES_OF_ASP = tuple(LEADER_FEATURES.index(name) for name in ("compute_share", "bandwidth_share"))
+_SHARES_OF_MU = (LEADER_FEATURES.index("qoe_share"),)
+
+
+@dataclass(frozen=True)
+class SetArchitecture:
+    """Shape of a set policy's network; it does not depend on the size of a market.
+
+    Attributes:
+        width: hidden features of a link.
+        layers: number of exchangeable layers.
+    """
+
+    width: int = 96
+    layers: int = 4
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The architecture that a policy's description tells.
+
+        Raises:
+            ValueError: an entry is missing, or not a whole number within its range.
+        """
+        for name, largest in (("width", 4096), ("layers", 64)):
+            size = document.get(name)
+            if type(size) is not int or not 0 < size <= largest:
+                raise ValueError(f"{name} = {size!r} must be an integer from 1 to {largest}")
+        return cls(document["width"], document["layers"])
+
+    def network(self) -> SetNetwork:
+        """The network, its weights drawn from torch's global generator."""
+        raise NotImplementedError
+
+
+class SetPolicy:
+    """A policy for markets of any size, of either side.
+
+    Args:
+        architecture: the network's shape.
+        network: the network itself.
+    """
+
+    architecture_type: ClassVar[type[SetArchitecture]]
+
+    def __init__(self, architecture: SetArchitecture, network: SetNetwork) -> None:
+        self.architecture = architecture
+        self.network = network.eval()
+
+    @classmethod
+    def described(cls, document: Mapping[str, Any]) -> Self:
+        """The policy that a file describes; its weights are still to be loaded.
+
+        Raises:
+            ValueError: an entry is missing or impossible.
+        """
+        architecture = cls.architecture_type.of(document)
+        with torch.device("meta"):  # no random numbers drawn, and no memory taken on the word of a file
+            return cls(architecture, architecture.network())
+
+
+@dataclass(frozen=True)
+class LeaderSetArchitecture(SetArchitecture):
+    """Shape of a :class:`LeaderSetPolicy`'s network.
+
+    Attributes:
+        first_order: whether the network sees the step that the leaders' first-order conditions ask for, and corrects
+            it; otherwise it sees what rewards brought about, as the players do, and corrects the rewards.
+    """
+
+    first_order: bool = True
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The architecture that a policy's description tells.
+
+        Raises:
+            ValueError: an entry is missing, or not one of the values that it may have.
+        """
+        first_order = document.get("first_order")
+        if type(first_order) is not bool:
+            raise ValueError(f"first_order = {first_order!r} must be true or false")
+        return replace(super().of(document), first_order=first_order)
+
+    def network(self) -> SetNetwork:
+        """The network: features of links in, one number for each link out, drawn from torch's global generator."""
+        names = LEADER_FEATURES if self.first_order else OUTCOME_FEATURES
+        return SetNetwork(len(names), self.width, self.layers, 1, _SHARES_OF_ASP, _SHARES_OF_MU)
+
+    def features(self, market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:
+        """What the network sees of every link at rewards (..., M, N). (..., M, N, K) float32."""
+        return (leader_features if self.first_order else outcome_features)(market, rewards)
+
+    def log_shares(self, network: SetNetwork, features: torch.Tensor) -> torch.Tensor:
+        """Logarithms of r/(ω/q) from features (B, M, N, K), not yet cut at the bound. (B, M, N).
+
+        The network's output is not squashed: where a sigmoid or a clamp saturates, learning would end.
+        """
+        start = features[..., _LOG_REWARD]
+        return (start + features[..., _STEP] if self.first_order else start) + network(features).squeeze(-1)
+
+
+class LeaderSetPolicy(SetPolicy):
+    """Posts rewards for all MUs of a market of any size, from complete information, deterministically.
+
+    The network looks at what rewards would bring about and corrects them, in a few passes. What a pass gets wrong in a
+    market unlike those that it was trained on, the next one sees.
+
+    Args:
+        architecture: the network's shape.
+        network: the network itself.
+    """
+
+    architecture: LeaderSetArchitecture
+    kind: ClassVar[str] = "leader_set"
+    architecture_type: ClassVar[type[SetArchitecture]] = LeaderSetArchitecture
+
+    def rewards(self, market: Market, *, passes: int = 2) -> FloatArray:
+        """Rewards of all MUs, (..., M, N), credits per QoE, within the bound ω/q.
+
+        Raises:
+            ValueError: the network's output is not finite, because its weights are damaged.
+        """
+        rewards = first_rewards(market)
+        for _ in range(passes):
+            rewards = improved(self.architecture, self.network, market, rewards)
+        return rewards
+
+    def act_market(self, market: Market, *, passes: int = 2) -> FloatArray:
+        """The same as shares of the bound ω/q: what the MUs' actions are in the environments. (..., M, N).
+
+        Raises:
+            ValueError: the network's output is not finite, because its weights are damaged.
+        """
+        return np.minimum(self.rewards(market, passes=passes) / market.reward_bound[..., None], 1.0)
+
+    def act(self, observations: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+        """Always refused: observations do not hold the whole market, the length of a slot for one."""
+        raise ValueError(
+            "a leader_set policy needs the whole market, which observations do not hold; "
+            "call act_market(env.unwrapped.market)"
+        )
+
+
+def first_rewards(market: Market) -> FloatArray:
+    """Rewards that the first pass starts from, credits per QoE. (..., M, N)."""
+    return FIRST_SHARE * np.broadcast_to(market.reward_bound[..., None], market.accuracy.shape)
+
+
+def improved(
+    architecture: LeaderSetArchitecture, network: SetNetwork, market: Market, rewards: FloatArray
+) -> FloatArray:
+    """Rewards (..., M, N) after a pass of the network, credits per QoE.
+
+    Raises:
+        ValueError: the network's output is not finite, because its weights are damaged.
+    """
+    features = torch.from_numpy(architecture.features(market, rewards))
+    with torch.no_grad():
+        log_shares = finite(architecture.log_shares(network, features.reshape(-1, *features.shape[-3:])))
+    return played(log_shares.reshape(features.shape[:-1])) * market.reward_bound[..., None]
+
+
+def rewards_seen(architecture: LeaderSetArchitecture, network: SetNetwork, market: Market) -> FloatArray:
+    """Rewards that a network in training is to correct in a batch of markets, credits per QoE. (B, M, N).
+
+    In half of the markets those that its first pass meets, in the others those that its second meets.
+    """
+    rewards = np.array(first_rewards(market))
+    second = len(rewards) // 2
+    if second:
+        rewards[:second] = improved(architecture, network, market[:second], rewards[:second])
+    return rewards
+
+
+def played(log_shares: FloatArray) -> FloatArray:
+    """Shares of the bound that are posted for their logarithms."""
+    shares: FloatArray = np.exp(np.clip(log_shares, _LOWEST, 0.0))
+    return shares
+
+
+def finite(output: torch.Tensor) -> FloatArray:
+    """A network's output as float64.
+
+    Raises:
+        ValueError: it is not finite.
+    """
+    if not bool(torch.isfinite(output).all()):
+        raise ValueError("the policy's output is not finite: its weights are damaged")
+    return output.numpy().astype(np.float64)

@@ -1,0 +1,150 @@
+"""Training of set policies on exact conditions of optimality, in fresh random markets: no episodes, no sampled returns.
+
+Leaders learn the logarithm z of their rewards. At the network's own rewards, the ASPs responding exactly, the leaders'
+first-order conditions say by how much each z is wrong (:mod:`aigc_market_env.equilibrium.first_order`); the network is
+pushed by so much. Followers learn the states of their capacities at the exact best response.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from agents.policy.agent_features import Features
+from agents.policy.follower_set import FollowerSetArchitecture, capacity_states
+from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, played, rewards_seen
+from agents.policy.link_features import capacity_states as exact_states
+from agents.policy.link_features import follower_features
+from agents.policy.network import SetNetwork
+from agents.set_config import EquilibriumConfig
+from agents.set_training.learner import Metrics, SetLearner, flat_features
+from aigc_market_env.equilibrium.first_order import FirstOrder, first_order
+from aigc_market_env.game.followers import follower_response
+from aigc_market_env.market import Market
+from aigc_market_env.model.parameters import FloatArray
+
+#: Batches of markets whose features say how to standardise.
+_STANDARD_BATCHES = 8
+#: A pair's weight in the loss: so much for every pair, the rest in proportion to what its reward is worth.
+_EVEN_WEIGHT = 0.1
+_HIGHEST_MARKDOWN = 0.98
+#: How followers' rewards are drawn; see :func:`draw_rewards`.
+_LEADER_STEPS, _LEADER_NOISE, _LOWEST_SHARE = 6, 0.3, 1e-3
+
+
+class EquilibriumLearner(SetLearner):
+    """Learns from exact conditions; see the module.
+
+    Args:
+        config: what to train.
+    """
+
+    config: EquilibriumConfig
+
+    def __init__(self, config: EquilibriumConfig) -> None:
+        leaders = config.side == "leaders"
+        architecture = LeaderSetArchitecture if leaders else FollowerSetArchitecture
+        super().__init__(config, architecture(config.width, config.layers))
+
+    def _learn(self, rng: np.random.Generator) -> Metrics:
+        """One gradient step; ``error`` is the root mean square of what was to correct."""
+        config, network = self.config, self.network
+        market = config.markets.sample(rng, config.links)
+        if isinstance(self.architecture, LeaderSetArchitecture):
+            loss, error = leader_loss(self.architecture, network, market, config)
+            self.transitions += len(market.qoe_requirement) * market.num_mus
+        else:
+            loss, error = follower_loss(network, market, rng)
+            self.transitions += len(market.qoe_requirement) * market.num_asps
+        self._descend(loss)
+        return {"loss": float(loss.detach()), "error": error}
+
+    def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
+        sample: list[Features] = []
+        for _ in range(_STANDARD_BATCHES):
+            market = self.config.markets.sample(rng, self.config.links)
+            if isinstance(self.architecture, LeaderSetArchitecture):
+                seen_at = first_rewards(market), _towards_equilibrium(market)
+                sample += [self.architecture.features(market, rewards) for rewards in seen_at]
+            else:
+                sample += [follower_features(market, draw_rewards(market, rng))]
+        return flat_features(sample)
+
+
+# Leaders -------------------------------------------------------------------------------------------------------------
+
+
+def leader_loss(
+    architecture: LeaderSetArchitecture, network: SetNetwork, market: Market, config: EquilibriumConfig
+) -> tuple[torch.Tensor, float]:
+    """Squared distance of log r from where the first-order conditions put it, and its weighted root mean square."""
+    start = rewards_seen(architecture, network, market)
+    log_shares = architecture.log_shares(network, torch.from_numpy(architecture.features(market, start)))
+    said = log_shares.detach().numpy().astype(np.float64)
+    shares, bound = played(said), market.reward_bound[..., None]
+    rewards = shares * bound
+    at = first_order(market, rewards, kink_width=config.kink_width)
+    step = np.clip(at.step + np.log(shares) - said, -config.longest_step, config.longest_step)
+    worth = _worth_of_rewards(market, rewards, at)
+    weight = _EVEN_WEIGHT + (1.0 - _EVEN_WEIGHT) * worth / worth.mean()
+    target = torch.from_numpy((said + step).astype(np.float32))
+    loss = 0.5 * (torch.from_numpy(weight.astype(np.float32)) * (log_shares - target).square()).mean()
+    return loss, math.sqrt((worth * step**2).mean() / worth.mean())
+
+
+def _worth_of_rewards(market: Market, rewards: FloatArray, at: FirstOrder) -> FloatArray:
+    """How much of its ω an MU loses per squared error of log r, about, by the slope of its utility. (..., M, N).
+
+    dU/dlog r = Q (1 + e) (r* - r) with the markdown r* = V e/(1 + e), so that 1 + e = 1/(1 - r*/V). A pair that is not
+    served loses nothing as long as its reward stays below the threshold.
+    """
+    marked = rewards * np.exp(np.minimum(at.step, 0.0)) / at.worth[..., None]
+    worth: FloatArray = at.qoe * rewards / (1.0 - np.minimum(marked, _HIGHEST_MARKDOWN))
+    return worth / market.satisfaction_scale[..., None]
+
+
+# Followers -----------------------------------------------------------------------------------------------------------
+
+
+def follower_loss(network: SetNetwork, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
+    """Squared distance of the capacities' states from those at the exact best response, and its root mean square."""
+    rewards = draw_rewards(market, rng)
+    states = capacity_states(network, torch.from_numpy(follower_features(market, rewards)))
+    response = follower_response(market, rewards)
+    exact = np.stack(
+        [
+            exact_states(market, response.compute.sum(axis=-2), response.compute_price, "compute"),
+            exact_states(market, response.bandwidth.sum(axis=-2), response.bandwidth_price, "bandwidth"),
+        ],
+        axis=-1,
+        dtype=np.float32,
+    )
+    loss = 0.5 * (states - torch.from_numpy(exact)).square().mean()
+    return loss, math.sqrt(2.0 * float(loss.detach()))
+
+
+def draw_rewards(market: Market, rng: np.random.Generator) -> FloatArray:
+    """Rewards that leaders may post in a batch of markets (B,), credits per QoE; each market at random one of three.
+
+    Close to equilibrium, by some steps of the leaders' first-order conditions, times log-normal noise; uniform shares
+    of the bound; or shares between a thousandth and 1 that are uniform in the logarithm. (B, M, N).
+    """
+    links, bound = market.accuracy.shape, market.reward_bound[..., None]
+    kind = rng.integers(0, 3, (links[0], 1, 1))
+    wide = np.where(kind == 1, rng.random(links), _LOWEST_SHARE ** rng.random(links))
+    rewards = wide * bound
+    noise = np.exp(_LEADER_NOISE * rng.standard_normal(links))
+    near = np.flatnonzero(kind[:, 0, 0] == 0)
+    if len(near):
+        learned = _towards_equilibrium(market[near])
+        rewards[near] = np.minimum(learned * noise[near], np.broadcast_to(bound, links)[near])
+    return rewards
+
+
+def _towards_equilibrium(market: Market) -> FloatArray:
+    bound = np.broadcast_to(market.reward_bound[..., None], market.accuracy.shape)
+    rewards = 0.3 * bound
+    for _ in range(_LEADER_STEPS):
+        step = np.clip(first_order(market, rewards, kink_width=0.3).step, -1.0, 1.0)
+        rewards = np.minimum(rewards * np.exp(0.5 * step), bound)
+    return rewards

@@ -1,0 +1,128 @@
+"""What the two trainings of set policies share: a network, its optimiser, and a state to go on from."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from agents.policy.agent_features import Features
+from agents.policy.follower_set import FollowerSetArchitecture, FollowerSetPolicy
+from agents.policy.leader_set import LeaderSetArchitecture, LeaderSetPolicy
+from agents.set_config import SetConfig
+from agents.training.checkpoint import goes_on
+from agents.training.loop import usual_numerics
+
+Metrics = dict[str, float]
+
+#: What random numbers of a run are for: generators are seeded with (seed, purpose) or (seed, purpose, update).
+_STANDARD, _UPDATE = 0, 1
+
+
+class SetLearner(ABC):
+    """Learns a set policy, update by update.
+
+    An update depends on the seed, its number and the state before it alone. So a run that goes on from a saved state
+    ends with the same weights, to the bit, as one that was never interrupted.
+
+    Args:
+        config: what to train.
+        architecture: the network's shape.
+
+    Attributes:
+        update: how many updates were made.
+        transitions: how many decisions of an MU or ASP in a market were learned from.
+    """
+
+    @usual_numerics()
+    def __init__(self, config: SetConfig, architecture: LeaderSetArchitecture | FollowerSetArchitecture) -> None:
+        self.config, self.architecture = config, architecture
+        self.update = self.transitions = 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = architecture.network()
+        torch.nn.init.zeros_(self.network.last.weight)  # begin at the correction that the features suggest
+        torch.nn.init.zeros_(self.network.last.bias)
+        self.network.standardise(self._typical_features(np.random.default_rng([config.seed, _STANDARD])))
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+
+    @property
+    def done(self) -> bool:
+        """Whether all updates were made."""
+        return self.update >= self.config.updates
+
+    @usual_numerics()
+    def step(self) -> Metrics:
+        """Make one update; figures of it, with the names under which TensorBoard shows them."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate()
+        metrics = self._learn(np.random.default_rng([self.config.seed, _UPDATE, self.update]))
+        self.update += 1
+        return metrics | {"learning_rate": self.optimiser.param_groups[0]["lr"]}
+
+    def policy(self) -> LeaderSetPolicy | FollowerSetPolicy:
+        """A policy with a copy of the present weights."""
+        with torch.device("meta"):
+            network = self.architecture.network()
+        weights = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        network.load_state_dict(weights, assign=True)
+        if isinstance(self.architecture, LeaderSetArchitecture):
+            return LeaderSetPolicy(self.architecture, network)
+        return FollowerSetPolicy(self.architecture, network)
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the run depends on, as numbers and tensors; not copies."""
+        return {
+            "config": learning_fields(self.config),
+            "update": self.update,
+            "transitions": self.transitions,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a :meth:`state` of a run with the same configuration, or a shorter one, bit for bit.
+
+        Raises:
+            ValueError: the state is of another configuration, or does not fit the network.
+        """
+        if not goes_on(state.get("config"), learning_fields(self.config), "updates"):
+            raise ValueError("the saved state is of a run with another configuration")
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.update, self.transitions = int(state["update"]), int(state["transitions"])
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise ValueError(f"not the saved state of a run: {error}") from None
+
+    def _descend(self, loss: torch.Tensor) -> None:
+        """Make a gradient step."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+
+    def _learning_rate(self) -> float:
+        rise = (self.update + 1) / self.config.warm_up
+        fall = 1.0 - self.update / self.config.updates
+        return self.config.learning_rate * min(rise, 1.0) * fall
+
+    @abstractmethod
+    def _learn(self, rng: np.random.Generator) -> Metrics:
+        """Draw markets and learn from them."""
+
+    @abstractmethod
+    def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
+        """Features of links as the network will see them, to standardise by. (L, K)."""
+
+
+def flat_features(sample: list[Features]) -> torch.Tensor:
+    """Features of links, each array (..., K), as one table. (L, K)."""
+    return torch.cat([torch.from_numpy(seen).reshape(-1, seen.shape[-1]) for seen in sample])
+
+
+def learning_fields(config: SetConfig) -> dict[str, Any]:
+    """What has to be the same when a run goes on, as plain numbers."""
+    fields = {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
+    return {"algorithm": config.algorithm} | fields

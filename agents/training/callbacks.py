@@ -1,0 +1,219 @@
+"""What happens beside learning: TensorBoard scalars, evaluation, checkpoints, the progress bar, a clean stop."""
+
+import math
+import time
+from collections.abc import Callable, Container
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Figure as Picture
+from stable_baselines3.common.logger import HParam, Logger, configure
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from agents.evaluation.leaders import LeaderEvaluation
+from agents.evaluation.relative import worst_of
+from agents.reports.figures import REGRETS, OneSided, small_figures
+from agents.training.checkpoint import save_checkpoint
+from agents.training.event_files import delete_events, keep_events
+from agents.training.progress import Bar
+from agents.training.stop_requests import StopRequests
+from agents.training.vec_env import MarketVecEnv
+from aigc_market_env.files import readable
+from aigc_market_env.model.qoe import QOE_DIMENSIONS
+
+
+class MarketScalars(BaseCallback):
+    """Logs what the last slot of each rollout looked like, as ``market/…``, and what the update after it came to.
+
+    A learner keeps figures of an update until it has played another rollout. They are written before that, at the step
+    at which the update was made, so that the last one is not missing, and none when a run goes on from a checkpoint.
+    """
+
+    def __init__(self, env: MarketVecEnv) -> None:
+        super().__init__()
+        self._env = env
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self.logger.dump(self.num_timesteps)
+
+    def _on_training_end(self) -> None:
+        self.logger.dump(self.num_timesteps)
+
+    def _on_rollout_end(self) -> None:
+        served, market = self._env.markets.served, self._env.markets.market
+        scalars = {
+            "payment_per_mu": (served.rewards * served.qoe).sum(axis=-1).mean(),
+            "utility_per_mu": served.mu_utility.mean(),
+            "profit_per_asp": served.asp_profit.mean(),
+            "qoe_per_mu": served.qoe.sum(axis=-1).mean(),
+            "utilisation_compute": (served.compute.sum(axis=-2) / market.compute_capacity).mean(),
+            "utilisation_bandwidth": (served.bandwidth.sum(axis=-2) / market.bandwidth_capacity).mean(),
+            "shadow_price_compute": (served.prices[..., 0] - market.compute_cost).mean(),
+            "shadow_price_bandwidth": (served.prices[..., 1] - market.bandwidth_cost).mean(),
+        }
+        scalars |= {f"qoe_{name}": served.qoe_terms[..., j].mean() for j, name in enumerate(QOE_DIMENSIONS)}
+        for name, value in scalars.items():
+            self.logger.record(f"market/{name}", float(value))
+        if isinstance(self.model, OffPolicyAlgorithm):  # which itself writes when episodes end, and none does
+            self.model.dump_logs()
+
+
+def open_log(
+    folder: Path, document: dict[str, Any], step: int | None = None, evaluations: Container[float] = ()
+) -> Logger:
+    """Begin TensorBoard events in a folder, with a run's configuration as text and as hyperparameters; or go on there.
+
+    Args:
+        folder: for the events; those of a run that was begun there before are deleted.
+        document: the configuration.
+        step: of the checkpoint that a run goes on from. What was written later is taken out, since it will be again.
+        evaluations: steps of the evaluations in that checkpoint; others are taken out likewise.
+    """
+    if step is None:
+        delete_events(folder)
+    begun = step is not None and keep_events(folder, step, evaluations)
+    logger = configure(str(folder), ["tensorboard"])
+    if not begun:
+        _introduce(logger, document)
+    return logger
+
+
+def _introduce(logger: Logger, document: dict[str, Any]) -> None:
+    logger.record("config", "\n".join(f"    {key}: {readable(str(value))}" for key, value in document.items()))
+    plain = {
+        key: value if isinstance(value, bool | int | float) else readable(str(value)) for key, value in document.items()
+    }
+    names = [shown for name in REGRETS for shown in (name, worst_of(name))]
+    regrets = {f"equilibrium/{name}": math.nan for name in names}  # TensorBoard takes their values from the scalars
+    logger.record("hparams", HParam(plain, regrets))
+
+
+def log_evaluation(
+    logger: Logger, numbers: dict[str, float], result: OneSided, step: int, *, pictures: bool = True
+) -> None:
+    """Show an evaluation in TensorBoard: its numbers and what it looks like as ``equilibrium/…``, and each agent's.
+
+    ``payoff/mu_0`` and ``regret/mu_0`` are in credits per slot, means over the slots.
+
+    Args:
+        logger: what a learner has recorded there stays for the learner to write.
+        numbers: of the evaluation.
+        result: the evaluation.
+        step: at which it was made.
+        pictures: whether to draw it, which takes as long as the evaluation.
+    """
+    beside = Logger(None, logger.output_formats)
+    for name, value in ({f"equilibrium/{name}": value for name, value in numbers.items()} | by_agent(result)).items():
+        beside.record(name, value)
+    for name, figure in small_figures(result).items() if pictures else ():
+        beside.record(f"equilibrium/{name}", Picture(figure, close=False))
+    beside.dump(step)
+
+
+def worth_pictures(curve: list[dict[str, float]]) -> bool:
+    """Whether to draw the next evaluation of a curve: every other is, for TensorBoard shows some ten of them."""
+    return len(curve) % 2 == 0
+
+
+def by_agent(result: OneSided) -> dict[str, float]:
+    """Mean payoff and regret, credits per slot, of each agent of the side measured; ``payoff/asp_1`` for one."""
+    mus = isinstance(result, LeaderEvaluation)
+    agent, payoffs = ("mu", result.outcome.mu_utility) if mus else ("asp", result.outcome.asp_profit)
+    means = {"payoff": payoffs.mean(axis=0), "regret": result.regret.mean(axis=0)}
+    return {f"{what}/{agent}_{i}": float(value) for what, values in means.items() for i, value in enumerate(values)}
+
+
+class Evaluations(BaseCallback):
+    """Measures the regret of the current policy every so many slots, and keeps the curve.
+
+    Args:
+        evaluate: measures the current policy.
+        every: transitions between two evaluations.
+        curve: evaluations so far, extended in place.
+        clock: seconds that the run has taken so far.
+    """
+
+    def __init__(
+        self, evaluate: Callable[[], OneSided], every: int, curve: list[dict[str, float]], clock: Callable[[], float]
+    ) -> None:
+        super().__init__()
+        self._evaluate, self._every, self._curve, self._clock = evaluate, every, curve, clock
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        last = self._curve[-1]["transitions"] if self._curve else -self._every
+        if self.num_timesteps - last >= self._every:
+            result = self._evaluate()
+            numbers, pictures = result.point(), worth_pictures(self._curve)
+            self._curve.append({"transitions": self.num_timesteps, "wall_seconds": self._clock(), **numbers})
+            log_evaluation(self.logger, numbers, result, self.num_timesteps, pictures=pictures)
+
+
+class Checkpoints(BaseCallback):
+    """Saves the run between updates, every so many seconds, and when it is told to stop by SIGINT or SIGTERM.
+
+    Args:
+        path: the checkpoint file.
+        env: the environment to save with the model.
+        every_seconds: time between two checkpoints.
+        progress: what the run wants back when it is resumed.
+        when_told: shows that it was told to stop.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        env: MarketVecEnv,
+        every_seconds: float,
+        progress: Callable[[], dict[str, Any]],
+        when_told: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._path, self._env, self._every, self._progress = path, env, every_seconds, progress
+        self._saved_at = time.monotonic()
+        self._requests = StopRequests(when_told)
+        self.stopped = False
+
+    def _on_training_start(self) -> None:
+        self._requests.listen()
+
+    def _on_training_end(self) -> None:
+        self._requests.restore()
+
+    def _on_rollout_start(self) -> None:
+        if self._requests.told or time.monotonic() - self._saved_at >= self._every:
+            save_checkpoint(self._path, self.model, self._env, self._progress())
+            self._saved_at = time.monotonic()
+            self.stopped = self._requests.told
+
+    def _on_step(self) -> bool:
+        return not self.stopped
+
+
+class ProgressBar(BaseCallback):
+    """A :class:`~agents.training.progress.Bar` for one learner."""
+
+    def __init__(self, bar: Bar) -> None:
+        super().__init__()
+        self._bar = bar
+
+    def _on_training_start(self) -> None:
+        self._bar.start(self.num_timesteps)
+
+    def _on_rollout_start(self) -> None:
+        self._bar.update(self.num_timesteps)  # there may have been an evaluation
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._bar.update(self.num_timesteps)
+
+    def _on_training_end(self) -> None:
+        self._bar.stop()

@@ -1,0 +1,76 @@
+"""The mobile users of many markets as one stable-baselines3 VecEnv: every MU of every market is an environment."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.policy.actions import shares_of
+from agents.policy.agent_features import Features, with_identity
+from agents.training.vec_env import MarketVecEnv
+from aigc_market_env import BatchedMarketEnv, Scenario
+from aigc_market_env.model.parameters import FloatArray
+
+
+class LeaderVecEnv(MarketVecEnv):
+    """MUs as independent learners that share parameters, ASPs at their best response or following a policy.
+
+    Environment ``i·M + m`` is MU m of market i; see :class:`~agents.training.vec_env.MarketVecEnv`.
+
+    Args:
+        scenario: where markets come from.
+        num_markets: markets side by side.
+        seed: seed of the first market; market i gets ``seed + i``.
+        episode_slots: slots whose utilities are summed up for the episode statistics.
+        followers: a policy of the ASPs, from observations (B, N, D) to shares of their capacities (B, N, 2, M); None
+            for ASPs at their best response. Not part of :meth:`state`.
+
+    Observation: the MU's identity and its observation, see :func:`~agents.policy.agent_features.with_identity`. Action:
+    Box(-1, 1, (N,)), see :func:`~agents.policy.actions.shares_of`. Reward: the MU's utility over its satisfaction
+    scale, U/ω.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        num_markets: int,
+        *,
+        seed: int = 0,
+        episode_slots: int = 64,
+        followers: Callable[[Features], FloatArray] | None = None,
+    ) -> None:
+        asps: Literal["agents", "best_response"] = "best_response" if followers is None else "agents"
+        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=None, seed=seed, copy=False)
+        m, n = scenario.num_mus, scenario.num_asps
+        size = m + markets.single_observation_space["mu"].shape[0]
+        super().__init__(markets, m, size, n, episode_slots)
+        self.followers = followers
+        self._actions = np.zeros((num_markets, m, n))
+
+    def step_async(self, actions: npt.NDArray[np.float32]) -> None:
+        """Take the actions (B·M, N) for the next slot."""
+        self._actions = shares_of(actions).reshape(self._actions.shape)
+
+    def restore(self, markets: dict[str, npt.NDArray[Any]], slot: int, returns: npt.NDArray[np.float64]) -> None:
+        """Go on from a :meth:`state` of an environment made with the same arguments, bit for bit.
+
+        Raises:
+            ValueError: an array is missing or has another shape.
+        """
+        super().restore(markets, slot, returns)
+        self._scale = self.markets.market.satisfaction_scale
+
+    def _begin(self) -> Features:
+        observations, _ = self.markets.reset()
+        self._scale = self.markets.market.satisfaction_scale
+        return self._flat(observations["mu"])
+
+    def _trade(self) -> tuple[Features, npt.NDArray[np.float64]]:
+        observations, rewards, _, _, _ = self.markets.step({"mu": self._actions})
+        if self.followers is not None:
+            observations, rewards, _, _, _ = self.markets.step({"asp": self.followers(observations["asp"])})
+        return self._flat(observations["mu"]), (rewards["mu"] / self._scale).ravel()
+
+    def _flat(self, observations: npt.NDArray[np.float32]) -> Features:
+        return with_identity(observations).reshape(self.num_envs, -1)

@@ -1,0 +1,94 @@
+"""The loop around learning that runs of every kind share: evaluations, checkpoints, the progress bar, a clean stop."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from agents.training.progress import Bar
+from agents.training.stop_requests import StopRequests
+
+
+class Run(Protocol):
+    """What learns, in steps between which it can be measured, saved and stopped."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to learn."""
+
+    @property
+    def progress(self) -> int:
+        """How far it is, in the unit of the progress bar."""
+
+    def evaluate_when_due(self) -> None:
+        """Extend the learning curve, every so often."""
+
+    def advance(self) -> None:
+        """Make a step."""
+
+    def save(self, out: Path) -> None:
+        """Write a checkpoint into a run folder."""
+
+
+def learn(run: Run, out: Path, bar: Bar, checkpoint_seconds: float) -> None:
+    """Learn to the end, with a checkpoint every so many seconds and one at the end.
+
+    Raises:
+        KeyboardInterrupt: the run was told to stop, by SIGINT or SIGTERM; its checkpoint is written.
+    """
+    requests = StopRequests(bar.stopping)
+    saved_at = time.monotonic()
+    requests.listen()
+    bar.start(run.progress)
+    try:
+        while not run.finished:
+            run.evaluate_when_due()
+            bar.update(run.progress)
+            run.advance()
+            bar.update(run.progress)
+            if requests.told or run.finished or time.monotonic() - saved_at >= checkpoint_seconds:
+                run.save(out)
+                saved_at = time.monotonic()
+            if requests.told:
+                raise KeyboardInterrupt
+    finally:
+        bar.stop()
+        requests.restore()
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Have torch compute on one thread: on small matrices more of them wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def usual_numerics() -> Iterator[None]:
+    """Compute with the defaults of torch and NumPy, whatever the process has set for work of its own.
+
+    So a training gives the same bits in a notebook whose default is double precision, say, or under ``no_grad``.
+    """
+    dtype, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    elsewhere = torch.get_default_device().type != "cpu"
+    torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with (
+            torch.device("cpu") if elsewhere else nullcontext(),  # which slows every call to torch down
+            torch.inference_mode(False),  # has gradients computed, too
+            torch.autocast("cpu", enabled=False),
+            np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_default_dtype(dtype)

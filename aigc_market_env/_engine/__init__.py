@@ -1,0 +1,1 @@
+"""The compiled step that every environment runs on (private)."""

@@ -1,0 +1,65 @@
+"""Where an engine's lanes get their markets from, episode after episode (private)."""
+
+from aigc_market_env._engine import lanes as _lanes
+from aigc_market_env._engine.lanes import Lanes, Streams
+from aigc_market_env._numerics.compile import over_markets
+from aigc_market_env._numerics.owned import OwnsArrays
+from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.scenarios import Scenario
+from aigc_market_env.scenarios.streams import skip, uniforms
+
+#: Markets that a single lane's source builds at once: to build one takes nearly as long.
+_AHEAD = 16
+
+
+class MarketSource(OwnsArrays):
+    """The markets to come of every lane, drawn from streams of their own.
+
+    What happens in an episode draws from other streams, so the next markets are known before it is over.
+
+    Args:
+        scenario: where markets come from.
+        streams: of the lanes (B,); advanced as markets are loaded, not as they are built.
+    """
+
+    def __init__(self, scenario: Scenario, streams: Streams) -> None:
+        self.scenario = scenario
+        self.streams = streams
+        self.forget()
+
+    def forget(self) -> None:
+        """Build anew, because the streams have been set; only the next market, in case they are again."""
+        self._loaded = False
+        self._ready: Lanes | None = None
+        self._next = self._built = 0
+
+    def load(self, lanes: Lanes) -> None:
+        """Put the next market into every lane."""
+        draws = self.scenario.num_draws
+        if self._loaded and not draws:
+            return
+        if len(self.streams) > 1:
+            drawn = uniforms(self.streams, draws)
+            over_markets(self._load, len(drawn), lanes, drawn, min_slice=256, slices_per_thread=1)
+        else:
+            self._load_one(lanes)
+        self._loaded = True
+
+    def _load(self, start: int, stop: int, lanes: Lanes, drawn: FloatArray) -> None:
+        """Build markets from uniform numbers (B, K) and put them into their lanes."""
+        _lanes.load_market(_lanes.some_of(lanes, start, stop), self.scenario.build(drawn[start:stop]))
+
+    def _load_one(self, lanes: Lanes) -> None:
+        draws = self.scenario.num_draws
+        if self._next == self._built:
+            count = _AHEAD if self._loaded else 1
+            drawn = uniforms(self.streams.copy(), count * draws).reshape(count, draws)
+            if self._ready is None or self._built != count:
+                self._ready = _lanes.new_lanes(count, self.scenario.num_mus, self.scenario.num_asps)
+            self._load(0, count, self._ready, drawn)
+            self._next, self._built = 0, count
+        assert self._ready is not None
+        for own, ready in zip(lanes[:3], self._ready[:3], strict=True):
+            own[0] = ready[self._next]
+        self._next += 1
+        skip(self.streams, draws)

@@ -1,0 +1,170 @@
+"""What happens in a slot, as compiled loops over one lane: rewards are posted, ASPs serve, everybody is paid (private).
+
+Loops run over all links of a lane at once where they can: they are vector code then, which loops over the few MUs of
+one ASP are not. What such a loop needs of an ASP or an MU is spread out over its links first, into scratch.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_market_env._engine import lanes as at
+from aigc_market_env._engine.lanes import Lanes
+from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.elementary import log1p
+from aigc_market_env.game.shadow_prices import Asp, allocate, shadow_prices
+from aigc_market_env.model import qoe
+from aigc_market_env.model.links import LINK_ROWS, bandwidth_per_rate, connect, throughput
+from aigc_market_env.model.parameters import FloatArray
+
+Shares = npt.NDArray[np.floating]
+
+# Rows of scratch, one column per link.
+NOISE, KAPPA, BITS, ACCURACY, TOKENS, TIMELINESS, PAYMENT, COMPUTE_WORTH, BANDWIDTH_WORTH = range(9)
+SCRATCH_ROWS = 9
+
+
+@compiled
+def new_scratch(lanes: Lanes) -> FloatArray:
+    """Scratch for one lane after another; the row of noise has a column to spare, for normals come in pairs."""
+    links = lanes.links.shape[2]
+    return np.empty((SCRATCH_ROWS, links + links % 2))
+
+
+@compiled_inner
+def spread(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """Spread what flat loops need of ASPs and MUs out over the links."""
+    mus, asps = lanes.mus[i], lanes.asps[i]
+    num_mus = mus.shape[1]
+    for n in range(asps.shape[1]):
+        for m in range(num_mus):
+            scratch[KAPPA, n * num_mus + m] = asps[at.KAPPA, n]
+            scratch[BITS, n * num_mus + m] = mus[at.BITS, m]
+
+
+@compiled_inner
+def unit(share: float) -> float:
+    """A share kept within [0, 1]."""
+    return min(max(share, 0.0), 1.0)
+
+
+@compiled_inner
+def take_rewards(i: int, lanes: Lanes, shares: Shares) -> None:
+    """MUs post rewards, as shares (B, M, N) of the bound ω/q."""
+    link, num_mus = lanes.links[i], shares.shape[1]
+    for m in range(num_mus):
+        bound = lanes.mus[i, at.BOUND, m]
+        for n in range(shares.shape[2]):
+            link[at.POSTED, n * num_mus + m] = unit(shares[i, m, n]) * bound
+
+
+@compiled_inner
+def split(i: int, lanes: Lanes, shares: Shares, scratch: FloatArray) -> None:
+    """Decode ASPs' actions (B, N, 2, M): shares of a capacity, scaled down where they sum to more than 1."""
+    link, asps, num_mus = lanes.links[i], lanes.asps[i], shares.shape[3]
+    for n in range(shares.shape[1]):
+        compute_sum = bandwidth_sum = 0.0
+        for m in range(num_mus):
+            compute_sum += unit(shares[i, n, 0, m])
+            bandwidth_sum += unit(shares[i, n, 1, m])
+        compute = asps[at.COMPUTE_CAPACITY, n] / max(compute_sum, 1.0)
+        bandwidth = asps[at.BANDWIDTH_CAPACITY, n] / max(bandwidth_sum, 1.0)
+        for m in range(num_mus):
+            link[at.COMPUTE, n * num_mus + m] = unit(shares[i, n, 0, m]) * compute
+            link[at.BANDWIDTH, n * num_mus + m] = unit(shares[i, n, 1, m]) * bandwidth
+    for k in range(link.shape[1]):
+        sigma = bandwidth_per_rate(scratch[BITS, k], link[at.EFFICIENCY, k])
+        link[at.RATE, k] = throughput(link[at.COMPUTE, k], link[at.BANDWIDTH, k], scratch[KAPPA, k], sigma)
+
+
+@compiled_inner
+def respond(i: int, n: int, lanes: Lanes, tolerance: float, table: FloatArray, trial: FloatArray) -> None:
+    """ASP ``n`` serves as is best for it, from the shadow prices of the last slot on.
+
+    ``table`` (LINK_ROWS + 4, M) and ``trial`` (M,) are scratch: an ASP's link table, and its row of rewards,
+    throughputs, compute and bandwidth.
+    """
+    mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
+    num_mus = mus.shape[1]
+    asp = Asp(
+        asps[at.KAPPA, n],
+        asps[at.COMPUTE_COST, n],
+        asps[at.BANDWIDTH_COST, n],
+        asps[at.COMPUTE_CAPACITY, n],
+        asps[at.BANDWIDTH_CAPACITY, n],
+    )
+    rewards, rates, compute, bandwidth = table[LINK_ROWS], table[LINK_ROWS + 1], table[-2], table[-1]
+    for m in range(num_mus):
+        k = n * num_mus + m
+        for row in range(at.DESCRIBED):
+            table[row, m] = link[row, k]
+        connect(table, m, asp.flops_per_token, mus[at.BITS, m], link[at.EFFICIENCY, k])
+        rewards[m], rates[m] = link[at.POSTED, k], link[at.RATE, k]
+    prices = asps[at.SHADOW_PRICE : at.SHADOW_PRICE + 2, n]
+    _, steps = shadow_prices(table, asp, rewards, tolerance, prices, rates, trial)
+    allocate(table, asp, prices, rates, compute, bandwidth)
+    asps[at.NEWTON_STEPS, n] = steps
+    for m in range(num_mus):
+        k = n * num_mus + m
+        link[at.RATE, k], link[at.COMPUTE, k], link[at.BANDWIDTH, k] = rates[m], compute[m], bandwidth[m]
+
+
+@compiled_inner
+def account(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """QoE, utilities, profits, and the price board of the slot just served."""
+    link = lanes.links[i]
+    for k in range(link.shape[1]):
+        x, reward, kappa = link[at.RATE, k], link[at.POSTED, k], scratch[KAPPA, k]
+        c = link[0, k], link[1, k], link[2, k], link[3, k], link[4, k], link[5, k]
+        accuracy, token_count, timeliness, slope = qoe.terms_and_slope(x, c)
+        bought = accuracy + token_count + timeliness
+        scratch[ACCURACY, k], scratch[TOKENS, k], scratch[TIMELINESS, k] = accuracy, token_count, timeliness
+        link[at.REWARD, k], link[at.QOE, k] = reward, bought
+        scratch[PAYMENT, k] = reward * bought
+        f = link[at.COMPUTE, k]
+        computing = x * kappa / f if f > 0.0 else 0.0  # share of a token's time, for x = 1/(κ/f + σ/b)
+        marginal = reward * slope * x
+        scratch[COMPUTE_WORTH, k] = marginal * computing  # f ∂(rQ)/∂f
+        scratch[BANDWIDTH_WORTH, k] = marginal * (1.0 - computing)
+    _pay_asps(i, lanes, scratch)
+    _pay_mus(i, lanes, scratch)
+
+
+@compiled_inner
+def _pay_asps(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """Profits, and effective prices.
+
+    The effective price of a resource is the revenue that its last unit earns, averaged over the units used. At a best
+    response every unit earns the same, the cost plus the shadow price; the formula needs no best response, though.
+    """
+    link, asps, num_mus = lanes.links[i], lanes.asps[i], lanes.mus.shape[2]
+    for n in range(asps.shape[1]):
+        compute = bandwidth = revenue = compute_worth = bandwidth_worth = 0.0
+        for k in range(n * num_mus, (n + 1) * num_mus):
+            compute += link[at.COMPUTE, k]
+            bandwidth += link[at.BANDWIDTH, k]
+            revenue += scratch[PAYMENT, k]
+            compute_worth += scratch[COMPUTE_WORTH, k]
+            bandwidth_worth += scratch[BANDWIDTH_WORTH, k]
+        cost_f, cost_b = asps[at.COMPUTE_COST, n], asps[at.BANDWIDTH_COST, n]
+        asps[at.PROFIT, n] = revenue - cost_f * compute - cost_b * bandwidth
+        asps[at.COMPUTE_PRICE, n] = max(compute_worth / compute, cost_f) if compute > 0.0 else cost_f
+        asps[at.BANDWIDTH_PRICE, n] = max(bandwidth_worth / bandwidth, cost_b) if bandwidth > 0.0 else cost_b
+
+
+@compiled_inner
+def _pay_mus(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """What each MU is delivered by all ASPs together, and its utility."""
+    mus = lanes.mus[i]
+    num_mus = mus.shape[1]
+    for m in range(num_mus):
+        accuracy = token_count = timeliness = paid = 0.0
+        for k in range(m, lanes.links.shape[2], num_mus):
+            accuracy += scratch[ACCURACY, k]
+            token_count += scratch[TOKENS, k]
+            timeliness += scratch[TIMELINESS, k]
+            paid += scratch[PAYMENT, k]
+        mus[at.SCORE, m], mus[at.SCORE + 1, m], mus[at.SCORE + 2, m] = accuracy, token_count, timeliness
+        mus[at.UTILITY, m] = -paid
+    for m in range(num_mus):
+        delivered = mus[at.SCORE, m] + mus[at.SCORE + 1, m] + mus[at.SCORE + 2, m]
+        mus[at.UTILITY, m] += mus[at.OMEGA, m] * log1p(delivered / mus[at.REQUIREMENT, m])

@@ -1,0 +1,1 @@
+"""How numerical functions are compiled, kept on disk and spread over cores (private)."""

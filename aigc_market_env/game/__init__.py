@@ -1,0 +1,1 @@
+"""Who plays what: best responses and regrets of providers and of mobile users."""

@@ -1,0 +1,31 @@
+"""How one ASP reacts to a change of one MU's reward, all others' fixed (docs/market.md#what-a-user-does)."""
+
+from aigc_market_env._numerics.compile import compiled
+from aigc_market_env.game.shadow_prices import Asp, marginal_use, solve_prices
+from aigc_market_env.model import qoe
+from aigc_market_env.model.links import coefficients_of
+from aigc_market_env.model.parameters import FloatArray
+
+
+@compiled
+def throughput_slope(
+    link: FloatArray,
+    m: int,
+    asp: Asp,
+    prices: FloatArray,
+    reward: float,
+    x: float,
+    hessian: tuple[float, float, float],
+) -> float:
+    """dx/dr of MU ``m`` at one ASP: its own response, less what the shadow prices that it moves take back.
+
+    ``hessian`` is that of the dual, from :func:`demand` at the same prices. Zero when the MU is not served.
+    """
+    if x <= 0.0:
+        return 0.0
+    slope, curvature = qoe.slope_and_curvature(x, coefficients_of(link, m))
+    direct = -slope / (reward * curvature)
+    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
+    cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
+    du, dw = solve_prices(prices[0] > 0.0, prices[1] > 0.0, cu * direct, cw * direct, *hessian)
+    return direct + (cu * du + cw * dw) / (reward * curvature)

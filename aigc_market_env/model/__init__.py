@@ -1,0 +1,1 @@
+"""The market's formulas, without players: links, quality of experience, satisfaction, outcomes."""

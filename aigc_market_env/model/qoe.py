@@ -1,0 +1,125 @@
+"""Quality of experience: Q(x), its derivatives, the inverse of its slope (docs/market.md#quality-of-experience).
+
+A link's QoE at throughput x (tokens/s) is a sum of three saturating terms, accuracy, token count and timeliness::
+
+    Q(x) = Σ_j v_j x / (x + k_j),      j = accuracy, token count, timeliness
+
+increasing and concave, with Q(0) = 0 and Q < Σ_j v_j <= 1. That QoE joins these three dimensions is the paper's; the
+shapes are this project's choice. The six coefficients travel together as ``(v_1, v_2, v_3, k_1, k_2, k_3)``.
+
+These scalar functions are the only place where the QoE is written down; compiled loops elsewhere call them.
+"""
+
+import math
+
+from aigc_market_env._numerics.compile import compiled
+
+#: Names of the three QoE dimensions, in the order of every array that has an axis for them.
+QOE_DIMENSIONS = ("accuracy", "token_count", "timeliness")
+
+Coefficients = tuple[float, float, float, float, float, float]
+
+
+@compiled
+def coefficients(
+    accuracy_weight: float,
+    token_weight: float,
+    timeliness_weight: float,
+    accuracy: float,
+    reasoning_tokens: float,
+    desired_tokens: float,
+    patience: float,
+    base_latency: float,
+    slot_duration: float,
+) -> Coefficients:
+    """Coefficients of one link's QoE: full credits v (dimensionless) and half-credit throughputs k (tokens/s).
+
+    Accuracy a·L/(L+ℓ) and token count L/(L+L̂) saturate in the slot's tokens L = xΔ; timeliness τ/(τ+T) is hyperbolic
+    in the response time T = t0 + L̂/x.
+    """
+    tolerance = patience + base_latency
+    return (
+        accuracy_weight * accuracy,
+        token_weight,
+        timeliness_weight * patience / tolerance,
+        reasoning_tokens / slot_duration,
+        desired_tokens / slot_duration,
+        desired_tokens / tolerance,
+    )
+
+
+@compiled
+def terms(x: float, c: Coefficients) -> tuple[float, float, float]:
+    """The three weighted scores whose sum is Q(x)."""
+    return c[0] * x / (x + c[3]), c[1] * x / (x + c[4]), c[2] * x / (x + c[5])
+
+
+@compiled
+def terms_and_slope(x: float, c: Coefficients) -> tuple[float, float, float, float]:
+    """The three weighted scores, and Q'(x)."""
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    t0, t1, t2 = c[0] * i0, c[1] * i1, c[2] * i2
+    return t0 * x, t1 * x, t2 * x, t0 * (c[3] * i0) + t1 * (c[4] * i1) + t2 * (c[5] * i2)
+
+
+@compiled
+def value(x: float, c: Coefficients) -> float:
+    """Q(x)."""
+    return c[0] * x / (x + c[3]) + c[1] * x / (x + c[4]) + c[2] * x / (x + c[5])
+
+
+@compiled
+def slope(x: float, c: Coefficients) -> float:
+    """Q'(x), QoE per token/s; at x = 0 the finite entry slope Σ_j v_j / k_j."""
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    # In this order nothing overflows where the result does not.
+    return c[0] * i0 * (c[3] * i0) + c[1] * i1 * (c[4] * i1) + c[2] * i2 * (c[5] * i2)
+
+
+@compiled
+def slope_and_curvature(x: float, c: Coefficients) -> tuple[float, float]:
+    """Q'(x) > 0 and Q''(x) < 0."""
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    s0, s1, s2 = c[0] * i0 * (c[3] * i0), c[1] * i1 * (c[4] * i1), c[2] * i2 * (c[5] * i2)
+    return s0 + s1 + s2, -2.0 * (s0 * i0 + s1 * i1 + s2 * i2)
+
+
+@compiled
+def derivatives(x: float, c: Coefficients) -> tuple[float, float, float, float]:
+    """Q(x) and its first three derivatives, which are positive, negative and positive."""
+    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
+    t0, t1, t2 = c[0] * i0, c[1] * i1, c[2] * i2
+    s0, s1, s2 = t0 * (c[3] * i0), t1 * (c[4] * i1), t2 * (c[5] * i2)
+    return (
+        x * (t0 + t1 + t2),
+        s0 + s1 + s2,
+        -2.0 * (s0 * i0 + s1 * i1 + s2 * i2),
+        6.0 * (s0 * i0 * i0 + s1 * i1 * i1 + s2 * i2 * i2),
+    )
+
+
+@compiled
+def inverse_slope(target: float, c: Coefficients, start: float) -> float:
+    """The x >= 0 with Q'(x) = target, or 0 when even Q'(0) does not reach the target.
+
+    Q'^(-1/2) is concave and increasing (a power mean of order -2 of the linear functions (x + k_j)/√(v_j k_j)), nearly
+    a straight line, and exactly one for a single term. Newton's method on it never overshoots from the left, and from
+    the right it lands on the left in one step, so any ``start`` >= 0 converges without a bracket, in 2-4 steps.
+    """
+    return 0.0 if slope(0.0, c) <= target else served(target, c, start)
+
+
+@compiled
+def served(target: float, c: Coefficients, start: float) -> float:
+    """:func:`inverse_slope` where it is known that Q'(0) exceeds the target."""
+    root_target = 1.0 / math.sqrt(target)
+    x = start
+    for _ in range(64):
+        s, d = slope_and_curvature(x, c)
+        if not d < 0.0:  # beyond what floating point can tell from zero
+            break
+        step = -2.0 * s * (root_target * math.sqrt(s) - 1.0) / d
+        x = max(x + step, 0.0)
+        if abs(step) <= 1e-8 * x:  # quadratic convergence: the next step would be below rounding
+            break
+    return x

@@ -1,0 +1,213 @@
+import copy
+
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecCheckNan, VecMonitor
+
+from agents.policy.actions import shares_of
+from agents.policy.agent_features import with_identity
+from agents.training.leader_env import LeaderVecEnv
+from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, follower_response
+
+FADING = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
+
+
+def actions_of(env, rng):
+    return rng.uniform(-1.5, 1.5, (env.num_envs, *env.action_space.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["duo", "campus", "town"])
+def test_spaces_contain_what_is_returned(name):
+    env = LeaderVecEnv(Scenario.preset(name), 3)
+    rng = np.random.default_rng(0)
+    observations = env.reset()
+    for _ in range(3):
+        assert observations.shape == (env.num_envs, *env.observation_space.shape)
+        assert all(env.observation_space.contains(row) for row in observations)
+        observations, rewards, dones, infos = env.step(actions_of(env, rng))
+        assert (rewards.shape, rewards.dtype) == ((env.num_envs,), np.float32)
+        assert (dones.shape, dones.dtype) == ((env.num_envs,), np.bool_)
+        assert not dones.any()
+        assert len(infos) == env.num_envs
+
+
+def test_rewards_are_the_utilities_over_the_scales_of_the_batched_environment():
+    env = LeaderVecEnv(Scenario.preset("random"), 3, seed=5)
+    markets = BatchedMarketEnv("random", 3, asps="best_response", max_cycles=None, seed=5)
+    first, _ = markets.reset()
+    assert np.array_equal(env.reset(), with_identity(first["mu"]).reshape(env.num_envs, -1))
+    rng = np.random.default_rng(1)
+    for _ in range(4):
+        actions = actions_of(env, rng)
+        scale = markets.market.satisfaction_scale
+        seen, expected, *_ = markets.step({"mu": shares_of(actions).reshape(3, 8, 4)})
+        observations, rewards, _, _ = env.step(actions)
+        assert np.array_equal(rewards, (expected["mu"] / scale).ravel().astype(np.float32))
+        assert np.array_equal(observations, with_identity(seen["mu"]).reshape(env.num_envs, -1))
+
+
+def test_identity_tells_the_users_of_a_market_apart():
+    env = LeaderVecEnv(Scenario.preset("campus"), 2)
+    assert np.array_equal(env.reset()[:, :8], np.tile(np.eye(8, dtype=np.float32), (2, 1)))
+
+
+def test_infos_hold_the_sum_of_an_episodes_rewards():
+    env = LeaderVecEnv(FADING, 2, episode_slots=3)
+    env.reset()
+    rng = np.random.default_rng(2)
+    for _ in range(2):
+        total = np.zeros(env.num_envs)
+        for slot in range(3):
+            _, rewards, _, infos = env.step(actions_of(env, rng))
+            total += rewards
+            assert all(("episode" in info) == (slot == 2) for info in infos)
+        assert np.allclose([info["episode"]["r"] for info in infos], total, rtol=1e-5)
+        assert {info["episode"]["l"] for info in infos} == {3}
+
+
+def test_nothing_returned_is_overwritten_later():
+    env = LeaderVecEnv(FADING, 2, episode_slots=2)
+    rng = np.random.default_rng(3)
+    returned = [env.reset()]
+    for _ in range(5):
+        actions = actions_of(env, rng)
+        kept = actions.copy()
+        returned += env.step(actions)
+        assert np.array_equal(actions, kept)
+    before = copy.deepcopy(returned)
+    env.step(actions_of(env, rng))
+    env.reset()
+    for old, new in zip(before, returned, strict=True):
+        assert np.array_equal(old, new) if isinstance(old, np.ndarray) else old == new
+
+
+def test_infos_are_the_callers_to_write_into():
+    env = LeaderVecEnv(FADING, 1)
+    env.reset()
+    *_, infos = env.step(np.zeros((2, 1), np.float32))
+    infos[0]["mine"] = 1
+    *_, infos = env.step(np.zeros((2, 1), np.float32))
+    assert infos == [{}, {}]
+
+
+def test_the_same_seed_gives_the_same_rollout_and_another_one_another():
+    def rollout(env):
+        rng = np.random.default_rng(4)
+        return np.stack([env.reset(), *(env.step(actions_of(env, rng))[0] for _ in range(3))])
+
+    one, same, other = (LeaderVecEnv(Scenario.preset("random"), 2, seed=seed) for seed in (7, 7, 8))
+    first = rollout(one)
+    assert np.array_equal(first, rollout(same))
+    assert not np.array_equal(first, rollout(other))
+    assert not np.array_equal(first, rollout(one))  # the streams go on
+    one.seed(7)
+    assert np.array_equal(first, rollout(one))
+    one.seed(None)
+    assert not np.array_equal(first, rollout(one))
+
+
+def test_what_is_not_a_number_is_refused_and_the_environment_works_on():
+    env, untouched = (LeaderVecEnv(FADING, 1) for _ in range(2))
+    env.reset()
+    untouched.reset()
+    actions = np.zeros((2, 1), np.float32)
+    bad = np.array([[0.0], [np.nan]], np.float32)
+    with pytest.raises(ValueError, match="mu"):
+        env.step(bad)
+    assert np.array_equal(env.step(actions)[1], untouched.step(actions)[1])
+
+
+def test_a_wrong_number_of_actions_is_refused():
+    env = LeaderVecEnv(FADING, 1)
+    env.reset()
+    with pytest.raises(ValueError, match="shape"):
+        env.step(np.zeros((3, 1), np.float32))
+
+
+def test_wrappers_of_stable_baselines3_change_nothing():
+    plain = LeaderVecEnv(FADING, 2, episode_slots=2)
+    wrapped = VecMonitor(VecCheckNan(LeaderVecEnv(FADING, 2, episode_slots=2), raise_exception=True))
+    assert np.array_equal(plain.reset(), wrapped.reset())
+    rng = np.random.default_rng(5)
+    for _ in range(4):
+        actions = actions_of(plain, rng)
+        for ours, theirs in zip(plain.step(actions), wrapped.step(actions), strict=True):
+            assert np.array_equal(ours, theirs) if isinstance(ours, np.ndarray) else ours == theirs
+    wrapped.close()
+
+
+def test_ppo_trains_on_it_twice_the_same():
+    def weights():
+        model = PPO("MlpPolicy", LeaderVecEnv(FADING, 4), n_steps=4, batch_size=16, n_epochs=2, seed=0, device="cpu")
+        before = model.policy.action_net.weight.detach().clone()
+        model.learn(96)
+        assert not before.equal(model.policy.action_net.weight)
+        return model.policy.state_dict()
+
+    one, two = weights(), weights()
+    assert all(one[name].equal(two[name]) for name in one)
+
+
+def test_it_goes_on_from_a_saved_state_even_where_markets_are_drawn():
+    one, two = LeaderVecEnv(Scenario.preset("random"), 2, seed=1), LeaderVecEnv(Scenario.preset("random"), 2, seed=2)
+    rng = np.random.default_rng(6)
+    one.reset()
+    one.step(actions_of(one, rng))
+    two.restore(**one.state())
+    for _ in range(3):
+        actions = actions_of(one, rng)
+        for ours, theirs in zip(one.step(actions), two.step(actions), strict=True):
+            assert np.array_equal(ours, theirs) if isinstance(ours, np.ndarray) else ours == theirs
+
+
+def test_attributes_are_shared_by_all_environments():
+    env = LeaderVecEnv(FADING, 2)
+    assert env.get_attr("episode_slots") == [64] * 4
+    assert env.get_attr("render_mode", [0, 2]) == [None, None]
+    assert env.env_is_wrapped(VecMonitor) == [False] * 4
+    with pytest.raises(NotImplementedError):
+        env.set_attr("slot", 1)
+    with pytest.raises(NotImplementedError):
+        env.env_method("reset")
+
+
+def best_responses(env):
+    """A policy of ASPs that asks the oracle, for the market that ``env`` is in."""
+
+    def act(observations):
+        market = env.markets.market
+        num_mus = market.num_mus
+        shares = observations[..., 7:].reshape(*observations.shape[:2], num_mus, -1)[..., 0].swapaxes(1, 2)
+        response = follower_response(market, shares.astype(float) * market.reward_bound[..., None])
+        compute = response.compute / market.compute_capacity[..., None, :]
+        bandwidth = response.bandwidth / market.bandwidth_capacity[..., None, :]
+        return np.stack([compute, bandwidth], axis=2).transpose(0, 3, 2, 1)
+
+    return act
+
+
+def test_followers_that_respond_exactly_may_as_well_be_a_policy():
+    exact, played = LeaderVecEnv(FADING, 3), LeaderVecEnv(FADING, 3, followers=lambda observations: act(observations))
+    act = best_responses(played)
+    rng = np.random.default_rng(7)
+    assert np.array_equal(exact.reset(), played.reset())
+    for _ in range(4):
+        actions = actions_of(exact, rng)
+        for ours, theirs in zip(exact.step(actions)[:2], played.step(actions)[:2], strict=True):
+            assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_leaders_of_learned_followers_go_on_from_a_saved_state():
+    def generous(observations):
+        return np.full((*observations.shape[:2], 2, 2), 0.4)
+
+    one, two = (LeaderVecEnv(FADING, 2, seed=seed, followers=generous) for seed in (1, 2))
+    rng = np.random.default_rng(8)
+    one.reset()
+    one.step(actions_of(one, rng))
+    two.restore(**one.state())
+    for _ in range(3):
+        actions = actions_of(one, rng)
+        for ours, theirs in zip(one.step(actions), two.step(actions), strict=True):
+            assert np.array_equal(ours, theirs) if isinstance(ours, np.ndarray) else ours == theirs

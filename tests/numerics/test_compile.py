@@ -1,0 +1,124 @@
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from markets import random_market, random_rewards
+from numba.core.errors import NumbaError
+
+from aigc_market_env import follower_response
+from aigc_market_env._numerics import compile as _compile
+from aigc_market_env._numerics.compile import compiled_inner, over_markets
+
+
+def squares(start, stop, values, results):
+    for i in range(start, stop):
+        results[i] += values[i] ** 2
+
+
+@pytest.mark.parametrize("min_slice", [1, 3, 16, 1000])
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 16, 33, 1000])
+def test_every_market_is_treated_once_whatever_the_slices(four_threads, size, min_slice):
+    values, results = np.arange(size, dtype=float), np.zeros(size)
+    over_markets(squares, size, values, results, min_slice=min_slice)
+    np.testing.assert_array_equal(results, values**2)
+
+
+def test_large_batches_are_spread_over_slices_of_at_least_min_slice(four_threads):
+    slices = []
+    over_markets(lambda start, stop: slices.append((start, stop)), 100, min_slice=16)
+    assert len(slices) == 6
+    assert min(stop - start for start, stop in slices) >= 16
+
+
+def test_one_thread_takes_the_batch_whole(monkeypatch):
+    monkeypatch.setattr(_compile, "num_threads", lambda: 1)
+    slices = []
+    over_markets(lambda start, stop: slices.append((start, stop)), 100, min_slice=1)
+    assert slices == [(0, 100)]
+
+
+@pytest.mark.parametrize("faulty", [0, 99])
+def test_exceptions_of_a_slice_reach_the_caller(four_threads, faulty):
+    def kernel(start, stop):
+        if start <= faulty < stop:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        over_markets(kernel, 100, min_slice=1)
+
+
+def game():
+    rng = np.random.default_rng(5)
+    market = random_market(rng, 4, 2, 1.0, (200,))
+    return market, random_rewards(rng, market)
+
+
+def respond_in_child(queue):
+    market, rewards = game()
+    queue.put(follower_response(market, rewards).compute)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_answers_after_the_pool_was_used(four_threads):
+    market, rewards = game()
+    expected = follower_response(market, rewards).compute
+    assert _compile._pool is not None
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=respond_in_child, args=(queue,))
+    child.start()
+    try:
+        np.testing.assert_array_equal(queue.get(timeout=60), expected)
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+
+
+def test_several_threads_may_ask_at_once(four_threads):
+    market, rewards = game()
+    expected = follower_response(market, rewards).compute
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: follower_response(market, rewards).compute, range(24)))
+    assert all(np.array_equal(answer, expected) for answer in answers)
+
+
+def test_one_compiled_version_serves_every_way_of_calling():
+    from aigc_market_env.game.followers import _respond
+
+    market, rewards = game()
+    follower_response(market, rewards)
+    compiled = len(_respond.signatures)
+    for args in ((market[0], rewards[0]), (market, rewards[0]), (market[0], rewards), (market[0], rewards[0].tolist())):
+        follower_response(*args)
+    assert len(_respond.signatures) == compiled
+
+
+def run_python(code, cache):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+
+def test_a_first_use_says_that_it_compiles_and_the_next_has_nothing_to_say(tmp_path):
+    use = "from aigc_market_env import spaces; import numpy as np; print(spaces.any_outside(np.array([0.5, 2.0])))"
+    first, second = run_python(use, tmp_path), run_python(use, tmp_path)
+    assert first.stdout == second.stdout == "True\n"
+    assert first.stderr.startswith("compiling aigc_market_env.spaces.any_outside, once for this machine … ")
+    assert first.stderr.endswith(" s\n")
+    assert second.stderr == ""
+
+
+def test_import_compiles_nothing(tmp_path):
+    assert run_python("import aigc_market_env", tmp_path).stderr == ""
+    assert list(tmp_path.rglob("*.nbc")) == []
+
+
+def test_inner_functions_make_no_arrays():
+    """Which they cannot, as they count no references."""
+    with pytest.raises(NumbaError, match="empty"):
+        compiled_inner(lambda: np.empty(3))()
