@@ -1,7 +1,7 @@
 """The compiled entry points of the environment, each over a slice of lanes (private).
 
-They only decide what is computed when; a slot is in ``_slot``, what changes between slots in ``_drift``, observations
-in ``_sight``. They take the arrays of ``Lanes`` and of two ``Views`` one by one: to unpack tuples at each call would
+They only decide what is computed when; a slot is in ``slot``, what changes between slots in ``drift``, observations in
+``observations``. They take the arrays of ``Lanes`` and of two ``Views`` one by one: to unpack tuples at each call would
 take Numba longer than a single market's slot takes. The first views are the picture kept here, the second what is
 handed out.
 """
