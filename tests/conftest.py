@@ -1,7 +1,10 @@
 """Property tests draw the same examples on every run and on every machine; fixtures of several files."""
 
 import os
+import tempfile
 
+if not os.access(os.path.expanduser("~"), os.W_OK):  # where there is no home, Ray needs one for its token
+    os.environ["HOME"] = tempfile.mkdtemp()
 # The reference solvers' matrices are tiny: threads would only wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

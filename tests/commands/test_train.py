@@ -56,7 +56,8 @@ def test_what_is_wrong_with_seeds_sweeps_and_workers_is_told(command, tmp_path, 
 TINY_FIELDS = ["markets=8", "slots=4", "batch_size=32", "hidden=8", "evaluation_slots=4", "final_evaluation_slots=8"]
 
 
-def test_a_sweep_is_of_every_combination_with_every_seed(tmp_path):
+def test_a_sweep_is_of_every_combination_with_every_seed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     asked = train.Arguments(train="leaders", seeds="3..4", sweep=("epochs=1,2", "hidden=8,8x8"), out=tmp_path)
     runs = train.sweep_runs(asked)
     assert [str(run.out.relative_to(tmp_path)) for run in runs] == [

@@ -100,7 +100,7 @@ def test_one_compiled_version_serves_every_way_of_calling():
 
 
 def run_python(code, cache):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "TMPDIR": str(cache)}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
 

@@ -233,6 +233,8 @@ def test_the_help_says_that_code_is_executed(capsys):
 
 def test_a_mechanism_of_the_project_may_take_the_protocol_from_the_package(tmp_path):
     shutil.copytree(ROOT / "baselines", tmp_path / "baselines", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (tmp_path / "baselines", *(tmp_path / "baselines").rglob("*")):
+        path.chmod(0o755)  # the repository may be one that can only be read
     path = tmp_path / "baselines" / "throughput_greedy.py"
     text = path.read_text()
     assert ast.parse(text)
