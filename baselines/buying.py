@@ -16,7 +16,7 @@ import numpy as np
 
 from aigc_market_env import Market
 from aigc_market_env._numerics.compile import compiled, over_markets
-from aigc_market_env.model import qoe
+from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import coefficients_of, link_tables
 from aigc_market_env.model.parameters import FloatArray
 
@@ -68,7 +68,8 @@ def _buy(
 @compiled
 def basket(table: FloatArray, omega: float, q: float, price: FloatArray, limit: FloatArray, x: FloatArray) -> None:
     """Fill ``x`` (N,), a start on entry, with what one MU buys; ``table`` (LINK_ROWS, N)."""
-    low, high = math.log(omega / (q + x.shape[0])), math.log(omega / q)
+    low = math.log(satisfaction.marginal(x.shape[0], omega, q))
+    high = math.log(satisfaction.marginal(0.0, omega, q))
     at_low, at_high = 0.0, 0.0
     log_worth = high
     for step in range(100):
@@ -78,7 +79,7 @@ def basket(table: FloatArray, omega: float, q: float, price: FloatArray, limit: 
             log_worth = low + (high - low) * (at_low / (at_low - at_high))
         total = _wanted(table, math.exp(log_worth), price, limit, x)
         # By how much the MU wants more than what would make QoE worth so much to it; its slope in log V is at least 1.
-        excess = log_worth - math.log(omega / (q + total))
+        excess = log_worth - math.log(satisfaction.marginal(total, omega, q))
         if excess < 0.0:
             low, at_low, at_high = log_worth, excess, 0.5 * at_high
         else:

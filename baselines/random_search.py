@@ -17,6 +17,7 @@ import numpy as np
 
 from aigc_market_env import Market
 from aigc_market_env.equilibrium.dual_perturbation import Probe, probe_of
+from aigc_market_env.model import satisfaction
 from aigc_market_env.model.options import nonnegative_number, positive_fraction, positive_number, whole_number
 from aigc_market_env.model.parameters import FloatArray
 from baselines.learning import play
@@ -70,6 +71,6 @@ class RandomSearch:
 
 def own_utility(market: Market, rewards: FloatArray, qoe: FloatArray) -> FloatArray:
     """What every MU makes of the QoE delivered for its rewards, both (M, N); it knows its own ω and q; shape (M,)."""
-    satisfaction = market.satisfaction_scale * np.log1p(qoe.sum(axis=1) / market.qoe_requirement)
-    utility: FloatArray = satisfaction - (rewards * qoe).sum(axis=1)
+    satisfied = satisfaction.values(qoe.sum(axis=1), market.satisfaction_scale, market.qoe_requirement)
+    utility: FloatArray = satisfied - (rewards * qoe).sum(axis=1)
     return utility

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from aigc_market_env import Market, Outcome, follower_response
+from aigc_market_env.model import satisfaction
 from aigc_market_env.model.parameters import FloatArray
 
 
@@ -48,14 +49,12 @@ def social_optimum(market: Market, start: FloatArray | None = None) -> SocialOpt
         The :class:`SocialOptimum`; its ``gap`` says how close it is.
     """
     omega, q, n = market.satisfaction_scale, market.qoe_requirement, market.num_asps
-    low, high = np.log(omega / (q + n)), np.log(omega / q)
-    begin = np.log(0.5 * omega / q if start is None else start)
+    low, high = np.log(satisfaction.marginals(n, omega, q)), np.log(market.reward_bound)
+    begin = np.log(0.5 * market.reward_bound if start is None else start)
 
     def dual(log_prices: FloatArray) -> tuple[float, FloatArray]:
-        prices = np.exp(log_prices)
-        outcome = at_prices(market, prices)
-        conjugate = omega * (high - log_prices) - omega + q * prices
-        slope = prices * (q + outcome.qoe.sum(axis=1)) - omega
+        outcome = at_prices(market, np.exp(log_prices))
+        conjugate, slope = satisfaction.dual_terms(log_prices, outcome.qoe.sum(axis=1), omega, q)
         return (conjugate.sum() + outcome.asp_profit.sum()) / omega.sum(), slope / omega.sum()
 
     found = minimize(

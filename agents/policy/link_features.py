@@ -11,6 +11,7 @@ import numpy.typing as npt
 from aigc_market_env.equilibrium.first_order import first_order
 from aigc_market_env.game.followers import demand_at_prices, follower_response
 from aigc_market_env.market import Market
+from aigc_market_env.model import satisfaction
 from aigc_market_env.model.links import CROSS, SIGMA, link_tables
 from aigc_market_env.model.parameters import FloatArray
 
@@ -60,7 +61,7 @@ def outcome_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.floa
     response = follower_response(market, rewards)
     qoe = market.outcome(rewards, response.compute, response.bandwidth).qoe
     scale = market.satisfaction_scale
-    worth = scale / (market.qoe_requirement + qoe.sum(axis=-1))
+    worth = satisfaction.marginals(qoe.sum(axis=-1), scale, market.qoe_requirement)
     columns = [
         np.log(rewards / bound),
         *_link_features(market, tables, bound),

@@ -9,7 +9,7 @@ from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._engine.slot import NOISE
 from aigc_market_env._numerics.compile import compiled_inner
-from aigc_market_env.model import qoe
+from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import describe
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import faded, signal_of
@@ -32,7 +32,7 @@ def take_request(i: int, m: int, lanes: Lanes) -> None:
 def describe_mu(i: int, m: int, lanes: Lanes) -> None:
     """Write all that follows from what MU ``m`` is and asks for."""
     mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
-    mus[at.BOUND, m] = mus[at.OMEGA, m] / mus[at.REQUIREMENT, m]
+    mus[at.BOUND, m] = satisfaction.marginal(0.0, mus[at.OMEGA, m], mus[at.REQUIREMENT, m])
     for n in range(asps.shape[1]):
         k = n * mus.shape[1] + m
         c = qoe.coefficients(

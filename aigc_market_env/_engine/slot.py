@@ -10,9 +10,8 @@ import numpy.typing as npt
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._numerics.compile import compiled, compiled_inner
-from aigc_market_env._numerics.elementary import log1p
 from aigc_market_env.game.shadow_prices import Asp, allocate, shadow_prices
-from aigc_market_env.model import qoe
+from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import LINK_ROWS, bandwidth_per_rate, connect, throughput
 from aigc_market_env.model.parameters import FloatArray
 
@@ -167,4 +166,4 @@ def _pay_mus(i: int, lanes: Lanes, scratch: FloatArray) -> None:
         mus[at.UTILITY, m] = -paid
     for m in range(num_mus):
         delivered = mus[at.SCORE, m] + mus[at.SCORE + 1, m] + mus[at.SCORE + 2, m]
-        mus[at.UTILITY, m] += mus[at.OMEGA, m] * log1p(delivered / mus[at.REQUIREMENT, m])
+        mus[at.UTILITY, m] += satisfaction.vector_value(delivered, mus[at.OMEGA, m], mus[at.REQUIREMENT, m])

@@ -22,6 +22,7 @@ from aigc_market_env.game.followers import follower_response
 from aigc_market_env.game.leader_bound import best_row, new_search
 from aigc_market_env.game.leaders import settle, standing
 from aigc_market_env.market import Market
+from aigc_market_env.model import satisfaction
 from aigc_market_env.model.checks import link_arrays, market_index
 from aigc_market_env.model.options import positive_number
 from aigc_market_env.model.outcome import Outcome
@@ -165,14 +166,16 @@ def _solve(
             posted[:] = initial[i].T
             if attempt > 0:
                 share, wide = _ATTEMPTS[attempt - 1]
-                posted[:] = share * market.satisfaction_scale[k] / market.qoe_requirement[k]
+                for m in range(num_mus):
+                    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+                    posted[:, m] = satisfaction.marginal(0.0, share * omega, q)
             start_from(market, k, posted, log_worth, state, s)
             left, taken = solve(market, k, wide, log_worth, state, s)
             steps[i] += taken
             if left < residual[i] or attempt == 0:
                 residual[i] = left
                 for m in range(num_mus):
-                    bound = market.satisfaction_scale[k, m] / market.qoe_requirement[k, m]
+                    bound = satisfaction.marginal(0.0, market.satisfaction_scale[k, m], market.qoe_requirement[k, m])
                     for n in range(num_asps):
                         posted[n, m] = min(s.rewards[n, m], bound)
                         rewards[i, m, n] = posted[n, m] if np.isfinite(posted[n, m]) else initial[i, m, n]

@@ -24,6 +24,7 @@ import numpy as np
 
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
+from aigc_market_env.model import satisfaction
 from aigc_market_env.model.options import fraction, positive_fraction, positive_number, whole_number
 from aigc_market_env.model.parameters import FloatArray
 
@@ -170,7 +171,7 @@ class DualPerturbation:
     ) -> Iterator[FloatArray]:
         """The start, then the rewards (..., M, N) after every round, without end; arguments as in :meth:`learn`."""
         omega, q = satisfaction_scale[..., None], qoe_requirement[..., None]
-        rewards = np.repeat(self.start * omega / q, num_asps, axis=-1)
+        rewards = np.repeat(satisfaction.marginals(0.0, self.start * omega, q), num_asps, axis=-1)
         elasticity = np.ones_like(rewards)
         seen = np.zeros_like(rewards)  # rounds in which a pair's elasticity was seen
         for t in itertools.count():
@@ -181,12 +182,12 @@ class DualPerturbation:
             gain = (1.0 + seen) ** -self.averaging_decay
             elasticity += np.where(served, gain * (sample - elasticity), 0.0)
             seen += served
-            worth = omega / (q + qoe.sum(axis=-1, keepdims=True))
+            worth = satisfaction.marginals(qoe.sum(axis=-1, keepdims=True), omega, q)
             markdown = np.maximum(elasticity, 0.0) / (1.0 + np.maximum(elasticity, 0.0))
             target = np.where(served, np.maximum(worth * markdown, self.lowest * worth), worth)
             step = (1.0 + t / self.step_rounds) ** -self.step_decay * np.log(target / rewards)
             factor = np.exp(np.where(served, step, np.clip(step, -self.raise_by, self.raise_by)))
-            rewards = np.minimum(rewards * factor, omega / q)
+            rewards = np.minimum(rewards * factor, satisfaction.marginals(0.0, omega, q))
 
     def probes_per_round(self, num_mus: int, num_asps: int) -> int:
         """Times that a market of M MUs and N ASPs is served in a round."""

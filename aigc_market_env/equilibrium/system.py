@@ -19,7 +19,7 @@ import numpy as np
 from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
 from aigc_market_env.game.shadow_prices import Asp, asp_of, marginal_use
-from aigc_market_env.model import qoe
+from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import CROSS, LINK_ROWS, coefficients_of
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
@@ -341,11 +341,12 @@ def evaluate(
         for j in range(STATE):
             worst = max(worst, abs(s.residual_asp[n, j]))
     for m in range(num_mus):
-        bought = market.qoe_requirement[k, m] + s.residual_mu[m]
-        s.residual_mu[m] = log_worth[m] + math.log(bought / market.satisfaction_scale[k, m])
-        s.diagonal[m] = 1.0 + s.diagonal[m] / bought
+        total, omega, q = s.residual_mu[m], market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+        length = satisfaction.decay_length(total, q)
+        s.residual_mu[m] = log_worth[m] - satisfaction.log_marginal(total, omega, q)
+        s.diagonal[m] = 1.0 + s.diagonal[m] / length
         for n in range(num_asps):
             for j in range(STATE):
-                s.mu_by_asp[m, n, j] /= bought
+                s.mu_by_asp[m, n, j] /= length
         worst = max(worst, abs(s.residual_mu[m]))
     return worst

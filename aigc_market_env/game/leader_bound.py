@@ -94,7 +94,7 @@ def best_row(
     ``worth`` and ``posted`` what further QoE is then worth to the MU, and its utility.
     """
     omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    bound, num_asps = omega / q, best.shape[0]
+    bound, num_asps = satisfaction.marginal(0.0, omega, q), best.shape[0]
     for n in range(num_asps):
         s.offers.prices[:], s.offers.rate[n], s.offers.guess[n] = prices[n], x[n], x[n]
         open_table(s.offers, n, m, asp_of(market, k, n), bound)
@@ -143,7 +143,7 @@ def _search_part(
         The best utility met so far, the lowest ceiling, and the last v.
     """
     omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    low, high = satisfaction.marginal(best.shape[0], omega, q), omega / q
+    low, high = satisfaction.marginal(best.shape[0], omega, q), satisfaction.marginal(0.0, omega, q)
     last_worth = last_excess = np.nan
     lowest = mispriced = np.inf
     s.bought[:] = np.nan
@@ -161,7 +161,7 @@ def _search_part(
         side = 0 if excess < 0.0 else 1
         s.chosen[side], s.bought[side] = s.row, s.qoe
         mispriced = satisfaction.conjugate(worth, omega, q) + worth * total - satisfied
-        if abs(excess) <= _MET * (q + total):
+        if abs(excess) <= _MET * satisfaction.decay_length(total, q):
             if tolerance == finest:
                 break
             mispriced = 0.0

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, over_markets
-from aigc_market_env.model import qoe
+from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.checks import check_capacity, link_arrays, market_index
 from aigc_market_env.model.links import LINK_ROWS, SIGMA, coefficients_of, fill_links
 from aigc_market_env.model.links import throughput as link_throughput
@@ -73,7 +73,7 @@ def outcome(market: Parameters, rewards: npt.ArrayLike, compute: npt.ArrayLike, 
     scores = scores.reshape(*shape, 3)
     delivered = scores.sum(axis=-1)
     payment = r * delivered
-    satisfaction = market.satisfaction_scale * np.log1p(delivered.sum(axis=-1) / market.qoe_requirement)
+    satisfied = satisfaction.values(delivered.sum(axis=-1), market.satisfaction_scale, market.qoe_requirement)
     used, lit = f.sum(axis=-2), b.sum(axis=-2)
     cost = market.compute_cost * used + market.bandwidth_cost * lit
     return Outcome(
@@ -84,11 +84,11 @@ def outcome(market: Parameters, rewards: npt.ArrayLike, compute: npt.ArrayLike, 
         qoe_terms=scores,
         qoe=delivered,
         payment=payment,
-        mu_utility=satisfaction - payment.sum(axis=-1),
+        mu_utility=satisfied - payment.sum(axis=-1),
         asp_profit=payment.sum(axis=-2) - cost,
         asp_cost=cost,
         utilisation=np.stack([used / market.compute_capacity, lit / market.bandwidth_capacity], axis=-1),
-        welfare=satisfaction.sum(axis=-1) - cost.sum(axis=-1),
+        welfare=satisfied.sum(axis=-1) - cost.sum(axis=-1),
     )
 
 

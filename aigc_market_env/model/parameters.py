@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled
+from aigc_market_env.model import satisfaction
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -144,7 +145,7 @@ class Parameters:
     @property
     def reward_bound(self) -> FloatArray:
         """ω/q, the marginal satisfaction at zero QoE, credits per QoE; a higher reward is dominated; shape (..., M)."""
-        return self.satisfaction_scale / self.qoe_requirement
+        return satisfaction.marginals(0.0, self.satisfaction_scale, self.qoe_requirement)
 
     @cached_property
     def flat(self) -> MarketArrays:
