@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from aigc_market_env import spaces
-from aigc_market_env._engine.buffers import Sheet
+from aigc_market_env._engine.buffers import ObservationBuffer
 from aigc_market_env._engine.engine import TOLERANCE, Engine
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.market import Market
@@ -160,10 +160,10 @@ class BatchedMarketEnv(OwnsArrays):
         """
         if seed is None and not self._started:
             seed = self._first_seed
-        sheet = self._engine.reset(self._lane_seeds(seed))
+        buffer = self._engine.reset(self._lane_seeds(seed))
         self._started = True
         self._cycle, self._mus_turn = 0, True
-        return self._by_group(sheet), {}
+        return self._by_group(buffer), {}
 
     def step(
         self, actions: Mapping[str, npt.ArrayLike]
@@ -182,20 +182,20 @@ class BatchedMarketEnv(OwnsArrays):
         self._check_started("step()")
         action = self._checked(actions)
         if self.asps == "best_response":
-            sheet = self._engine.trade(action)
+            buffer = self._engine.trade(action)
             rewards = {"mu": self._engine.quantity("utility").copy()}
         elif self._mus_turn:
-            sheet = self._engine.post(action)
+            buffer = self._engine.post(action)
             rewards = {"mu": np.zeros((self.num_envs, self.num_mus)), "asp": np.zeros((self.num_envs, self.num_asps))}
             self._mus_turn = False
         else:
-            sheet = self._engine.serve(action)
+            buffer = self._engine.serve(action)
             names = {"mu": "utility", "asp": "profit"}
             rewards = {group: self._engine.quantity(name).copy() for group, name in names.items()}
             self._mus_turn = True
         self._cycle += 1
         over = self.max_cycles is not None and self._cycle >= self.max_cycles
-        observations, infos = self._by_group(sheet), {}
+        observations, infos = self._by_group(buffer), {}
         if over:
             infos["final_obs"] = observations if self._engine.copy else {k: v.copy() for k, v in observations.items()}
             observations, _ = self.reset()
@@ -208,8 +208,8 @@ class BatchedMarketEnv(OwnsArrays):
         if not self._started:
             raise ValueError(f"reset() must be called before {what}")
 
-    def _by_group(self, sheet: Sheet) -> Arrays:
-        return dict(zip(self.single_observation_space, sheet.views, strict=False))
+    def _by_group(self, buffer: ObservationBuffer) -> Arrays:
+        return dict(zip(self.single_observation_space, buffer.observations, strict=False))
 
     def _lane_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None] | None:
         if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str | bytes):

@@ -109,7 +109,7 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._started = False
-        self._seen = np.zeros((self.num_envs, *self.single_observation_space.shape), np.float32)
+        self._observations = np.zeros((self.num_envs, *self.single_observation_space.shape), np.float32)
         self._slots = np.zeros(self.num_envs, np.int64)
         self._over = np.zeros(self.num_envs, bool)
 
@@ -147,7 +147,7 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         self._solve()
         self._seed_generator(seed)
         self._show()
-        return self._seen.copy(), {}
+        return self._observations.copy(), {}
 
     def step(
         self, actions: npt.ArrayLike
@@ -175,7 +175,7 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
             self._begin(over)
         self._solve()
         self._show()
-        return self._seen.copy(), rewards, np.zeros(self.num_envs, bool), over.copy(), infos
+        return self._observations.copy(), rewards, np.zeros(self.num_envs, bool), over.copy(), infos
 
     def render(self) -> tuple[Any, ...] | None:
         """Every lane's slot served last: tables, pictures, or None each and a window per lane; None without a mode."""
@@ -212,7 +212,7 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         if lanes.any():
             with self._only(lanes):
                 observations, _ = self._markets.reset(seed=seed)
-            self._see(lanes, observations)
+            self._renew(lanes, observations)
             self._slots = np.where(lanes, 0, self._slots)
             self._over = self._over & ~lanes
 
@@ -224,7 +224,7 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         shares[:, self.mu] = own
         with self._only(lanes):
             observations, rewards, *_ = self._markets.step({"mu": shares})
-        self._see(lanes, observations)
+        self._renew(lanes, observations)
         self._slots = self._slots + lanes
         return np.where(lanes, rewards["mu"][:, self.mu], 0.0)
 
@@ -244,14 +244,14 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         self._market = self._markets.market
         self._equilibrium = solve_equilibrium(self._market, certify=False).rewards
 
-    def _see(self, lanes: Mask, observations: dict[str, npt.NDArray[Any]]) -> None:
-        self._seen = np.where(lanes[:, None], observations["mu"][:, self.mu], self._seen)
+    def _renew(self, lanes: Mask, observations: dict[str, npt.NDArray[Any]]) -> None:
+        self._observations = np.where(lanes[:, None], observations["mu"][:, self.mu], self._observations)
 
     def _last_observations(self, lanes: Mask) -> npt.NDArray[Any]:
         """What these lanes see, as an array (B,) of arrays; None for the others."""
         last = np.full(self.num_envs, None, object)
         for lane in np.flatnonzero(lanes):
-            last[lane] = self._seen[lane].copy()
+            last[lane] = self._observations[lane].copy()
         return last
 
     def _seed_generator(self, seed: int | Sequence[int | None] | None) -> None:

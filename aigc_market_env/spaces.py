@@ -8,7 +8,7 @@ of an observation is what name ``i`` says. ``log_…`` names follow the fields o
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,40 +35,63 @@ OBSERVATION_BOUND = 10.0
 #: Types of actions that compiled loops take as they are.
 PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
 
-_MU_TYPE = (
-    "log_satisfaction_scale",
-    "log_qoe_requirement",
-    "weight_accuracy",
-    "weight_token_count",
-    "weight_timeliness",
-    "log_desired_tokens",
-    "log_patience",
-    "log_bits_per_token",
-)
-#: What an MU sees of each ASP: its link, the ASP's public descriptors, last slot's price board, and what it got.
-_MU_LINK = (
-    "accuracy",
-    "log_spectral_efficiency",
-    "log_base_latency",
-    "log_flops_per_token",
-    "log_reasoning_tokens",
-    "log_compute_price",
-    "log_bandwidth_price",
-    "last_qoe",
-)
-_ASP_TYPE = (
-    "log_compute_capacity",
-    "log_bandwidth_capacity",
-    "log_compute_cost",
-    "log_bandwidth_cost",
-    "log_flops_per_token",
-    "log_reasoning_tokens",
-)
-#: What an ASP sees of each MU: the reward posted, as a share of ω/q, the link, and the MU's type.
-_ASP_LINK = ("reward", "accuracy", "log_spectral_efficiency", "log_base_latency", *_MU_TYPE)
 
-MU_TYPE_SIZE, MU_LINK_SIZE = len(_MU_TYPE), len(_MU_LINK)
-ASP_TYPE_SIZE, ASP_LINK_SIZE = len(_ASP_TYPE), len(_ASP_LINK)
+class MuType(NamedTuple):
+    """What an MU sees of itself: where each entry lies."""
+
+    log_satisfaction_scale: int
+    log_qoe_requirement: int
+    weight_accuracy: int
+    weight_token_count: int
+    weight_timeliness: int
+    log_desired_tokens: int
+    log_patience: int
+    log_bits_per_token: int
+
+
+class MuLink(NamedTuple):
+    """What an MU sees of each ASP: its link, the ASP's public descriptors, last slot's price board, what it got."""
+
+    accuracy: int
+    log_spectral_efficiency: int
+    log_base_latency: int
+    log_flops_per_token: int
+    log_reasoning_tokens: int
+    log_compute_price: int
+    log_bandwidth_price: int
+    last_qoe: int
+
+
+class AspType(NamedTuple):
+    """What an ASP sees of itself: where each entry lies."""
+
+    log_compute_capacity: int
+    log_bandwidth_capacity: int
+    log_compute_cost: int
+    log_bandwidth_cost: int
+    log_flops_per_token: int
+    log_reasoning_tokens: int
+
+
+class AspLink(NamedTuple):
+    """What an ASP sees of each MU before the MU's type: the reward posted, as a share of ω/q, and the link."""
+
+    reward: int
+    accuracy: int
+    log_spectral_efficiency: int
+    log_base_latency: int
+
+
+# Offsets of entries. After ``turn`` comes an agent's own type, then one block for each agent of the other side.
+TURN = 0
+MU_TYPE = MuType(*range(1, 1 + len(MuType._fields)))
+ASP_TYPE = AspType(*range(1, 1 + len(AspType._fields)))
+#: Where the first block begins, and offsets within a block.
+MU_LINKS, MU_LINK = 1 + len(MU_TYPE), MuLink(*range(len(MuLink._fields)))
+ASP_LINKS, ASP_LINK = 1 + len(ASP_TYPE), AspLink(*range(len(AspLink._fields)))
+#: The same MU's type, within its block of an ASP's observation.
+ASP_LINK_MU = MuType(*range(len(ASP_LINK), len(ASP_LINK) + len(MU_TYPE)))
+MU_LINK_SIZE, ASP_LINK_SIZE = len(MU_LINK), len(ASP_LINK) + len(ASP_LINK_MU)
 
 
 def mu_observation_names(num_asps: int) -> list[str]:
@@ -79,7 +102,7 @@ def mu_observation_names(num_asps: int) -> list[str]:
     the QoE that the MU received last. ``log_base_latency`` is log(1 + t0 / 1 s). In an episode's first slot the board
     shows the bare costs and the last QoE is 0.
     """
-    return ["turn", *_MU_TYPE, *(f"asp_{n}/{name}" for n in range(num_asps) for name in _MU_LINK)]
+    return ["turn", *MuType._fields, *(f"asp_{n}/{name}" for n in range(num_asps) for name in MuLink._fields)]
 
 
 def asp_observation_names(num_mus: int) -> list[str]:
@@ -89,7 +112,8 @@ def asp_observation_names(num_mus: int) -> list[str]:
     MU, ``mu_m/…``: the reward posted to it as a share of the bound ω/q, the link, and the MU's type. Before the MUs
     have posted, the rewards shown are those of the slot served last, 0 in an episode's first.
     """
-    return ["turn", *_ASP_TYPE, *(f"mu_{m}/{name}" for m in range(num_mus) for name in _ASP_LINK)]
+    block = (*AspLink._fields, *MuType._fields)
+    return ["turn", *AspType._fields, *(f"mu_{m}/{name}" for m in range(num_mus) for name in block)]
 
 
 def state_names(num_mus: int, num_asps: int) -> list[str]:
@@ -110,19 +134,18 @@ def _observation_space(size: int) -> Box:
 
 def mu_observation_space(num_asps: int) -> Box:
     """Space of an MU's observation; see :func:`mu_observation_names`."""
-    return _observation_space(1 + MU_TYPE_SIZE + num_asps * MU_LINK_SIZE)
+    return _observation_space(MU_LINKS + num_asps * MU_LINK_SIZE)
 
 
 def asp_observation_space(num_mus: int) -> Box:
     """Space of an ASP's observation; see :func:`asp_observation_names`."""
-    return _observation_space(1 + ASP_TYPE_SIZE + num_mus * ASP_LINK_SIZE)
+    return _observation_space(ASP_LINKS + num_mus * ASP_LINK_SIZE)
 
 
 def state_space(num_mus: int, num_asps: int) -> Box:
     """Space of the whole market's state; see :func:`state_names`."""
-    mu = MU_TYPE_SIZE + num_asps * MU_LINK_SIZE
-    asp = ASP_TYPE_SIZE + num_mus * ASP_LINK_SIZE
-    return _observation_space(1 + num_mus * mu + num_asps * asp)
+    mu, asp = mu_observation_space(num_asps).shape[0], asp_observation_space(num_mus).shape[0]
+    return _observation_space(1 + num_mus * (mu - 1) + num_asps * (asp - 1))
 
 
 def mu_action_space(num_asps: int) -> Box:

@@ -51,7 +51,7 @@ from aigc_market_env import (
 from aigc_market_env.equilibrium.first_order import first_order
 from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
-from aigc_market_env.spaces import MU_LINK_SIZE, MU_TYPE_SIZE, REFERENCE, mu_observation_names
+from aigc_market_env.spaces import MU_LINK, MU_LINK_SIZE, MU_LINKS, MU_TYPE, REFERENCE
 from experiments.command import run_command
 from experiments.places import check_file
 
@@ -74,11 +74,9 @@ POINTS = 8
 _STEP, _DERIVATIVE, _START = 0.5, 0.01, -1.5
 _LOWEST = -12.0
 #: Entries of an MU's observation that only a price board or a delivery tells, counted within a link.
-_OF_THE_MARKET = [
-    i for i, name in enumerate(mu_observation_names(1)[1 + MU_TYPE_SIZE :]) if "price" in name or "last" in name
-]
+_OF_THE_MARKET = [MU_LINK.log_compute_price, MU_LINK.log_bandwidth_price, MU_LINK.last_qoe]
 _ASP_FIELDS = ("compute_capacity", "bandwidth_capacity", "compute_cost", "bandwidth_cost")
-_FEATURES = MU_TYPE_SIZE + MU_LINK_SIZE + len(_ASP_FIELDS) + 1
+_FEATURES = len(MU_TYPE) + MU_LINK_SIZE + len(_ASP_FIELDS) + 1
 
 Observations = npt.NDArray[np.float32]
 
@@ -100,8 +98,8 @@ def scenario() -> Scenario:
 def features(observations: Observations, market: Market, view: View) -> torch.Tensor:
     """What the network sees of each link: (B, M, N, K), or (B·M, 1, N, K) where every MU sees its own row alone."""
     lanes, num_mus, num_asps = market.accuracy.shape
-    types = np.broadcast_to(observations[:, :, None, 1 : 1 + MU_TYPE_SIZE], (lanes, num_mus, num_asps, MU_TYPE_SIZE))
-    links = observations[:, :, 1 + MU_TYPE_SIZE :].reshape(lanes, num_mus, num_asps, MU_LINK_SIZE).copy()
+    types = np.broadcast_to(observations[:, :, None, MU_TYPE], (lanes, num_mus, num_asps, len(MU_TYPE)))
+    links = observations[:, :, MU_LINKS:].reshape(lanes, num_mus, num_asps, MU_LINK_SIZE).copy()
     asps = np.stack([np.log(getattr(market, name) / REFERENCE[name]) for name in _ASP_FIELDS], axis=-1)
     asps = np.broadcast_to(asps[:, None], (lanes, num_mus, *asps.shape[1:])).copy()
     if view != "complete":

@@ -191,11 +191,11 @@ def test_an_environment_that_was_never_reset_is_copied():
 
 
 def test_a_copy_needs_no_compilation():
-    from aigc_market_env._engine import kernels as _kernels
+    from aigc_market_env._engine.kernels import begin, post, serve
 
     env = parallel("duo", "agents")
     play(env, 0, 4)
-    kernels = (_kernels.begin, _kernels.post, _kernels.serve)
+    kernels = (begin, post, serve)
     before = [len(kernel.signatures) for kernel in kernels]
     for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
         go_on(twin, np.random.default_rng(0), 4)

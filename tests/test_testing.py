@@ -265,9 +265,9 @@ class BlindAEC(market_v0.raw_env):
     """ASPs see the rewards of the slot before."""
 
     def _post(self):
-        before = {agent: row.copy() for agent, row in self._seen.items() if agent.startswith("asp_")}
+        before = {agent: row.copy() for agent, row in self._current.items() if agent.startswith("asp_")}
         super()._post()
-        self._seen = self._seen | before
+        self._current = self._current | before
 
 
 class NaNAEC(market_v0.raw_env):

@@ -44,12 +44,10 @@ class Seen:
             slot_duration: Δ, the only thing that an ASP knows and does not see, s. () or (K,)
         """
         entries = observations.astype(np.float64)
-        num_mus = (entries.shape[1] - 1 - spaces.ASP_TYPE_SIZE) // spaces.ASP_LINK_SIZE
-        names = spaces.asp_observation_names(num_mus)
-        own = dict(zip(names[1 : 1 + spaces.ASP_TYPE_SIZE], entries[:, 1:, None].swapaxes(0, 1), strict=False))
-        links = entries[:, 1 + spaces.ASP_TYPE_SIZE :].reshape(len(entries), num_mus, spaces.ASP_LINK_SIZE)
-        columns = {name.split("/")[1]: i for i, name in enumerate(names[-spaces.ASP_LINK_SIZE :])}
-        seen = own | {name: links[..., i] for name, i in columns.items()}
+        links = entries[:, spaces.ASP_LINKS :].reshape(len(entries), -1, spaces.ASP_LINK_SIZE)
+        seen = {name: entries[:, i, None] for name, i in spaces.ASP_TYPE._asdict().items()}
+        for offsets in (spaces.ASP_LINK, spaces.ASP_LINK_MU):
+            seen |= {name: links[..., i] for name, i in offsets._asdict().items()}
         fields = {name: np.exp(seen[f"log_{name}"]) * unit for name, unit in spaces.REFERENCE.items()}
         weights = np.stack([seen[f"weight_{name}"] for name in ("accuracy", "token_count", "timeliness")], axis=-1)
         fields |= {

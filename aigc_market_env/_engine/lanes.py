@@ -31,9 +31,11 @@ Streams = npt.NDArray[np.uint64]
     BOUND,  # ω/q
     REQUEST,  # whose content of the base market each MU asks for
     UTILITY,
-    SCORE,  # and the two after it: accuracy, token count and timeliness, summed over ASPs
-) = range(14)
-MU_ROWS = SCORE + 3
+    SCORE_ACCURACY,  # the terms of the QoE delivered, summed over ASPs
+    SCORE_TOKENS,
+    SCORE_TIMELINESS,
+) = range(16)
+MU_QUANTITIES = SCORE_TIMELINESS + 1
 # Rows of ``Lanes.asps``.
 (
     COMPUTE_CAPACITY,
@@ -47,9 +49,10 @@ MU_ROWS = SCORE + 3
     BANDWIDTH_PRICE,
     PROFIT,
     NEWTON_STEPS,
-    SHADOW_PRICE,  # and the one after it: λ and μ, the warm start of best responses
-) = range(12)
-ASP_ROWS = SHADOW_PRICE + 2
+    COMPUTE_SHADOW_PRICE,  # λ and μ, the warm start of best responses
+    BANDWIDTH_SHADOW_PRICE,
+) = range(13)
+ASP_QUANTITIES = BANDWIDTH_SHADOW_PRICE + 1
 #: Rows of ``Lanes.links`` that are those of link tables: QoE coefficients and the entry slope.
 DESCRIBED = ENTRY + 1
 # Rows after them.
@@ -68,7 +71,7 @@ DESCRIBED = ENTRY + 1
     ACCURACY,
     LATENCY,
 ) = range(DESCRIBED, DESCRIBED + 13)
-LINK_ROWS = LATENCY + 1
+LINK_QUANTITIES = LATENCY + 1
 
 #: The fields of a market that the dynamics write, slot by slot.
 CHANGING = ("accuracy", "bits_per_token", "desired_tokens", "spectral_efficiency")
@@ -77,14 +80,14 @@ CHANGING = ("accuracy", "bits_per_token", "desired_tokens", "spectral_efficiency
 class Lanes(NamedTuple):
     """Everything that B running markets consist of."""
 
-    mus: FloatArray  # (B, MU_ROWS, M)
-    asps: FloatArray  # (B, ASP_ROWS, N)
-    links: FloatArray  # (B, LINK_ROWS, N * M)
+    mus: FloatArray  # (B, MU_QUANTITIES, M)
+    asps: FloatArray  # (B, ASP_QUANTITIES, N)
+    links: FloatArray  # (B, LINK_QUANTITIES, N * M)
     streams: Streams  # (B,) random streams
 
 
-class Views(NamedTuple):
-    """What agents see, float32; in compiled loops agent after agent, (B, M * size) and (B, N * size)."""
+class Observations(NamedTuple):
+    """Observations by group; in compiled loops agent after agent, (B, M * size) and (B, N * size)."""
 
     mus: Float32Array  # (B, M, size of an MU's observation)
     asps: Float32Array  # (B, N, size of an ASP's observation)
@@ -102,7 +105,7 @@ _PLACES: dict[str, tuple[str, int | slice]] = {
     "now.bits_per_token": ("mus", BITS),
     "request": ("mus", REQUEST),
     "utility": ("mus", UTILITY),
-    "qoe_terms": ("mus", slice(SCORE, SCORE + 3)),
+    "qoe_terms": ("mus", slice(SCORE_ACCURACY, SCORE_TIMELINESS + 1)),
     "compute_capacity": ("asps", COMPUTE_CAPACITY),
     "bandwidth_capacity": ("asps", BANDWIDTH_CAPACITY),
     "compute_cost": ("asps", COMPUTE_COST),
@@ -112,7 +115,7 @@ _PLACES: dict[str, tuple[str, int | slice]] = {
     "board": ("asps", slice(COMPUTE_PRICE, BANDWIDTH_PRICE + 1)),
     "profit": ("asps", PROFIT),
     "newton_steps": ("asps", NEWTON_STEPS),
-    "shadow_prices": ("asps", slice(SHADOW_PRICE, SHADOW_PRICE + 2)),
+    "shadow_prices": ("asps", slice(COMPUTE_SHADOW_PRICE, BANDWIDTH_SHADOW_PRICE + 1)),
     "posted": ("links", POSTED),
     "rewards": ("links", REWARD),
     "compute": ("links", COMPUTE),
@@ -146,9 +149,9 @@ def new_lanes(num_lanes: int, num_mus: int, num_asps: int) -> Lanes:
     """Lanes of zeros."""
     b, m, n = num_lanes, num_mus, num_asps
     return Lanes(
-        np.zeros((b, MU_ROWS, m)),
-        np.zeros((b, ASP_ROWS, n)),
-        np.zeros((b, LINK_ROWS, n * m)),
+        np.zeros((b, MU_QUANTITIES, m)),
+        np.zeros((b, ASP_QUANTITIES, n)),
+        np.zeros((b, LINK_QUANTITIES, n * m)),
         np.zeros(b, np.uint64),
     )
 

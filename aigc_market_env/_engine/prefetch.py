@@ -1,18 +1,17 @@
-"""Where an engine's lanes get their markets from, episode after episode (private)."""
+"""Markets of episodes to come, built before they are asked for (private)."""
 
-from aigc_market_env._engine import lanes as _lanes
-from aigc_market_env._engine.lanes import Lanes, Streams
+from aigc_market_env._engine.lanes import Lanes, Streams, load_market, new_lanes, some_of
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.scenarios.streams import skip, uniforms
 
-#: Markets that a single lane's source builds at once: to build one takes nearly as long.
+#: Markets that are built at once for a single lane: to build one takes nearly as long.
 _AHEAD = 16
 
 
-class MarketSource(OwnsArrays):
+class MarketPrefetch(OwnsArrays):
     """The markets to come of every lane, drawn from streams of their own.
 
     What happens in an episode draws from other streams, so the next markets are known before it is over.
@@ -47,7 +46,7 @@ class MarketSource(OwnsArrays):
 
     def _load(self, start: int, stop: int, lanes: Lanes, drawn: FloatArray) -> None:
         """Build markets from uniform numbers (B, K) and put them into their lanes."""
-        _lanes.load_market(_lanes.some_of(lanes, start, stop), self.scenario.build(drawn[start:stop]))
+        load_market(some_of(lanes, start, stop), self.scenario.build(drawn[start:stop]))
 
     def _load_one(self, lanes: Lanes) -> None:
         draws = self.scenario.num_draws
@@ -55,7 +54,7 @@ class MarketSource(OwnsArrays):
             count = _AHEAD if self._loaded else 1
             drawn = uniforms(self.streams.copy(), count * draws).reshape(count, draws)
             if self._ready is None or self._built != count:
-                self._ready = _lanes.new_lanes(count, self.scenario.num_mus, self.scenario.num_asps)
+                self._ready = new_lanes(count, self.scenario.num_mus, self.scenario.num_asps)
             self._load(0, count, self._ready, drawn)
             self._next, self._built = 0, count
         assert self._ready is not None

@@ -148,8 +148,8 @@ class SingleMarket(OwnsArrays):
         """The whole market, for centralised critics; entries named by :func:`aigc_market_env.spaces.state_names`."""
         if not self._has_reset:
             EnvLogger.error_state_before_reset()
-        views = self._engine.observe(mus_turn=self._mus_turn)
-        mus, asps = views.mus[0], views.asps[0]
+        observations = self._engine.observe(mus_turn=self._mus_turn)
+        mus, asps = observations.mus[0], observations.asps[0]
         return np.concatenate([mus[0, :1], mus[:, 1:].ravel(), asps[:, 1:].ravel()])
 
     def render(self) -> Any:
@@ -206,7 +206,7 @@ class SingleMarket(OwnsArrays):
         seed = check_seed(seed)
         if seed is not None:
             self._np_random, self._np_random_seed = seeding.np_random(seed)
-        self._seen = self._engine.reset(None if seed is None else [seed]).rows
+        self._current = self._engine.reset(None if seed is None else [seed]).rows
         self._has_reset = self._mus_turn = True
         self._slots = 0
 
@@ -241,23 +241,23 @@ class SingleMarket(OwnsArrays):
         return [self._store(agent, actions[agent]) for agent in self.possible_agents]
 
     def _post(self) -> None:
-        self._seen = self._engine.post(self._mu_shares).rows
+        self._current = self._engine.post(self._mu_shares).rows
         self._mus_turn = False
 
     def _serve(self) -> dict[str, float]:
         """Close the slot; every agent's payoff."""
         if self.asps == "best_response":
-            self._seen = self._engine.trade(self._mu_shares).rows
+            self._current = self._engine.trade(self._mu_shares).rows
         else:
-            self._seen = self._engine.serve(self._asp_shares).rows
+            self._current = self._engine.serve(self._asp_shares).rows
         self._mus_turn = True
         self._slots += 1
         utility, profit = self._payoffs
         return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
 
     def _observe(self, agent: str) -> npt.NDArray[np.float32]:
-        return self._seen[agent].copy()
+        return self._current[agent].copy()
 
     def _observations(self) -> dict[str, npt.NDArray[np.float32]]:
-        """What all agents see, in arrays that are theirs."""
-        return self._seen.copy()
+        """The observations of all agents, in arrays that are theirs."""
+        return self._current.copy()

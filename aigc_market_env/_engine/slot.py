@@ -12,7 +12,7 @@ from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.game.shadow_prices import Asp, allocate, shadow_prices
 from aigc_market_env.model import qoe, satisfaction
-from aigc_market_env.model.links import LINK_ROWS, bandwidth_per_rate, connect, throughput
+from aigc_market_env.model.links import LINK_ROWS, bandwidth_per_rate, coefficients_of, connect, throughput
 from aigc_market_env.model.parameters import FloatArray
 
 Shares = npt.NDArray[np.floating]
@@ -20,6 +20,9 @@ Shares = npt.NDArray[np.floating]
 # Rows of scratch, one column per link.
 NOISE, KAPPA, BITS, ACCURACY, TOKENS, TIMELINESS, PAYMENT, COMPUTE_WORTH, BANDWIDTH_WORTH = range(9)
 SCRATCH_ROWS = 9
+# Rows of the scratch of an ASP's best response, one column per MU: a link table, and after it what is asked and served.
+TABLE_REWARD, TABLE_RATE, TABLE_COMPUTE, TABLE_BANDWIDTH = range(LINK_ROWS, LINK_ROWS + 4)
+TABLE_ROWS = TABLE_BANDWIDTH + 1
 
 
 @compiled
@@ -79,8 +82,7 @@ def split(i: int, lanes: Lanes, shares: Shares, scratch: FloatArray) -> None:
 def respond(i: int, n: int, lanes: Lanes, tolerance: float, table: FloatArray, trial: FloatArray) -> None:
     """ASP ``n`` serves as is best for it, from the shadow prices of the last slot on.
 
-    ``table`` (LINK_ROWS + 4, M) and ``trial`` (M,) are scratch: an ASP's link table, and its row of rewards,
-    throughputs, compute and bandwidth.
+    ``table`` (TABLE_ROWS, M) and ``trial`` (M,) are scratch.
     """
     mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
     num_mus = mus.shape[1]
@@ -91,14 +93,15 @@ def respond(i: int, n: int, lanes: Lanes, tolerance: float, table: FloatArray, t
         asps[at.COMPUTE_CAPACITY, n],
         asps[at.BANDWIDTH_CAPACITY, n],
     )
-    rewards, rates, compute, bandwidth = table[LINK_ROWS], table[LINK_ROWS + 1], table[-2], table[-1]
+    rewards, rates = table[TABLE_REWARD], table[TABLE_RATE]
+    compute, bandwidth = table[TABLE_COMPUTE], table[TABLE_BANDWIDTH]
     for m in range(num_mus):
         k = n * num_mus + m
         for row in range(at.DESCRIBED):
             table[row, m] = link[row, k]
         connect(table, m, asp.flops_per_token, mus[at.BITS, m], link[at.EFFICIENCY, k])
         rewards[m], rates[m] = link[at.POSTED, k], link[at.RATE, k]
-    prices = asps[at.SHADOW_PRICE : at.SHADOW_PRICE + 2, n]
+    prices = asps[at.COMPUTE_SHADOW_PRICE : at.BANDWIDTH_SHADOW_PRICE + 1, n]
     _, steps = shadow_prices(table, asp, rewards, tolerance, prices, rates, trial)
     allocate(table, asp, prices, rates, compute, bandwidth)
     asps[at.NEWTON_STEPS, n] = steps
@@ -113,8 +116,7 @@ def account(i: int, lanes: Lanes, scratch: FloatArray) -> None:
     link = lanes.links[i]
     for k in range(link.shape[1]):
         x, reward, kappa = link[at.RATE, k], link[at.POSTED, k], scratch[KAPPA, k]
-        c = link[0, k], link[1, k], link[2, k], link[3, k], link[4, k], link[5, k]
-        accuracy, token_count, timeliness, slope = qoe.terms_and_slope(x, c)
+        accuracy, token_count, timeliness, slope = qoe.terms_and_slope(x, coefficients_of(link, k))
         bought = accuracy + token_count + timeliness
         scratch[ACCURACY, k], scratch[TOKENS, k], scratch[TIMELINESS, k] = accuracy, token_count, timeliness
         link[at.REWARD, k], link[at.QOE, k] = reward, bought
@@ -162,8 +164,9 @@ def _pay_mus(i: int, lanes: Lanes, scratch: FloatArray) -> None:
             token_count += scratch[TOKENS, k]
             timeliness += scratch[TIMELINESS, k]
             paid += scratch[PAYMENT, k]
-        mus[at.SCORE, m], mus[at.SCORE + 1, m], mus[at.SCORE + 2, m] = accuracy, token_count, timeliness
+        mus[at.SCORE_ACCURACY, m], mus[at.SCORE_TOKENS, m] = accuracy, token_count
+        mus[at.SCORE_TIMELINESS, m] = timeliness
         mus[at.UTILITY, m] = -paid
     for m in range(num_mus):
-        delivered = mus[at.SCORE, m] + mus[at.SCORE + 1, m] + mus[at.SCORE + 2, m]
+        delivered = mus[at.SCORE_ACCURACY, m] + mus[at.SCORE_TOKENS, m] + mus[at.SCORE_TIMELINESS, m]
         mus[at.UTILITY, m] += satisfaction.vector_value(delivered, mus[at.OMEGA, m], mus[at.REQUIREMENT, m])
