@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
 from aigc_market_env.game.shadow_prices import Asp, asp_of, marginal_use
 from aigc_market_env.model import qoe, satisfaction
@@ -26,6 +26,8 @@ from aigc_market_env.model.parameters import FloatArray, MarketArrays
 #: Unknowns of an ASP.
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
 STATE = 5
+#: Totals of an ASP over its links: what of each resource is used, and how use responds to prices.
+COMPUTE, BANDWIDTH, H_UU, H_WW, H_UW = range(5)
 #: The largest θ. Where one MU has an ASP to itself and fills both its capacities, θ = 1 for both would take back its
 #: whole response whatever the prices, and leave their level undetermined.
 _FULL = 1.0 - 1e-8
@@ -50,6 +52,30 @@ class System(NamedTuple):
     step_asp: FloatArray  # (N, 5)
     step_mu: FloatArray  # (M,)
     smallest: FloatArray  # x·k of the smallest link that is served (1,)
+
+
+class AspPoint(NamedTuple):
+    """One ASP at the point where the system is evaluated."""
+
+    flops_per_token: float  # κ
+    u: float  # effective price of compute
+    w: float  # effective price of bandwidth
+    state: FloatArray  # its unknowns (5,)
+    sliver: float  # see :func:`~aigc_market_env.equilibrium.markdown.markdown`
+    narrowing: float  # see :func:`evaluate`
+
+
+class Use(NamedTuple):
+    """What a token/s of a link takes up, and how that moves with effective prices."""
+
+    cu: float  # compute, ∂C/∂u
+    cw: float  # bandwidth, ∂C/∂w
+    cost: float  # C
+    cu_by_w: float  # ∂cu/∂log w = -∂cu/∂log u
+    cw_by_u: float  # ∂cw/∂log u = -∂cw/∂log w
+    bend_uu: float  # -∂cu/∂u, what a token/s at a given throughput adds to H
+    bend_ww: float  # -∂cw/∂w
+    bend_uw: float  # -∂cu/∂w
 
 
 @compiled
@@ -122,130 +148,118 @@ def price_feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray
     return s
 
 
-@compiled
-def _add_price_effects(
-    block: FloatArray,
-    kinked_u: bool,
-    kinked_w: bool,
-    u: float,
-    w: float,
-    cu: float,
-    cw: float,
-    cross: float,
-    x: float,
-    felt: float,
-) -> None:
-    """Add to ``block`` (5, 5) what prices change in a link's totals at a given x: ρ falls with C, the mix moves."""
-    ratio, cost = math.sqrt(w / u), u * cu + w * cw
-    cu_by_w, cw_by_u = 0.5 * cross * ratio, 0.5 * cross / ratio
-    bend_u, bend_w, bend = 0.5 * cross * ratio / u, 0.5 * cross / (ratio * w), -0.5 * cross / math.sqrt(u * w)
-    if not kinked_u:
-        share = u * cu / cost
-        block[0, Z_U] -= x * cu_by_w
-        block[1, Z_U] += x * cw_by_u
-        block[2, Z_U] += -felt * cu * (share * cu + 2.0 * cu_by_w) - 1.5 * bend_u * x
-        block[3, Z_U] += felt * cw * (2.0 * cw_by_u - share * cw) + 0.5 * bend_w * x
-        block[4, Z_U] += felt * (cu * cw_by_u - cw * cu_by_w - share * cu * cw) - 0.5 * bend * x
-    if not kinked_w:
-        share = w * cw / cost
-        block[0, Z_W] += x * cu_by_w
-        block[1, Z_W] -= x * cw_by_u
-        block[2, Z_W] += felt * cu * (2.0 * cu_by_w - share * cu) + 0.5 * bend_u * x
-        block[3, Z_W] += -felt * cw * (share * cw + 2.0 * cw_by_u) - 1.5 * bend_w * x
-        block[4, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * bend * x
+@compiled_inner
+def _use_of(link: FloatArray, m: int, at: AspPoint) -> Use:
+    """The :class:`Use` of MU ``m`` from a link table (LINK_ROWS, M)."""
+    u, w = at.u, at.w
+    cross, ratio = link[CROSS, m], math.sqrt(w / u)
+    cu, cw = marginal_use(link, m, at.flops_per_token, u, w)
+    return Use(
+        cu,
+        cw,
+        u * cu + w * cw,
+        0.5 * cross * ratio,
+        0.5 * cross / ratio,
+        0.5 * cross * ratio / u,
+        0.5 * cross / (ratio * w),
+        -0.5 * cross / math.sqrt(u * w),
+    )
 
 
-@compiled
+@compiled_inner
 def _add_link(
-    link: FloatArray,
-    m: int,
-    kappa: float,
-    u: float,
-    w: float,
-    state: FloatArray,
-    log_worth: float,
-    sliver: float,
-    narrowing: float,
-    x: FloatArray,
-    rewards: FloatArray,
-    totals: FloatArray,
-    block: FloatArray,
-    column: FloatArray,
-    row: FloatArray,
+    s: System, n: int, m: int, at: AspPoint, log_worth: float, totals: FloatArray
 ) -> tuple[float, float, float]:
-    """Choose ``x[m]`` and its reward, and add the link's use and response to the ASP's totals and their derivatives.
+    """Choose throughput and reward of a link, and add its use and response to the ASP's totals and their derivatives.
 
     Args:
-        link: the ASP's link table. (LINK_ROWS, M)
+        s: ``s.x`` holds a start on entry. Throughput, reward (V when the MU is priced out), ``asp_by_mu`` as
+            d totals / d log V and ``mu_by_asp`` as dQ / d state are written; d totals / d state is added to ``blocks``.
+        n: the ASP.
         m: the MU.
-        kappa: κ.
-        u: effective price of compute.
-        w: effective price of bandwidth.
-        state: the ASP's unknowns. (5,)
+        at: the ASP's point.
         log_worth: log V of the MU.
-        sliver: see :func:`~aigc_market_env.equilibrium.markdown.markdown`.
-        narrowing: see :func:`evaluate`.
-        x: throughputs; a start on entry. (M,)
-        rewards: receives r; V when the MU is priced out. (M,)
         totals: compute used, bandwidth used, H_uu, H_ww, H_uw; added to. (5,)
-        block: d totals / d state; added to. (5, 5)
-        column: receives d totals / d log V. (5,)
-        row: receives dQ / d state. (5,)
 
     Returns:
         Q, dQ / d log V, and x·k (inf when the MU is priced out).
     """
-    c = coefficients_of(link, m)
-    cross, ratio = link[CROSS, m], math.sqrt(w / u)
-    cu, cw = marginal_use(link, m, kappa, u, w)
-    cost = u * cu + w * cw
-    if math.log(cost / qoe.slope(0.0, c)) >= log_worth:
-        rewards[m] = math.exp(log_worth)
+    x, column, row = s.x[n], s.asp_by_mu[m, n], s.mu_by_asp[m, n]
+    c, use = coefficients_of(s.links[n], m), _use_of(s.links[n], m, at)
+    if math.log(use.cost / qoe.slope(0.0, c)) >= log_worth:
+        s.rewards[n, m] = math.exp(log_worth)
         x[m] = 0.0
         column[:] = 0.0
         row[:] = 0.0
         return 0.0, 0.0, np.inf
 
-    feedback = price_feedback(state, cu, cw, row)
-    at, ahead = at_throughput(log_worth, c, cost, feedback, sliver, narrowing, x, m)
-    slope = qoe.slope(x[m], c)
-    rewards[m] = cost / slope
-
-    # d(cu, cw)/d(log u, log w): ∂cu/∂log w = -∂cu/∂log u, and so for cw.
-    cu_by_w, cw_by_u = 0.5 * cross * ratio, 0.5 * cross / ratio
-    moved = 2.0 * (row[LOG_UU] * cu_by_w / cu - row[LOG_WW] * cw_by_u / cw)  # ds/dlog u = -ds/dlog w
-    kinked_u, kinked_w = state[Z_U] < 1.0, state[Z_W] < 1.0
-    for j in range(STATE):
-        row[j] *= at.by_feedback
-    if not kinked_u:
-        row[Z_U] = at.by_cost * cu * u + at.by_feedback * moved
-    if not kinked_w:
-        row[Z_W] = at.by_cost * cw * w - at.by_feedback * moved
-    x_by_v = 1.0 / at.by_x
-    for j in range(STATE):
-        row[j] *= -x_by_v  # dx / d state
-
-    felt = at.presence * at.response
-    felt_by_x = at.presence_by_x * at.response + at.presence * at.response_by_x
-    bend_u, bend_w, bend = 0.5 * cross * ratio / u, 0.5 * cross / (ratio * w), -0.5 * cross / math.sqrt(u * w)
-    totals[0] += x[m] * cu
-    totals[1] += x[m] * cw
-    totals[2] += felt * cu * cu + bend_u * x[m]
-    totals[3] += felt * cw * cw + bend_w * x[m]
-    totals[4] += felt * cu * cw + bend * x[m]
-    column[0], column[1] = cu, cw  # d totals / dx
-    column[2] = felt_by_x * cu * cu + bend_u
-    column[3] = felt_by_x * cw * cw + bend_w
-    column[4] = felt_by_x * cu * cw + bend
+    feedback = price_feedback(at.state, use.cu, use.cw, row)
+    down, ahead = at_throughput(log_worth, c, use.cost, feedback, at.sliver, at.narrowing, x, m)
+    slope, x_by_v = qoe.slope(x[m], c), 1.0 / down.by_x
+    s.rewards[n, m] = use.cost / slope
+    _turn_into_throughput(row, at, use, down)
+    _add_to_totals(totals, column, use, down, x[m])
     for i in range(STATE):
         for j in range(STATE):
-            block[i, j] += column[i] * row[j]
-    _add_price_effects(block, kinked_u, kinked_w, u, w, cu, cw, cross, x[m], felt)
+            s.blocks[n, i, j] += column[i] * row[j]
+    _add_price_effects(s.blocks[n], at, use, x[m], down.presence * down.response)
     for j in range(STATE):
         totals[j] += column[j] * ahead
         column[j] *= x_by_v
         row[j] *= slope
-    return qoe.value(x[m], c) + slope * ahead, slope * x_by_v, x[m] / (cost * at.response)
+    return qoe.value(x[m], c) + slope * ahead, slope * x_by_v, x[m] / (use.cost * down.response)
+
+
+@compiled_inner
+def _turn_into_throughput(row: FloatArray, at: AspPoint, use: Use, down: Markdown) -> None:
+    """Derivatives of the price feedback, ``row`` (5,), become those of the throughput chosen, dx / d state."""
+    moved = 2.0 * (row[LOG_UU] * use.cu_by_w / use.cu - row[LOG_WW] * use.cw_by_u / use.cw)  # ds/dlog u = -ds/dlog w
+    for j in range(STATE):
+        row[j] *= down.by_feedback
+    if at.state[Z_U] >= 1.0:
+        row[Z_U] = down.by_cost * use.cu * at.u + down.by_feedback * moved
+    if at.state[Z_W] >= 1.0:
+        row[Z_W] = down.by_cost * use.cw * at.w - down.by_feedback * moved
+    x_by_v = 1.0 / down.by_x
+    for j in range(STATE):
+        row[j] *= -x_by_v
+
+
+@compiled_inner
+def _add_to_totals(totals: FloatArray, column: FloatArray, use: Use, down: Markdown, x: float) -> None:
+    """Add a link's use and response to ``totals`` (5,); ``column`` (5,) receives d totals / dx."""
+    cu, cw = use.cu, use.cw
+    felt = down.presence * down.response
+    felt_by_x = down.presence_by_x * down.response + down.presence * down.response_by_x
+    totals[COMPUTE] += x * cu
+    totals[BANDWIDTH] += x * cw
+    totals[H_UU] += felt * cu * cu + use.bend_uu * x
+    totals[H_WW] += felt * cw * cw + use.bend_ww * x
+    totals[H_UW] += felt * cu * cw + use.bend_uw * x
+    column[COMPUTE], column[BANDWIDTH] = cu, cw
+    column[H_UU] = felt_by_x * cu * cu + use.bend_uu
+    column[H_WW] = felt_by_x * cw * cw + use.bend_ww
+    column[H_UW] = felt_by_x * cu * cw + use.bend_uw
+
+
+@compiled_inner
+def _add_price_effects(block: FloatArray, at: AspPoint, use: Use, x: float, felt: float) -> None:
+    """Add to ``block`` (5, 5) what prices change in a link's totals at a given x: ρ falls with C, the mix moves."""
+    cu, cw, cu_by_w, cw_by_u = use.cu, use.cw, use.cu_by_w, use.cw_by_u
+    if at.state[Z_U] >= 1.0:
+        share = at.u * cu / use.cost
+        block[COMPUTE, Z_U] -= x * cu_by_w
+        block[BANDWIDTH, Z_U] += x * cw_by_u
+        block[H_UU, Z_U] += -felt * cu * (share * cu + 2.0 * cu_by_w) - 1.5 * use.bend_uu * x
+        block[H_WW, Z_U] += felt * cw * (2.0 * cw_by_u - share * cw) + 0.5 * use.bend_ww * x
+        block[H_UW, Z_U] += felt * (cu * cw_by_u - cw * cu_by_w - share * cu * cw) - 0.5 * use.bend_uw * x
+    if at.state[Z_W] >= 1.0:
+        share = at.w * cw / use.cost
+        block[COMPUTE, Z_W] += x * cu_by_w
+        block[BANDWIDTH, Z_W] -= x * cw_by_u
+        block[H_UU, Z_W] += felt * cu * (2.0 * cu_by_w - share * cu) + 0.5 * use.bend_uu * x
+        block[H_WW, Z_W] += -felt * cw * (share * cw + 2.0 * cw_by_u) - 1.5 * use.bend_ww * x
+        block[H_UW, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * use.bend_uw * x
 
 
 @compiled
@@ -256,7 +270,7 @@ def _close_asp(
 
     Capacities: min(z, log(capacity/use)). Feedback: the state's H less the one that the links add up to.
     """
-    f, b, huu, hww, huw = totals[0], totals[1], totals[2], totals[3], totals[4]
+    f, b, huu, hww, huw = totals[COMPUTE], totals[BANDWIDTH], totals[H_UU], totals[H_WW], totals[H_UW]
     slack_u = math.log(asp.compute_capacity / f) if f > 0.0 else np.inf
     slack_w = math.log(asp.bandwidth_capacity / b) if b > 0.0 else np.inf
     spare_u, spare_w = state[Z_U] <= slack_u, state[Z_W] <= slack_w
@@ -290,7 +304,7 @@ def _close(
         if f <= 0.0:
             t[:] = 0.0
             continue
-        df, db, du, dw, dx = t[0], t[1], t[2], t[3], t[4]
+        df, db, du, dw, dx = t[COMPUTE], t[BANDWIDTH], t[H_UU], t[H_WW], t[H_UW]
         t[Z_U] = 0.0 if spare_u else -df / f
         t[Z_W] = 0.0 if spare_w else -db / b
         t[LOG_UU], t[LOG_WW] = -du / huu, -dw / hww
@@ -327,13 +341,11 @@ def evaluate(
         asp = asp_of(market, k, n)
         u = effective_price(asp.compute_cost, state[n, Z_U])
         w = effective_price(asp.bandwidth_cost, state[n, Z_W])
+        at = AspPoint(asp.flops_per_token, u, w, state[n], sliver, narrowing)
         totals[:] = 0.0
         s.blocks[n] = 0.0
         for m in range(num_mus):
-            value, by_v, smallness = _add_link(
-                s.links[n], m, asp.flops_per_token, u, w, state[n], log_worth[m], sliver, narrowing,
-                s.x[n], s.rewards[n], totals, s.blocks[n], s.asp_by_mu[m, n], s.mu_by_asp[m, n],
-            )  # fmt: skip
+            value, by_v, smallness = _add_link(s, n, m, at, log_worth[m], totals)
             s.residual_mu[m] += value
             s.diagonal[m] += by_v
             s.smallest[0] = min(s.smallest[0], smallness)
