@@ -4,7 +4,10 @@ Every entry is a float32 of order one, clipped to ±10. Quantities with a unit e
 ratio to a reference (:data:`REFERENCE`), so that no network has to learn the scale of a TFLOP.
 
 The names returned by :func:`mu_observation_names` and :func:`asp_observation_names` are the documentation: entry ``i``
-of an observation is what name ``i`` says. ``log_…`` names follow the fields of :class:`~aigc_market_env.Market`.
+of an observation is what name ``i`` says. ``log_…`` names follow the fields of :class:`~aigc_market_env.Market`. The
+same names are attributes of :data:`MU_TYPE`, :data:`MU_LINK`, :data:`ASP_TYPE`, :data:`ASP_LINK` and
+:data:`ASP_LINK_MU`, whose values are offsets: that of an MU's ``last_qoe`` at ASP n is
+``MU_LINKS + n * MU_LINK_SIZE + MU_LINK.last_qoe``.
 """
 
 import math
@@ -37,7 +40,7 @@ PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class MuType(NamedTuple):
-    """What an MU sees of itself: where each entry lies."""
+    """Entries of an MU's type, as it and the ASPs observe it."""
 
     log_satisfaction_scale: int
     log_qoe_requirement: int
@@ -50,7 +53,7 @@ class MuType(NamedTuple):
 
 
 class MuLink(NamedTuple):
-    """What an MU sees of each ASP: its link, the ASP's public descriptors, last slot's price board, what it got."""
+    """Entries of what an MU observes of an ASP: link, public descriptors, last slot's price board and QoE."""
 
     accuracy: int
     log_spectral_efficiency: int
@@ -63,7 +66,7 @@ class MuLink(NamedTuple):
 
 
 class AspType(NamedTuple):
-    """What an ASP sees of itself: where each entry lies."""
+    """Entries of what an ASP observes of itself."""
 
     log_compute_capacity: int
     log_bandwidth_capacity: int
@@ -74,7 +77,7 @@ class AspType(NamedTuple):
 
 
 class AspLink(NamedTuple):
-    """What an ASP sees of each MU before the MU's type: the reward posted, as a share of ω/q, and the link."""
+    """Entries of what an ASP observes of an MU: the reward posted, as a share of ω/q, and the link."""
 
     reward: int
     accuracy: int
@@ -89,7 +92,7 @@ ASP_TYPE = AspType(*range(1, 1 + len(AspType._fields)))
 #: Where the first block begins, and offsets within a block.
 MU_LINKS, MU_LINK = 1 + len(MU_TYPE), MuLink(*range(len(MuLink._fields)))
 ASP_LINKS, ASP_LINK = 1 + len(ASP_TYPE), AspLink(*range(len(AspLink._fields)))
-#: The same MU's type, within its block of an ASP's observation.
+#: An MU's type within its block of an ASP's observation, where it comes after the link.
 ASP_LINK_MU = MuType(*range(len(ASP_LINK), len(ASP_LINK) + len(MU_TYPE)))
 MU_LINK_SIZE, ASP_LINK_SIZE = len(MU_LINK), len(ASP_LINK) + len(ASP_LINK_MU)
 

@@ -171,6 +171,24 @@ def test_observations_are_float32_in_their_space_and_of_order_one(name, asps):
             observations, *_ = env.step(random_actions(rng, env))
 
 
+def test_offsets_are_those_of_the_names():
+    names = spaces.mu_observation_names(3)
+    assert names[spaces.TURN] == "turn"
+    for offsets, prefix, first in (
+        (spaces.MU_TYPE, "", 0),
+        (spaces.MU_LINK, "asp_2/", spaces.MU_LINKS + 2 * spaces.MU_LINK_SIZE),
+    ):
+        assert [names[first + i] for i in offsets] == [prefix + name for name in offsets._fields]
+    names, block = spaces.asp_observation_names(4), spaces.ASP_LINKS + 3 * spaces.ASP_LINK_SIZE
+    assert names[spaces.TURN] == "turn"
+    for offsets, prefix, first in (
+        (spaces.ASP_TYPE, "", 0),
+        (spaces.ASP_LINK, "mu_3/", block),
+        (spaces.ASP_LINK_MU, "mu_3/", block),
+    ):
+        assert [names[first + i] for i in offsets] == [prefix + name for name in offsets._fields]
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (8, 4), (3, 6)])
 def test_names_fit_the_spaces(size):
     m, n = size
