@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.confidence import ratio_interval
 from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, averages, judge_rewards
 from agents.evaluation.relative import SideRegret, side_regret
 from agents.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
 from aigc_market_env.model.parameters import FloatArray
-from experiments.intervals import CONFIDENCE
+from experiments.intervals import CONFIDENCE, ratio_interval
 
 Policy = Callable[[npt.NDArray[np.float32]], FloatArray]
 #: Takes rounding off capacities that are used to the last bit.
@@ -57,7 +56,7 @@ class FollowerEvaluation:
         return self.relative.mean
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-        """Bootstrap interval of the relative regret; see :func:`~agents.evaluation.confidence.ratio_interval`."""
+        """Bootstrap interval of the relative regret; see :func:`~experiments.intervals.ratio_interval`."""
         point = self.follower_regret_relative
         return ratio_interval(self.regret.mean(axis=1), self.best_profit.mean(axis=1), point, confidence)
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.confidence import ratio_interval
 from agents.evaluation.relative import SideRegret, side_regret
 from aigc_market_env import (
     BatchedMarketEnv,
@@ -21,7 +20,7 @@ from aigc_market_env import (
 )
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
-from experiments.intervals import CONFIDENCE
+from experiments.intervals import CONFIDENCE, ratio_interval
 
 #: Seeds of evaluation markets start here, beyond those that training takes for any seed of 32 bits.
 EVALUATION_SEED = 10**15

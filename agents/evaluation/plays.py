@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from agents.evaluation.confidence import Interval, interquartile_ratio, ratio_interval, ratio_of_means
 from agents.evaluation.followers import FollowerEvaluation
 from agents.evaluation.leaders import LeaderEvaluation, averages
 from agents.evaluation.relative import SideRegret, side_regret
@@ -19,6 +18,7 @@ from agents.reports.figures import Evaluation
 from aigc_market_env import Market, Outcome, follower_regret, follower_response, leader_regret
 from aigc_market_env.equilibrium import certify_rewards
 from aigc_market_env.model.parameters import FloatArray
+from experiments.intervals import Interval, interquartile_ratio, ratio_interval, ratio_of_means
 
 #: Takes rounding off capacities that are shared out to the last bit.
 _HEADROOM = 1.0 - 1e-12

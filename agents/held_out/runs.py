@@ -13,7 +13,6 @@ import numpy as np
 from rich.console import Console
 
 from agents.config import read_config
-from agents.evaluation.confidence import crossed_interval, interquartile_ratio, ratio_of_means
 from agents.evaluation.followers import FollowerEvaluation
 from agents.evaluation.leaders import LeaderEvaluation
 from agents.evaluation.plays import Play
@@ -26,6 +25,7 @@ from agents.runs import METRICS_FILE, number
 from agents.set_config import SetConfig
 from aigc_market_env.files import read_json
 from experiments.execute import Execute
+from experiments.intervals import crossed_interval, interquartile_ratio, ratio_of_means
 from experiments.jobs import Done
 from experiments.progress import watch
 
@@ -185,7 +185,7 @@ def together(plays: Sequence[Play]) -> dict[str, Any]:
     """Relative figures of several runs' plays of the same slots.
 
     ``mean`` and ``iqm``, the mean of the middle half of all runs' slots, with intervals over runs and slots (see
-    :func:`~agents.evaluation.confidence.crossed_interval`), and the ``lowest`` and ``highest`` run. Of regrets also the
+    :func:`~experiments.intervals.crossed_interval`), and the ``lowest`` and ``highest`` run. Of regrets also the
     ``worst`` agent's of all runs.
     """
     found: dict[str, Any] = {}
