@@ -24,6 +24,11 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from aigc_market_env._name_clash import end_on_name_clash
+
+if __name__ == "__main__":
+    end_on_name_clash("agents", "baselines", "experiments", beside=__file__)
+
 from agents.evaluation.sets import usual_size
 from agents.held_out.figures import median_run, save_held_out_figures
 from agents.held_out.runs import HeldOut, evaluate_runs, together

@@ -36,6 +36,11 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from aigc_market_env._name_clash import end_on_name_clash
+
+if __name__ == "__main__":
+    end_on_name_clash("agents", "experiments", beside=__file__)
+
 from agents.config import (
     ALGORITHMS,
     Config,

@@ -3,6 +3,7 @@
 from baselines.mechanism import GOAL, Mechanism, MechanismResult  # isort: split
 
 # What a mechanism needs of this package comes before the mechanisms, so that they may take it from here.
+from aigc_market_env._name_clash import check_packages
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
 from baselines.bayesian_optimisation import BayesianOptimisation
 from baselines.coordinate_perturbation import OneAtATime
@@ -36,3 +37,5 @@ _ALL: tuple[Mechanism, ...] = (
 MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in _ALL}
 
 __all__ = ["GOAL", "MECHANISMS", "Mechanism", "MechanismResult"]
+
+check_packages("experiments", beside=__file__)

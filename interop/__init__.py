@@ -2,3 +2,7 @@
 
 Every ``with_….py`` is also the example of how to use that library; none needs more than what it imports.
 """
+
+from aigc_market_env._name_clash import check_packages
+
+check_packages("experiments", beside=__file__)

@@ -1,0 +1,37 @@
+"""Packages that a folder or library of the same name hides: the message says which, and what to do (private)."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def check_packages(*names: str, beside: str) -> None:
+    """Check that top-level packages are imported from the folder that a file or package is in.
+
+    Args:
+        names: packages, ``"experiments"``; they are not imported for it.
+        beside: a script beside them, or the ``__init__.py`` of a package beside them.
+
+    Raises:
+        ImportError: another one of that name comes first on ``sys.path``, or none is found.
+    """
+    file = Path(beside).resolve()
+    needs = file.parent.name if file.name == "__init__.py" else file.name
+    folder = file.parent.parent if file.name == "__init__.py" else file.parent
+    for name in names:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None or Path(spec.origin).resolve() != folder / name / "__init__.py":
+            places = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin])]
+            raise ImportError(
+                f"{needs} needs the package {name} of {folder}, but Python finds {places[0] if places else 'none'}: "
+                f"run it from {folder}, rename the other {name}, or unset PYTHONPATH"
+            )
+
+
+def end_on_name_clash(*names: str, beside: str) -> None:
+    """The same for a command, before it imports them: one line on stderr, and exit status 2."""
+    try:
+        check_packages(*names, beside=beside)
+    except ImportError as problem:
+        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
