@@ -18,6 +18,7 @@ from baselines.study import command as mechanisms
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = [*sorted(ROOT.glob("*.md")), *PAGES[1:], ROOT / "pretrained" / "README.md"]
 NOTEBOOK = ROOT / "docs" / "first-steps.ipynb"
 #: A block to skip is preceded by a comment that says why; one to be written into a file is titled with its name.
 BLOCK = re.compile(
@@ -122,16 +123,42 @@ def test_the_readme_tells_the_regrets_of_the_runs_that_come_along():
     assert f"{100 * metrics['leader_regret_worst']:.1f}" == worst
 
 
-def test_sections_and_tests_that_are_referred_to_exist():
+def test_sections_that_are_referred_to_exist():
     sources = [path for folder in ("aigc_market_env", "agents", "baselines") for path in (ROOT / folder).rglob("*.py")]
     referred = {found for path in sources for found in SECTION.findall(path.read_text(encoding="utf-8"))}
     assert len(referred) > 5
     for page, section in referred:
         headings = re.findall(r"^## (.+)$", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE)
         assert section in [re.sub(r"[^\w]+", "-", heading.lower()) for heading in headings], (page, section)
-    tests = {found for page in PAGES for found in re.findall(r"`(tests/[\w/]+\.py)`", page.read_text("utf-8"))}
-    assert len(tests) > 5
-    assert all((ROOT / path).exists() for path in tests)
+
+
+def paths_told(text):
+    """Folders and files of the repository that a page names in backticks, but those that it tells to write."""
+    package = ROOT / "aigc_market_env"
+    folders = {path.name for place in (ROOT, package) for path in place.iterdir() if path.is_dir()} - {"site", "runs"}
+    to_write = [file for _, file, _ in BLOCK.findall(text)]
+    for told in re.findall(r"`([\w./-]+)`", text):
+        first, *inner = told.split("/")
+        is_ours = inner and first in folders and not told.endswith("-v0")  # which is an environment
+        if told not in to_write and (is_ours or told.endswith(".py")):
+            yield told
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name)
+def test_paths_modules_and_links_of_a_page_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    places = ROOT, ROOT / "aigc_market_env"
+    lost = [path for path in paths_told(text) if not any((place / path).exists() for place in places)]
+    modules = re.findall(r"python -m ((?:benchmarks|interop)\.[a-z]\w+)", text)
+    lost += [module for module in modules if not (ROOT / f"{module.replace('.', '/')}.py").exists()]
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
+    assert not lost + [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_test_of_paths_finds_what_is_not_there():
+    told = "`agents/gone.py`, `gone.py`, `model/`, `game/gone/`, `runs/campus-seed0`, `aigc_market_env/market-v0`"
+    assert list(paths_told(told)) == ["agents/gone.py", "gone.py", "model/", "game/gone/"]
+    assert not list(paths_told('`mine.py`\n```python title="mine.py"\n1\n```\n'))
 
 
 def test_the_notebook_runs(folder):
