@@ -20,10 +20,12 @@ def check_packages(*names: str, beside: str) -> None:
     folder = file.parent.parent if file.name == "__init__.py" else file.parent
     for name in names:
         spec = find_spec(name)
-        if spec is None or spec.origin is None or Path(spec.origin).resolve() != folder / name / "__init__.py":
-            places = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin])]
+        origin = None if spec is None else spec.origin
+        if origin is None or Path(origin).resolve() != folder / name / "__init__.py":
+            places = None if spec is None else spec.submodule_search_locations
+            found = next(iter(places), None) if places else origin
             raise ImportError(
-                f"{needs} needs the package {name} of {folder}, but Python finds {places[0] if places else 'none'}: "
+                f"{needs} needs the package {name} of {folder}, but Python finds {found or 'none'}: "
                 f"run it from {folder}, rename the other {name}, or unset PYTHONPATH"
             )
 
