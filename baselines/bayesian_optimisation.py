@@ -20,7 +20,7 @@ from aigc_market_env import Market
 from aigc_market_env.equilibrium.dual_perturbation import Probe, probe_of
 from aigc_market_env.model.options import positive_fraction, positive_integer, positive_number, whole_number
 from aigc_market_env.model.parameters import FloatArray
-from baselines.learning import play
+from baselines.learning import play_until_goal
 from baselines.mechanism import MechanismResult
 from baselines.random_search import own_utility
 
@@ -59,7 +59,7 @@ class BayesianOptimisation:
         Raises:
             ImportError: scikit-optimize is not installed.
         """
-        return play(market, self.updates(market, probe_of(market), rng), 1, self.rounds)
+        return play_until_goal(market, self.updates(market, probe_of(market), rng), 1, self.rounds)
 
     def updates(self, market: Market, probe: Probe, rng: np.random.Generator) -> Iterator[FloatArray]:
         """The start, then the rewards (M, N) that look best after every round, without end."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from aigc_market_env import DualPerturbation, Market
 from aigc_market_env.equilibrium.dual_perturbation import probe_of
-from baselines.learning import play
+from baselines.learning import play_until_goal
 from baselines.mechanism import MechanismResult
 
 
@@ -35,6 +35,6 @@ class LearnedRewards:
         updates = learner.updates(
             probe_of(market), market.satisfaction_scale, market.qoe_requirement, market.num_asps, rng
         )
-        return play(
+        return play_until_goal(
             market, updates, learner.probes_per_round(*size), learner.rounds, learner.perturbed_per_probe(*size)
         )

@@ -25,7 +25,7 @@ def leaders_have_arrived(market: Market, rewards: FloatArray) -> bool:
     return has_arrived(leader_regret(market, rewards), utility)
 
 
-def play(
+def play_until_goal(
     market: Market,
     updates: Iterator[FloatArray],
     probes_per_round: int,

@@ -20,7 +20,7 @@ from aigc_market_env.equilibrium.dual_perturbation import Probe, probe_of
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.options import nonnegative_number, positive_fraction, positive_number, whole_number
 from aigc_market_env.model.parameters import FloatArray
-from baselines.learning import play
+from baselines.learning import play_until_goal
 from baselines.mechanism import MechanismResult
 
 
@@ -53,7 +53,7 @@ class RandomSearch:
 
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
         """Search until the relative regret is at most GOAL, or for ``rounds`` rounds."""
-        return play(market, self.updates(market, probe_of(market), rng), 2, self.rounds)
+        return play_until_goal(market, self.updates(market, probe_of(market), rng), 2, self.rounds)
 
     def updates(self, market: Market, probe: Probe, rng: np.random.Generator) -> Iterator[FloatArray]:
         """The start, then the rewards (M, N) held after every round, without end."""

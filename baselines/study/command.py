@@ -26,12 +26,12 @@ from aigc_market_env.files import writing
 from baselines import MECHANISMS
 from baselines.study.cache import CACHE_FILE, Cache
 from baselines.study.export import save_files
-from baselines.study.figures import save_figures
+from baselines.study.figures import save_study_figures
 from baselines.study.jobs import Setting
 from baselines.study.own import own_mechanisms
 from baselines.study.regimes import Findings
 from baselines.study.report import print_report
-from baselines.study.study import MEAN, Plan, play
+from baselines.study.study import MEAN, StudyPlan, play_study
 from experiments.execute import Execute
 from experiments.places import check_folder, folder
 from experiments.workers import Workers, executor
@@ -80,7 +80,7 @@ class Arguments:
     out: Annotated[Path, folder("--out")] = Path("runs/mechanisms")
 
 
-def plan_of(arguments: Arguments) -> Plan:
+def plan_of(arguments: Arguments) -> StudyPlan:
     """What is to be played.
 
     Raises:
@@ -109,7 +109,7 @@ def plan_of(arguments: Arguments) -> Plan:
         Scenario.preset(arguments.scenario, load=load, num_mus=mus, num_asps=asps)  # says what is wrong with them
         return Setting(arguments.scenario, mus, asps, load)
 
-    return Plan(
+    return StudyPlan(
         table=setting(arguments.load),
         sweep=tuple(setting(load) for load in sorted(set(arguments.loads))),
         sizes=tuple(setting(arguments.load, *size) for size in SIZES) if arguments.scenario != "duo" else (),
@@ -136,13 +136,13 @@ def main(arguments: Arguments, console: Console) -> int:
         return _play_and_write(plan, execute, arguments, console)
 
 
-def _play_and_write(plan: Plan, execute: Execute, arguments: Arguments, console: Console) -> int:
+def _play_and_write(plan: StudyPlan, execute: Execute, arguments: Arguments, console: Console) -> int:
     cache = Cache(arguments.out / CACHE_FILE)
     solve_equilibrium(Scenario.preset("duo").sample(0))  # compiled once, here, rather than by every worker
-    study = play(plan, cache, execute, console)
+    study = play_study(plan, cache, execute, console)
     with console.status("resampling for intervals, and drawing"):
         findings = Findings.of(study)
-        files = save_files(study, findings, arguments.out) + save_figures(study, findings, arguments.out)
+        files = save_files(study, findings, arguments.out) + save_study_figures(study, findings, arguments.out)
     print_report(study, findings, console)
     for name, fix in ({} if arguments.only else missing_libraries()).items():
         console.print(f"Left out: {name}, whose library is not installed ({fix})", markup=False)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from aigc_market_env import Market, Outcome, solve_equilibrium
-from baselines.study.metrics import Figures, averages
+from baselines.study.metrics import Figures, outcome_figures
 
 #: Farthest that satisfactions are scaled, up or down, and by what factor at a time while looking for a bracket.
 _FARTHEST, _FACTOR = 1e4, 4.0
@@ -32,18 +32,18 @@ def match_qoe(market: Market, qoe: float) -> Figures:
     """Our equilibrium with the mean QoE ``qoe`` over MUs, in a market without batch axes.
 
     Returns:
-        The figures of :func:`averages` there, ``scale`` s, and ``matched``: whether the QoE is within 1e-4 of the one
-        wanted. It is not where capacities do not allow so much, or no equilibrium of the family delivers it.
+        The figures of :func:`outcome_figures` there, ``scale`` s, and ``matched``: whether the QoE is within 1e-4 of
+        the one wanted. It is not where capacities do not allow so much, or no equilibrium of the family delivers it.
     """
     if qoe <= 0.0:
         nothing = np.zeros(market.accuracy.shape)
-        return averages(market.outcome(nothing, nothing, nothing)) | {"scale": 0.0, "matched": 1.0}
+        return outcome_figures(market.outcome(nothing, nothing, nothing)) | {"scale": 0.0, "matched": 1.0}
 
     def excess(log_scale: float) -> float:
         return float(scaled_equilibrium(market, math.exp(log_scale)).qoe.sum(axis=-1).mean()) - qoe
 
     log_scale = _bracketed_root(excess)
-    found = averages(scaled_equilibrium(market, math.exp(log_scale)))
+    found = outcome_figures(scaled_equilibrium(market, math.exp(log_scale)))
     matched = abs((found["mu_qoe"] or 0.0) - qoe) <= _EQUAL * qoe
     return found | {"scale": math.exp(log_scale), "matched": float(matched)}
 

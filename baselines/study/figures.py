@@ -33,7 +33,7 @@ _LOGARITHMIC = ("mu_service_cost", "asp_cost", "messages", "follower_solves")
 _LEAST_SAVING = -0.25
 
 
-def save_figures(study: Study, findings: Findings, folder: Path) -> list[str]:
+def save_study_figures(study: Study, findings: Findings, folder: Path) -> list[str]:
     """Write all figures; their names."""
     figures = {"table": _table(study)}
     if len(study.plan.sweep) > 1:

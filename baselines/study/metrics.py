@@ -72,10 +72,10 @@ HEADLINES = ("mu_service_cost", "utilisation", "asp_cost", "mu_qoe", "mu_utility
 
 def measure(market: Market, result: MechanismResult) -> Figures:
     """All of ``METRICS`` in one market: means over its MUs or its ASPs, welfare of the whole market."""
-    return averages(result.outcome) | regret_figures(market, result.outcome) | overhead_figures(result.overhead)
+    return outcome_figures(result.outcome) | regret_figures(market, result.outcome) | overhead_figures(result.overhead)
 
 
-def averages(outcome: Outcome) -> Figures:
+def outcome_figures(outcome: Outcome) -> Figures:
     """What a slot of one market comes to."""
     qoe = outcome.qoe.sum(axis=-1)
     terms = outcome.qoe_terms.sum(axis=-2)  # (M, 3)

@@ -22,7 +22,7 @@ MEAN = "mean_of_benchmarks"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What to play.
 
     Attributes:
@@ -116,7 +116,7 @@ class Study:
         matched: ours at the QoE that each benchmark delivers.
     """
 
-    plan: Plan
+    plan: StudyPlan
     played: Results
     matched: Results
 
@@ -131,7 +131,7 @@ class Study:
         return tuple(m for m in self.plan.mechanisms if _learns(self.played, self.plan.table, m.name))
 
 
-def play(plan: Plan, cache: Cache, execute: Execute, console: Console) -> Study:
+def play_study(plan: StudyPlan, cache: Cache, execute: Execute, console: Console) -> Study:
     """Play all that is not known yet; what fails is told in the results.
 
     An interruption loses nothing but the jobs under way.
@@ -164,7 +164,7 @@ def _do_all(jobs: Sequence[Job[Figures]], cache: Cache, execute: Execute) -> Ite
             yield result
 
 
-def _matches(plan: Plan, settings: Iterable[Setting], played: Results) -> list[Match]:
+def _matches(plan: StudyPlan, settings: Iterable[Setting], played: Results) -> list[Match]:
     found = []
     for setting in dict.fromkeys(settings):
         for mechanism in plan.benchmarks:

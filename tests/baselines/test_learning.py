@@ -9,7 +9,7 @@ from aigc_market_env.equilibrium import Overhead
 from aigc_market_env.equilibrium.dual_perturbation import probe_of
 from baselines import GOAL, MECHANISMS
 from baselines.coordinate_perturbation import OneAtATime
-from baselines.learning import play
+from baselines.learning import play_until_goal
 from baselines.mechanism import has_arrived
 
 
@@ -36,7 +36,7 @@ def test_who_regrets_a_hundredth_of_what_there_is_has_arrived():
 def test_a_cap_ends_it_and_is_told():
     market = preset_market(0, 4, 3, 1.0)
     hopeless = itertools.repeat(np.repeat(1e-3 * market.reward_bound[:, None], 3, axis=1))
-    result = play(market, hopeless, 2, 30)
+    result = play_until_goal(market, hopeless, 2, 30)
     assert not result.reached
     assert result.overhead == Overhead.of(30, 60, 4, 3)
 

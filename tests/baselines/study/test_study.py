@@ -13,7 +13,7 @@ from baselines.study.cache import Cache
 from baselines.study.comparison import MEAN, at_equal_qoe, benchmark_values, reductions, utility_gain
 from baselines.study.jobs import Match, Setting, Trial
 from baselines.study.regimes import Findings
-from baselines.study.study import Plan, play
+from baselines.study.study import StudyPlan, play_study
 from experiments.execute import attempt, here, in_processes
 
 TABLE = Setting("campus", 3, 2, 1.0)
@@ -23,7 +23,7 @@ SWEEP = tuple(Setting("campus", 3, 2, load) for load in (0.05, 1.0))
 
 def plan(names=tuple(FAKES), markets=4, at_most=None):
     mechanisms = tuple(FAKES[name] for name in names)
-    return Plan(TABLE, SWEEP, (OTHER_SIZE,), tuple(range(5, 5 + markets)), markets, mechanisms, at_most or {})
+    return StudyPlan(TABLE, SWEEP, (OTHER_SIZE,), tuple(range(5, 5 + markets)), markets, mechanisms, at_most or {})
 
 
 def quiet():
@@ -31,7 +31,7 @@ def quiet():
 
 
 def played(tmp_path, execute=here, **kwargs):
-    return play(plan(**kwargs), Cache(tmp_path / "cache.jsonl"), execute, quiet())
+    return play_study(plan(**kwargs), Cache(tmp_path / "cache.jsonl"), execute, quiet())
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_a_mechanism_that_takes_long_is_played_in_the_first_markets(tmp_path):
 
 def test_other_loads_and_sizes_are_played_in_the_first_markets_of_the_table(tmp_path):
     few = dataclasses.replace(plan(names=("dual_perturbation", "generous")), sweep_markets=2)
-    study = play(few, Cache(tmp_path / "cache.jsonl"), here, quiet())
+    study = play_study(few, Cache(tmp_path / "cache.jsonl"), here, quiet())
     found = study.played
     regime = Findings.of(study).as_played["generous"]
     assert [point.reductions["utilisation"].markets for point in regime.points] == [
