@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def check_packages(*names: str, beside: str) -> None:
-    """Check that top-level packages are imported from the folder that a file or package is in.
+    """Check that the top-level packages beside a file or package are those that Python finds.
 
     Args:
-        names: packages, ``"experiments"``; they are not imported for it.
+        names: packages, ``"experiments"``; they are not imported for it. Where there is none beside, none is hidden.
         beside: a script beside them, or the ``__init__.py`` of a package beside them.
 
     Raises:
@@ -21,7 +21,8 @@ def check_packages(*names: str, beside: str) -> None:
     for name in names:
         spec = find_spec(name)
         origin = None if spec is None else spec.origin
-        if origin is None or Path(origin).resolve() != folder / name / "__init__.py":
+        own = folder / name / "__init__.py"
+        if own.exists() and (origin is None or Path(origin).resolve() != own):
             places = None if spec is None else spec.submodule_search_locations
             found = next(iter(places), None) if places else origin
             raise ImportError(
