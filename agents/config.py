@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from agents.evaluation.reward_sources import source_called
+from agents.evaluation.reward_sources import Mixture, Posted, RewardSource, source_called
+from agents.policy import JointPolicy, LeaderPolicy, load_policy
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
 from agents.set_config import LEAST_EVALUATIONS, SetConfig, as_set_document, set_config_of
 from aigc_market_env import Market, Scenario
@@ -157,6 +158,22 @@ class FollowerConfig(TrainingConfig):
         source_called(self.rewards)
         if not isinstance(self.leaders, str):
             raise ValueError(f"leaders = {self.leaders!r} must be a run folder or empty")
+
+    def make_source(self) -> RewardSource:
+        """What the MUs post while the ASPs learn.
+
+        Raises:
+            FileNotFoundError: the run folder of the leaders has no policy.
+            ValueError: it is not one of leaders of one market, or a file of it is damaged.
+        """
+        source = source_called(self.rewards)
+        if not self.leaders:
+            return source
+        policy = load_policy(self.leaders)
+        leaders = policy.mus if isinstance(policy, JointPolicy) else policy
+        if not isinstance(leaders, LeaderPolicy):
+            raise ValueError(f"leaders = {self.leaders!r} is a run of {leaders.kind}, not of mobile users")
+        return Mixture([source, Posted(leaders.act_batch, noise=0.1)], [1.0, 1.0])
 
 
 @dataclass(frozen=True)

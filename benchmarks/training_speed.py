@@ -5,9 +5,9 @@ import time
 from stable_baselines3 import PPO
 
 from agents.config import LeaderConfig
+from agents.numerics import one_torch_thread
 from agents.training.algorithms import make_model
 from agents.training.leader_env import LeaderVecEnv
-from agents.training.loop import one_torch_thread
 from benchmarks.floors import DoNothingVecEnv
 
 

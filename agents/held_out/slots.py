@@ -20,6 +20,7 @@ from agents.evaluation.plays import Play, plays_of
 from agents.evaluation.reward_sources import NEAR
 from agents.evaluation.sets import evaluation_sizes, held_out, judge_allocation
 from agents.market_draws import Size
+from agents.numerics import one_torch_thread
 from agents.policy.files import AnyPolicy, LeaderPolicy, load_policy
 from agents.policy.follower_set import FollowerSetPolicy
 from agents.policy.followers import FollowerPolicy
@@ -27,8 +28,6 @@ from agents.policy.joint import JointPolicy
 from agents.policy.leader_set import LeaderSetPolicy
 from agents.reports.figures import Evaluation
 from agents.set_config import SetConfig
-from agents.training.loop import one_torch_thread
-from agents.training.one_side import source_of
 from aigc_market_env import Market, Scenario
 from aigc_market_env.scenarios import STATIC
 
@@ -99,7 +98,7 @@ class HeldOutSlots:
             return evaluate_leaders(policy.act_batch, scenario, self.count, seed, certify=True)
         if not isinstance(policy, FollowerPolicy) or not isinstance(config, FollowerConfig):
             raise ValueError(f"{self.folder} holds a policy of providers, but its configuration is of {config.side}")
-        return evaluate_followers(policy.act_batch, scenario, self.count, source_of(config), seed)
+        return evaluate_followers(policy.act_batch, scenario, self.count, config.make_source(), seed)
 
 
 def slots_of(folder: Path, files: Sequence[str] = (), count: int | None = None) -> list[HeldOutSlots]:

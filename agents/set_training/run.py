@@ -8,6 +8,7 @@ import numpy as np
 
 from agents.config import write_config
 from agents.evaluation.sets import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
+from agents.numerics import one_torch_thread, usual_numerics
 from agents.policy.files import save_policy
 from agents.reports.figures import OneSided
 from agents.runs import METRICS_FILE, write_json
@@ -17,7 +18,7 @@ from agents.set_training.learner import Metrics, SetLearner
 from agents.set_training.ppo import PPOLearner
 from agents.training.callbacks import log_evaluation, open_log, worth_pictures
 from agents.training.checkpoint import CHECKPOINT_FILE, load_state, save_state
-from agents.training.loop import learn, one_torch_thread, usual_numerics
+from agents.training.loop import learn
 from agents.training.progress import Bar
 
 #: The final evaluation, and what went into ``metrics.json``.

@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.config import Config, FollowerConfig, JointConfig
 from agents.evaluation.sets import SetEvaluation
+from agents.numerics import one_torch_thread
 from agents.reports.figures import Evaluation
 from agents.reports.set_table import save_set_figures
 from agents.reports.tables import save_figures
@@ -16,7 +17,6 @@ from agents.runs import EVALUATION_FILE, write_json
 from agents.set_config import SetConfig
 from agents.set_training.run import train_set_policy
 from agents.training.both import train_both
-from agents.training.loop import one_torch_thread
 from agents.training.one_side import train_followers, train_leaders
 from aigc_market_env.files import naming
 

@@ -18,6 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig, keep_market, write_config
 from agents.evaluation.both import JointEvaluation, evaluate_both
 from agents.evaluation.reward_sources import Mixture, Posted, Situation, source_called
+from agents.numerics import usual_numerics
 from agents.policy.files import ASPS_FOLDER, MUS_FOLDER, LeaderPolicy, save_policy
 from agents.policy.followers import FollowerPolicy
 from agents.runs import METRICS_FILE, write_json
@@ -26,7 +27,7 @@ from agents.training.callbacks import MarketScalars, log_evaluation, worth_pictu
 from agents.training.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
-from agents.training.loop import learn, usual_numerics
+from agents.training.loop import learn
 from agents.training.one_side import (
     SidePolicy,
     check_same_run,

@@ -25,17 +25,16 @@ from agents.config import (
 )
 from agents.evaluation.followers import FollowerEvaluation, evaluate_followers
 from agents.evaluation.leaders import LeaderEvaluation, evaluate_leaders
-from agents.evaluation.reward_sources import NEAR, Mixture, Posted, RewardSource, source_called
-from agents.policy.files import Architecture, LeaderPolicy, load_policy, save_policy
+from agents.evaluation.reward_sources import NEAR
+from agents.numerics import usual_numerics
+from agents.policy.files import Architecture, LeaderPolicy, save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
-from agents.policy.joint import JointPolicy
 from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
 from agents.training.algorithms import deterministic_layers, make_model, nonlinearities
 from agents.training.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, log_evaluation, open_log
 from agents.training.checkpoint import CHECKPOINT_FILE, goes_on, load_checkpoint, save_checkpoint
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
-from agents.training.loop import usual_numerics
 from agents.training.progress import Bar
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import Scenario
@@ -115,7 +114,7 @@ def train_followers(
     nobody has learned.
     """
     config = keep_market(config, out)
-    scenario, source = config.make_scenario(), source_of(config)
+    scenario, source = config.make_scenario(), config.make_source()
 
     def evaluate_finally(policy: FollowerPolicy) -> tuple[FollowerEvaluation, dict[str, Any]]:
         slots = config.final_evaluation_slots
@@ -135,22 +134,6 @@ def train_followers(
         regret="follower_regret_relative",
     )
     return _train(config, side, out, resume=resume)
-
-
-def source_of(config: FollowerConfig) -> RewardSource:
-    """What the MUs post while the ASPs of a configuration learn.
-
-    Raises:
-        ValueError: the run folder of the leaders is not one of leaders.
-    """
-    source = source_called(config.rewards)
-    if not config.leaders:
-        return source
-    policy = load_policy(config.leaders)
-    leaders = policy.mus if isinstance(policy, JointPolicy) else policy
-    if not isinstance(leaders, LeaderPolicy):
-        raise ValueError(f"leaders = {config.leaders!r} is a run of {leaders.kind}, not of mobile users")
-    return Mixture([source, Posted(leaders.act_batch, noise=0.1)], [1.0, 1.0])
 
 
 def _train(

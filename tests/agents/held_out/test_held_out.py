@@ -10,12 +10,12 @@ from rich.console import Console
 from agents.evaluation.sets import MarketDistribution
 from agents.held_out.runs import check_comparable, evaluate_run, evaluate_runs, learning_curve, together
 from agents.held_out.slots import slots_of
+from agents.numerics import one_torch_thread
 from agents.policy.files import Architecture, LeaderPolicy, save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.runs import write_json
 from agents.set_config import EquilibriumConfig, as_set_document
 from agents.set_training.run import make_learner
-from agents.training.loop import one_torch_thread
 from aigc_market_env import Market, Scenario
 
 SMALL = EquilibriumConfig(
