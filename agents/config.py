@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from agents.evaluation.reward_sources import Mixture, Posted, RewardSource, source_called
-from agents.policy import JointPolicy, LeaderPolicy, load_policy
+from agents.policy import load_policy
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
 from agents.set_config import LEAST_EVALUATIONS, SetConfig, as_set_document, set_config_of
 from aigc_market_env import Market, Scenario
@@ -68,6 +68,8 @@ class TrainingConfig:
     """
 
     side: ClassVar[str]
+    #: Whether the policy acts in markets of any size; otherwise in those of the scenario.
+    any_size: ClassVar[Literal[False]] = False
 
     scenario: str = "campus"
     load: float = 1.0
@@ -170,10 +172,9 @@ class FollowerConfig(TrainingConfig):
         if not self.leaders:
             return source
         policy = load_policy(self.leaders)
-        leaders = policy.mus if isinstance(policy, JointPolicy) else policy
-        if not isinstance(leaders, LeaderPolicy):
-            raise ValueError(f"leaders = {self.leaders!r} is a run of {leaders.kind}, not of mobile users")
-        return Mixture([source, Posted(leaders.act_batch, noise=0.1)], [1.0, 1.0])
+        if policy.any_size or policy.mus is None:
+            raise ValueError(f"leaders = {self.leaders!r} is a run of {policy.kind}, not of mobile users")
+        return Mixture([source, Posted(policy.mus.act_batch, noise=0.1)], [1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ _SIDES: dict[str, type[FixedMarketConfig]] = {kind.side: kind for kind in (Leade
 
 def as_document(config: TrainingConfig | SetConfig) -> dict[str, Any]:
     """A configuration as plain numbers and text."""
-    return as_set_document(config) if isinstance(config, SetConfig) else {"side": config.side} | asdict(config)
+    return as_set_document(config) if config.any_size else {"side": config.side} | asdict(config)
 
 
 def keep_market(config: _Config, run: Path) -> _Config:
@@ -312,7 +313,7 @@ def write_config(config: TrainingConfig | SetConfig, run: Path) -> None:
 def document_in(config: TrainingConfig | SetConfig, run: Path) -> dict[str, Any]:
     """A configuration as plain numbers and text; a market file in the run folder goes by its name there."""
     document = as_document(config)
-    if isinstance(config, TrainingConfig) and Path(config.scenario).parent == run / MARKET_FOLDER:
+    if not config.any_size and Path(config.scenario).parent == run / MARKET_FOLDER:
         document["scenario"] = f"{MARKET_FOLDER}/{Path(config.scenario).name}"
     return document
 

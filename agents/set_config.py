@@ -49,6 +49,8 @@ class SetConfig:
     """
 
     policy: ClassVar[str] = "set"
+    #: Whether the policy acts in markets of any size: it does.
+    any_size: ClassVar[Literal[True]] = True
     algorithm: ClassVar[str]
 
     side: Side = "leaders"

@@ -36,9 +36,9 @@ from rich.console import Console
 
 from agents.config import STREAMS_PER_SEED
 from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
-from agents.numerics import one_torch_thread
 from agents.policy.network import SetNetwork
 from agents.reports.figures import Axes, drawn
+from agents.torch_settings import one_torch_thread
 from aigc_market_env import (
     BatchedMarketEnv,
     Market,

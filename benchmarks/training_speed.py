@@ -5,7 +5,7 @@ import time
 from stable_baselines3 import PPO
 
 from agents.config import LeaderConfig
-from agents.numerics import one_torch_thread
+from agents.torch_settings import one_torch_thread
 from agents.training.algorithms import make_model
 from agents.training.leader_env import LeaderVecEnv
 from benchmarks.floors import DoNothingVecEnv

@@ -9,11 +9,9 @@ served by learned ASPs is measured apart, on the very same slots and rewards.
 from dataclasses import dataclass
 from typing import Any
 
-from agents.evaluation import followers as follower_evaluation
-from agents.evaluation.followers import FollowerEvaluation, evaluate_followers
+from agents.evaluation.followers import FollowerEvaluation, Serving, evaluate_followers
 from agents.evaluation.leaders import EVALUATION_SEED, LeaderEvaluation, evaluate_leaders
-from agents.evaluation.leaders import Policy as Leaders
-from agents.evaluation.reward_sources import NEAR, Posted
+from agents.evaluation.reward_sources import NEAR, Posted, Posting
 from aigc_market_env import Scenario
 
 
@@ -39,8 +37,7 @@ class JointEvaluation:
     @property
     def mu_utility_ratio_learned_asps(self) -> float:
         """Mean utility of the MUs served by learned ASPs, over that by exact ones at the same rewards; 1 for 0 / 0."""
-        exact = float(self.among_learned.outcome.mu_utility.mean())
-        return float(self.followers.outcome.mu_utility.mean()) / exact if exact > 0.0 else 1.0
+        return self.followers.mu_utility_ratio
 
     def figures(self) -> dict[str, Any]:
         """The figures in one line each; beside each regret that of the worst agent, and its name.
@@ -84,8 +81,8 @@ class JointEvaluation:
 
 
 def evaluate_both(
-    leaders: Leaders,
-    followers: follower_evaluation.Policy,
+    leaders: Posting,
+    followers: Serving,
     scenario: Scenario,
     num_slots: int,
     seed: int = EVALUATION_SEED,

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, averages, judge_rewards
-from agents.evaluation.relative import SideRegret, side_regret
+from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, judge_rewards, outcome_means
 from agents.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
+from agents.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
 from aigc_market_env.model.parameters import FloatArray
 from experiments.intervals import CONFIDENCE, ratio_interval
 
-Policy = Callable[[npt.NDArray[np.float32]], FloatArray]
+#: From observations of the ASPs (S, N, D) to shares of compute and bandwidth (S, N, 2, M).
+Serving = Callable[[npt.NDArray[np.float32]], FloatArray]
 #: Takes rounding off capacities that are used to the last bit.
 _HEADROOM = 1.0 - 1e-12
 
@@ -30,9 +31,35 @@ class FollowerEvaluation:
         regret: best profit at those rewards less the profit earned, credits per slot. (S, N)
     """
 
+    #: Who was measured, as agents and figures are named.
+    group: ClassVar[Literal["asp"]] = "asp"
+    regret_name: ClassVar[str] = "follower_regret_relative"
+    #: Nothing was measured beside; see :attr:`~agents.evaluation.JointEvaluation.near`.
+    near: ClassVar[None] = None
+
     market: Market
     outcome: Outcome
     regret: FloatArray
+
+    @property
+    def leaders(self) -> None:
+        """No policy of the MUs was measured."""
+
+    @property
+    def followers(self) -> Self:
+        """The evaluation of the ASPs, which this is."""
+        return self
+
+    @property
+    def payoffs(self) -> FloatArray:
+        """Profit of each ASP in each slot, credits per slot. (S, N)."""
+        return self.outcome.asp_profit
+
+    @property
+    def mu_utility_ratio(self) -> float:
+        """Mean utility of the MUs over that by exact ASPs at the same rewards; 1 for 0 / 0."""
+        exact = float(self.as_posted.outcome.mu_utility.mean())
+        return float(self.outcome.mu_utility.mean()) / exact if exact > 0.0 else 1.0
 
     @cached_property
     def as_posted(self) -> LeaderEvaluation:
@@ -82,15 +109,15 @@ class FollowerEvaluation:
             **regret.figures("follower_regret_relative"),
             "follower_regret_relative_interval_95": None if interval is None else list(interval),
             "asp_best_profit": float(self.best_profit.mean()),
-            "learned": averages(self.outcome),
-            "best_response": averages(posted.outcome),
+            "learned": outcome_means(self.outcome),
+            "best_response": outcome_means(posted.outcome),
             "regret_by_asp": self.regret.mean(axis=0).tolist(),
             "regret_relative_by_asp": regret.by_agent(),
         }
 
 
 def evaluate_followers(
-    policy: Policy, scenario: Scenario, num_slots: int, source: RewardSource = NEAR, seed: int = EVALUATION_SEED
+    policy: Serving, scenario: Scenario, num_slots: int, source: RewardSource = NEAR, seed: int = EVALUATION_SEED
 ) -> FollowerEvaluation:
     """Have a policy of the ASPs serve what a source posts, and compare it with best responses to the same rewards.
 

@@ -1,13 +1,12 @@
 """How far learned pricing is from equilibrium: regret on slots unseen in training, with confidence intervals."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from agents.evaluation.relative import SideRegret, side_regret
+from agents.evaluation.reward_sources import Posting
+from agents.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env import (
     BatchedMarketEnv,
     Equilibrium,
@@ -27,8 +26,6 @@ EVALUATION_SEED = 10**15
 #: Slots played before the one that is measured, so that price boards and channels are those of a running market.
 WARM_UP_SLOTS = 8
 
-Policy = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
-
 
 @dataclass(frozen=True, eq=False)
 class LeaderEvaluation:
@@ -44,6 +41,12 @@ class LeaderEvaluation:
         equilibrium: of the slots' markets, with a certificate if that was asked for. batch (S,)
     """
 
+    #: Who was measured, as agents and figures are named.
+    group: ClassVar[Literal["mu"]] = "mu"
+    regret_name: ClassVar[str] = "leader_regret_relative"
+    #: Nothing was measured beside equilibrium; see :attr:`~agents.evaluation.JointEvaluation.near`.
+    near: ClassVar[None] = None
+
     market: Market
     rewards: FloatArray
     outcome: Outcome
@@ -51,6 +54,20 @@ class LeaderEvaluation:
     best_utility: FloatArray
     follower_gap: FloatArray
     equilibrium: Equilibrium
+
+    @property
+    def leaders(self) -> Self:
+        """The evaluation of the MUs, which this is."""
+        return self
+
+    @property
+    def followers(self) -> None:
+        """No policy of the ASPs was measured."""
+
+    @property
+    def payoffs(self) -> FloatArray:
+        """Utility of each MU in each slot, credits per slot. (S, M)."""
+        return self.outcome.mu_utility
 
     @property
     def regret(self) -> FloatArray:
@@ -124,15 +141,15 @@ class LeaderEvaluation:
             "utility_ratio": self.utility_ratio,
             "mu_best_response_utility": float(self.best_utility.mean()),
             "equilibrium_certified": None if certificate is None else float(certificate.converged.mean()),
-            "learned": averages(self.outcome),
-            "equilibrium": averages(self.equilibrium.outcome),
+            "learned": outcome_means(self.outcome),
+            "equilibrium": outcome_means(self.equilibrium.outcome),
             "regret_by_mu": self.regret.mean(axis=0).tolist(),
             "regret_relative_by_mu": regret.by_agent(),
         }
 
 
 def evaluate_leaders(
-    policy: Policy, scenario: Scenario, num_slots: int, seed: int = EVALUATION_SEED, *, certify: bool = False
+    policy: Posting, scenario: Scenario, num_slots: int, seed: int = EVALUATION_SEED, *, certify: bool = False
 ) -> LeaderEvaluation:
     """Play a policy of the MUs against exact ASPs, and compare it with best responses and the equilibrium.
 
@@ -167,7 +184,7 @@ def judge_rewards(market: Market, rewards: FloatArray, *, certify: bool = False)
     )
 
 
-def averages(outcome: Outcome) -> dict[str, float]:
+def outcome_means(outcome: Outcome) -> dict[str, float]:
     """What an outcome comes to, as means over slots and MUs or ASPs; welfare is that of the whole market."""
     terms = outcome.qoe_terms.sum(axis=-2)  # (S, M, 3)
     figures = {

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from agents.evaluation.followers import FollowerEvaluation
-from agents.evaluation.leaders import LeaderEvaluation, averages
-from agents.evaluation.relative import SideRegret, side_regret
+from agents.evaluation.leaders import LeaderEvaluation, outcome_means
+from agents.evaluation.protocol import Evaluation
 from agents.evaluation.reward_sources import Situation, uniform
-from agents.reports.figures import Evaluation
+from agents.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env import Market, Outcome, follower_regret, follower_response, leader_regret
 from aigc_market_env.equilibrium import certify_rewards
 from aigc_market_env.model.parameters import FloatArray
@@ -71,7 +71,7 @@ class Play:
         }
 
     @cached_property
-    def relative(self) -> dict[str, SideRegret]:
+    def relative_regrets(self) -> dict[str, SideRegret]:
         """Regrets by name: of all agents of a side, and of the worst one."""
         return {
             "leader_regret_relative": side_regret(self.market, self.leader_regret, self.mu_scale, "mu"),
@@ -89,12 +89,12 @@ class Play:
         for name, (above, below) in self.ratios.items():
             interval = self.interval(name)
             found[name] = float(ratio_of_means(above[None], below[None]))
-            if name in self.relative:
-                found |= self.relative[name].figures(name)
+            if name in self.relative_regrets:
+                found |= self.relative_regrets[name].figures(name)
             found[f"{name}_interval_95"] = None if interval is None else list(interval)
             found[f"{name}_iqm"] = float(interquartile_ratio(above[None], below[None]))
         total = self.leader_regret.sum(axis=-1) + self.follower_regret.sum(axis=-1)
-        return found | {"nash_conv": float(total.mean())} | averages(self.outcome)
+        return found | {"nash_conv": float(total.mean())} | outcome_means(self.outcome)
 
 
 def plays_of(result: Evaluation, seed: int = 0) -> dict[str, Play]:
@@ -110,17 +110,14 @@ def plays_of(result: Evaluation, seed: int = 0) -> dict[str, Play]:
         result: the evaluation.
         seed: of what is posted at random.
     """
-    if isinstance(result, LeaderEvaluation):
-        return {"learned": _as_learned(result)} | _beside_leaders(result, seed)
-    if isinstance(result, FollowerEvaluation):
-        return {
-            "learned": _as_served(result),
-            "exact_asps": _as_learned(result.as_posted),
-            "even_split": _even_split(result),
-        }
-    leaders = result.leaders
-    both = {"learned": _as_served(result.followers), "learned_exact_asps": _as_learned(leaders)}
-    return both | _beside_leaders(leaders, seed)
+    leaders, served = result.leaders, result.followers
+    found = {} if served is None else {"learned": _as_served(served)}
+    if leaders is not None:
+        found["learned" if served is None else "learned_exact_asps"] = _as_learned(leaders)
+        found |= _beside_leaders(leaders, seed)
+    elif served is not None:
+        found |= {"exact_asps": _as_learned(served.as_posted), "even_split": _even_split(served)}
+    return found
 
 
 def _as_learned(result: LeaderEvaluation) -> Play:

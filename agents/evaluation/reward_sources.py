@@ -33,6 +33,8 @@ class Situation:
 
 
 RewardSource = Callable[[Situation], FloatArray]
+#: From observations of the MUs (B, M, D) to rewards as shares of ω/q (B, M, N): what MUs are to an evaluation.
+Posting = Callable[[npt.NDArray[np.float32]], FloatArray]
 
 
 def equilibrium_shares(market: Market) -> FloatArray:
@@ -84,7 +86,7 @@ class Posted:
         noise: standard deviation of the logarithm of a share.
     """
 
-    policy: Callable[[npt.NDArray[np.float32]], FloatArray]
+    policy: Posting
     noise: float = 0.0
 
     def __call__(self, situation: Situation) -> FloatArray:

@@ -13,13 +13,15 @@ import numpy as np
 
 from agents.evaluation.followers import FollowerEvaluation
 from agents.evaluation.leaders import EVALUATION_SEED, LeaderEvaluation, judge_rewards
-from agents.evaluation.relative import worst_of
+from agents.evaluation.protocol import OneSidedEvaluation
 from agents.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
+from agents.evaluation.side_regret import worst_of
 from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
 from agents.policy.follower_set import FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetPolicy
 from aigc_market_env import Market, Scenario, follower_regret
 
+AnySetPolicy = LeaderSetPolicy | FollowerSetPolicy
 OneSize = TypeVar("OneSize", LeaderEvaluation, FollowerEvaluation, covariant=True)
 
 #: Evaluation markets of a size have about so many links in all, and so many markets at least.
@@ -41,8 +43,8 @@ class SetEvaluation(Generic[OneSize]):
     @property
     def regret_name(self) -> str:
         """Which regret is measured, as the evaluations of a size name it."""
-        leaders = isinstance(next(iter(self.by_size.values())), LeaderEvaluation)
-        return "leader_regret_relative" if leaders else "follower_regret_relative"
+        name: str = next(iter(self.by_size.values())).regret_name
+        return name
 
     @property
     def regret(self) -> dict[Size, float]:
@@ -124,7 +126,7 @@ def held_out(distribution: MarketDistribution, size: Size, count: int | None = N
 
 
 def evaluate_set_policy(
-    policy: LeaderSetPolicy | FollowerSetPolicy,
+    policy: AnySetPolicy,
     distribution: MarketDistribution,
     sizes: Iterable[Size] | None = None,
     *,
@@ -151,16 +153,28 @@ def evaluate_set_policy(
     results: dict[Size, Any] = {}
     for size in measured:
         market = held_out(distribution, size, count)
-        if isinstance(policy, LeaderSetPolicy):
-            results[size] = judge_rewards(market, policy.rewards(market), certify=certify)
-        else:
-            results[size] = judge_allocation(policy, market, source)
+        results[size] = judge_set_policy(policy, market, source, certify=certify)
     return SetEvaluation(results, distribution)
 
 
-def judge_allocation(
-    policy: FollowerSetPolicy, market: Market, source: RewardSource, seed: int = EVALUATION_SEED
-) -> FollowerEvaluation:
+def judge_set_policy(
+    policy: AnySetPolicy, market: Market, source: RewardSource = NEAR, seed: int = EVALUATION_SEED, *, certify: bool
+) -> OneSidedEvaluation:
+    """Have a set policy act in S markets of one size, and compare what it does with best responses.
+
+    Args:
+        policy: of leaders or of followers.
+        market: the markets. batch (S,)
+        source: what leaders post while followers are measured.
+        seed: of what is posted.
+        certify: whether to certify the equilibria that leaders are compared with.
+    """
+    if policy.mus is not None:
+        return judge_rewards(market, policy.mus.rewards(market), certify=certify)
+    return judge_allocation(policy.asps, market, source, seed)
+
+
+def judge_allocation(policy: FollowerSetPolicy, market: Market, source: RewardSource, seed: int) -> FollowerEvaluation:
     """Have followers serve what a source posts in S markets, from a seed, and compare it with best responses."""
     nothing_seen = np.empty((*market.batch_shape, market.num_mus, 0), np.float32)
     rng = np.random.default_rng(seed)

@@ -34,8 +34,6 @@ _WITHOUT_REGRET = ("equilibrium", "exact_asps")
 _LOWEST_SHOWN = 1e-4
 _MOST_COLUMNS = 2
 
-Plays = Mapping[str, Play]
-
 
 def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
     """Write the figures of one run, or of several that can be compared; the files written."""
@@ -71,7 +69,7 @@ def median_run(runs: Sequence[HeldOut]) -> HeldOut:
 
     def regret(run: HeldOut) -> float:
         name = f"{run.learners[0]}_regret_relative"
-        return float(np.mean([plays["learned"].relative[name].mean for plays in run.plays.values()]))
+        return float(np.mean([plays["learned"].relative_regrets[name].mean for plays in run.plays.values()]))
 
     return sorted(runs, key=regret)[(len(runs) - 1) // 2]
 
@@ -101,7 +99,7 @@ def panels(draws: Mapping[str, Draw], note: str = "") -> Figure:
     return figure
 
 
-def _draw_money(axes: Axes, plays: Plays) -> None:
+def _draw_money(axes: Axes, plays: Mapping[str, Play]) -> None:
     """What satisfaction is worth, by where it ends: with MUs, with ASPs, in resources; and how much of it is paid."""
     positions = np.arange(len(plays))
     num_mus = next(iter(plays.values())).market.num_mus
@@ -125,14 +123,14 @@ def _draw_money(axes: Axes, plays: Plays) -> None:
     axes.legend(ncols=2, fontsize=9, loc="upper left")
 
 
-def _draw_spread(axes: Axes, side: str, runs: Sequence[Plays]) -> None:
+def _draw_spread(axes: Axes, side: str, runs: Sequence[Mapping[str, Play]]) -> None:
     """Share of agents and slots with at most so much regret, for each play that has regret; every run's learned one."""
     name = f"{side}_regret_relative"
     for plays in reversed(runs):
         for play_name, play in plays.items():
             if play_name in _WITHOUT_REGRET or (plays is not runs[0] and not play_name.startswith("learned")):
                 continue
-            regret = play.relative[name].shares.ravel()
+            regret = play.relative_regrets[name].shares.ravel()
             shares = np.maximum(100.0 * regret[np.isfinite(regret)], _LOWEST_SHOWN)
             if shares.max(initial=0.0) > _LOWEST_SHOWN:
                 label = HEADINGS[play_name] if plays is runs[0] else None

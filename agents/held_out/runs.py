@@ -13,16 +13,14 @@ import numpy as np
 from rich.console import Console
 
 from agents.config import read_config
-from agents.evaluation.followers import FollowerEvaluation
-from agents.evaluation.leaders import LeaderEvaluation
 from agents.evaluation.plays import Play
-from agents.evaluation.relative import worst_of
+from agents.evaluation.protocol import Evaluation
 from agents.evaluation.sets import SetEvaluation
+from agents.evaluation.side_regret import worst_of
 from agents.held_out.slots import HeldOutSlots, Measured, joined, same_markets, slots_of
 from agents.market_draws import Size
-from agents.reports.figures import REGRETS, Evaluation
+from agents.reports.figures import REGRETS
 from agents.runs import METRICS_FILE, number
-from agents.set_config import SetConfig
 from aigc_market_env.files import read_json
 from experiments.execute import Execute
 from experiments.intervals import crossed_interval, interquartile_ratio, ratio_of_means
@@ -52,11 +50,8 @@ class HeldOut:
     def learners(self) -> list[str]:
         """Which sides have learned: ``"leader"``, ``"follower"`` or both."""
         result = next(iter(self.results.values()))
-        learned = {
-            "leader": not isinstance(result, FollowerEvaluation),
-            "follower": not isinstance(result, LeaderEvaluation),
-        }
-        return [side for side in learned if learned[side]]
+        learned = {"leader": result.leaders, "follower": result.followers}
+        return [side for side, evaluation in learned.items() if evaluation is not None]
 
     def summary(self) -> dict[str, Any]:
         """The figures by size, as they go into ``evaluation.json``."""
@@ -131,7 +126,7 @@ def _put_together(
         results={f"{m}x{n}": measured.result for (m, n), measured in whole.items()},
         plays={f"{m}x{n}": measured.plays for (m, n), measured in whole.items()},
         curve=curve,
-        fresh=SetEvaluation(markets, config.markets) if isinstance(config, SetConfig) else None,
+        fresh=SetEvaluation(markets, config.markets) if config is not None and config.any_size else None,
     )
 
 
@@ -193,8 +188,8 @@ def together(plays: Sequence[Play]) -> dict[str, Any]:
         above, below = (np.stack(rows) for rows in zip(*(play.ratios[name] for play in plays), strict=True))
         each = [float(ratio_of_means(above[[i]], below[[i]])) for i in range(len(plays))]
         found[name] = {"lowest": min(each), "highest": max(each)}
-        if name in plays[0].relative:
-            worst = max((play.relative[name] for play in plays), key=lambda regret: regret.worst)
+        if name in plays[0].relative_regrets:
+            worst = max((play.relative_regrets[name] for play in plays), key=lambda regret: regret.worst)
             found[name] |= {"worst": worst.worst, "worst_agent": worst.worst_agent}
         for key, statistic in (("mean", ratio_of_means), ("iqm", interquartile_ratio)):
             interval = crossed_interval(above, below, statistic)

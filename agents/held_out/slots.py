@@ -15,19 +15,14 @@ import numpy as np
 from agents.config import FollowerConfig, read_config
 from agents.evaluation.both import evaluate_both
 from agents.evaluation.followers import evaluate_followers
-from agents.evaluation.leaders import EVALUATION_SEED, evaluate_leaders, judge_rewards
+from agents.evaluation.leaders import EVALUATION_SEED, evaluate_leaders
 from agents.evaluation.plays import Play, plays_of
-from agents.evaluation.reward_sources import NEAR
-from agents.evaluation.sets import evaluation_sizes, held_out, judge_allocation
+from agents.evaluation.protocol import Evaluation
+from agents.evaluation.reward_sources import RewardSource
+from agents.evaluation.sets import evaluation_sizes, held_out, judge_set_policy
 from agents.market_draws import Size
-from agents.numerics import one_torch_thread
-from agents.policy.files import AnyPolicy, LeaderPolicy, load_policy
-from agents.policy.follower_set import FollowerSetPolicy
-from agents.policy.followers import FollowerPolicy
-from agents.policy.joint import JointPolicy
-from agents.policy.leader_set import LeaderSetPolicy
-from agents.reports.figures import Evaluation
-from agents.set_config import SetConfig
+from agents.policy.files import AnyPolicy, check_fits, load_policy
+from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
 from aigc_market_env.scenarios import STATIC
 
@@ -35,8 +30,6 @@ from aigc_market_env.scenarios import STATIC
 SLOTS = 512
 #: A job has slots with about so many links in all: of campus 32, a few seconds of a core.
 LINKS_PER_JOB = 1024
-
-SetPolicy = LeaderSetPolicy | FollowerSetPolicy
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,20 +78,22 @@ class HeldOutSlots:
 
     def _evaluate(self, policy: AnyPolicy) -> Evaluation:
         seed = EVALUATION_SEED + self.first
-        if isinstance(policy, SetPolicy):
+        if policy.any_size:
             assert self.market is not None  # set policies are measured in markets, see slots_of
-            if isinstance(policy, LeaderSetPolicy):
-                return judge_rewards(self.market, policy.rewards(self.market), certify=True)
-            return judge_allocation(policy, self.market, NEAR, seed)
-        config = read_config(self.folder)
+            return judge_set_policy(policy, self.market, seed=seed, certify=True)
         scenario = own_scenario(self.folder) if self.market is None else _of_markets(self.market)
-        if isinstance(policy, JointPolicy):
-            return evaluate_both(policy.mus.act_batch, policy.asps.act_batch, scenario, self.count, seed, certify=True)
-        if isinstance(policy, LeaderPolicy):
+        if policy.mus is None:
+            return evaluate_followers(policy.act_batch, scenario, self.count, self._source(), seed)
+        if policy.asps is None:
             return evaluate_leaders(policy.act_batch, scenario, self.count, seed, certify=True)
-        if not isinstance(policy, FollowerPolicy) or not isinstance(config, FollowerConfig):
+        return evaluate_both(policy.mus.act_batch, policy.asps.act_batch, scenario, self.count, seed, certify=True)
+
+    def _source(self) -> RewardSource:
+        """What is posted to providers who have learned alone: what they have learned on."""
+        config = read_config(self.folder)
+        if not isinstance(config, FollowerConfig):
             raise ValueError(f"{self.folder} holds a policy of providers, but its configuration is of {config.side}")
-        return evaluate_followers(policy.act_batch, scenario, self.count, config.make_source(), seed)
+        return config.make_source()
 
 
 def slots_of(folder: Path, files: Sequence[str] = (), count: int | None = None) -> list[HeldOutSlots]:
@@ -116,7 +111,7 @@ def slots_of(folder: Path, files: Sequence[str] = (), count: int | None = None) 
     """
     policy, markets = load_policy(folder), [Market.from_json(file) for file in files]
     side = policy.kind.partition("_")[0]
-    if isinstance(policy, SetPolicy):
+    if policy.any_size:
         batches = _by_size(markets) if markets else _fresh(folder, count)
         return [job for market in batches for job in _of_market(folder, side, market)]
     if markets:
@@ -144,7 +139,7 @@ def own_scenario(folder: Path) -> Scenario:
         ValueError: the run is of a set policy.
     """
     config = read_config(folder)
-    if isinstance(config, SetConfig):
+    if config.any_size:
         raise ValueError(f"{folder} holds a policy for one market, but its configuration is of a set policy")
     return config.make_scenario()
 
@@ -179,7 +174,7 @@ def _of_market(folder: Path, side: str, market: Market) -> Iterator[HeldOutSlots
 
 def _fresh(folder: Path, count: int | None) -> Iterator[Market]:
     config = read_config(folder)
-    if not isinstance(config, SetConfig):
+    if not config.any_size:
         raise ValueError(f"{folder} holds a set policy, but its configuration is of one market; give it market files")
     for size in evaluation_sizes(config.markets, config.larger_sizes):
         yield held_out(config.markets, size, count)
@@ -195,32 +190,3 @@ def _by_size(markets: Sequence[Market]) -> Iterator[Market]:
 def _of_markets(market: Market) -> Scenario:
     """A scenario whose lane i is played on the i-th market of a batch, which stays as it is."""
     return Scenario("the market files", market.num_mus, market.num_asps, STATIC, 0, lambda _: market)
-
-
-def check_fits(policy: AnyPolicy, run: Path, scenario: Scenario) -> None:
-    """Make sure that a policy for one market is evaluated on a market of its size and of its length of a slot.
-
-    Raises:
-        ValueError: it is not; the message says what the policy is for and what the scenario is.
-    """
-    sides = [policy.mus, policy.asps] if isinstance(policy, JointPolicy) else [policy]
-    for side in sides:
-        if not isinstance(side, LeaderPolicy | FollowerPolicy):
-            continue
-        trained, asked = side.architecture, (scenario.num_mus, scenario.num_asps)
-        if (trained.num_mus, trained.num_asps) != asked:
-            raise ValueError(
-                f"{run} holds a policy for markets of {trained.num_mus} MUs and {trained.num_asps} ASPs; "
-                f"{scenario.name} has {asked[0]} and {asked[1]}. Only set policies act in markets of other sizes"
-            )
-        if isinstance(side, FollowerPolicy):
-            _check_slot_duration(side, run, scenario)
-
-
-def _check_slot_duration(policy: FollowerPolicy, run: Path, scenario: Scenario) -> None:
-    trained, asked = policy.architecture.slot_duration, np.unique(scenario.sample(0).slot_duration)
-    if not np.array_equal(asked, [trained]):
-        raise ValueError(
-            f"{run} holds a policy of providers for slots of {trained:g} s; the slot_duration of {scenario.name} is "
-            f"{', '.join(f'{length:g}' for length in asked)} s, which ASPs do not observe"
-        )

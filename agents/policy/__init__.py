@@ -1,10 +1,12 @@
 """What acts: policies of either side, for one market or for every market, and their files."""
 
-from agents.policy.files import LeaderPolicy, load_one_side, load_policy, save_policy
+from agents.policy.files import load_one_side, load_policy, save_policy
 from agents.policy.follower_set import FollowerSetPolicy
 from agents.policy.followers import FollowerPolicy
 from agents.policy.joint import JointPolicy
 from agents.policy.leader_set import LeaderSetPolicy
+from agents.policy.leaders import LeaderPolicy
+from agents.policy.protocol import Policy
 
 __all__ = [
     "FollowerPolicy",
@@ -12,6 +14,7 @@ __all__ = [
     "JointPolicy",
     "LeaderPolicy",
     "LeaderSetPolicy",
+    "Policy",
     "load_one_side",
     "load_policy",
     "save_policy",

@@ -7,15 +7,15 @@ allocation follows in closed form.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from agents.policy.leader_set import SetArchitecture, SetPolicy, finite
 from agents.policy.link_features import FOLLOWER_FEATURES, follower_features
 from agents.policy.network import SetNetwork
+from agents.policy.set_policy import SetArchitecture, SetPolicy, finite
 from aigc_market_env.game.followers import demand_at_prices
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray
@@ -44,6 +44,19 @@ class FollowerSetPolicy(SetPolicy):
 
     kind: ClassVar[str] = "follower_set"
     architecture_type: ClassVar[type[SetArchitecture]] = FollowerSetArchitecture
+
+    @property
+    def mus(self) -> None:
+        """Nobody acts for the MUs."""
+
+    @property
+    def asps(self) -> Self:
+        """Who acts for the ASPs."""
+        return self
+
+    def serve(self, market: Market, rewards: FloatArray, observations: npt.NDArray[np.float32]) -> FloatArray:
+        """Shares of the capacities, (B, N, 2, M), by the market and the rewards posted; see :meth:`act_market`."""
+        return self.act_market(market, rewards)
 
     def allocate(self, market: Market, rewards: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Compute, TFLOP/s, and bandwidth, MHz, for every MU at posted rewards, credits per QoE; all (..., M, N).

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,9 @@ from torch import nn
 
 from agents.policy.actions import allocation_of
 from agents.policy.agent_features import features_per_asp, plan_features, with_identity
-from agents.policy.mlp import act_by_name, checked_nonlinearities, checked_sizes, mlp
+from agents.policy.mlp import act_by_name, check_size, checked_nonlinearities, checked_sizes, mlp
 from agents.policy.rule_of_thumb import Seen
-from aigc_market_env import spaces
+from aigc_market_env import Market, Scenario, spaces
 from aigc_market_env.model.parameters import FloatArray
 
 
@@ -53,6 +53,7 @@ class FollowerPolicy:
     """
 
     kind: ClassVar[str] = "follower_mlp"
+    any_size: ClassVar[Literal[False]] = False
 
     def __init__(self, architecture: FollowerArchitecture, network: nn.Sequential) -> None:
         self.architecture = architecture
@@ -71,6 +72,33 @@ class FollowerPolicy:
             raise ValueError(f"slot_duration = {slot_duration!r} must be a finite number > 0")
         architecture = FollowerArchitecture(*sizes, float(slot_duration), **checked_nonlinearities(document))
         return cls(architecture, architecture.network())
+
+    @property
+    def mus(self) -> None:
+        """Nobody acts for the MUs."""
+
+    @property
+    def asps(self) -> Self:
+        """Who acts for the ASPs."""
+        return self
+
+    def check_fits(self, scenario: Scenario) -> None:
+        """Make sure that a scenario's markets have the size and the length of a slot that the policy was trained on.
+
+        Raises:
+            ValueError: they have not; the message begins with what the policy is for.
+        """
+        check_size(self.architecture.num_mus, self.architecture.num_asps, scenario)
+        trained, asked = self.architecture.slot_duration, np.unique(scenario.sample(0).slot_duration)
+        if not np.array_equal(asked, [trained]):
+            raise ValueError(
+                f"a policy of providers for slots of {trained:g} s; the slot_duration of {scenario.name} is "
+                f"{', '.join(f'{length:g}' for length in asked)} s, which ASPs do not observe"
+            )
+
+    def serve(self, market: Market, rewards: FloatArray, observations: npt.NDArray[np.float32]) -> FloatArray:
+        """Shares of the capacities, (B, N, 2, M), by what the ASPs observe, (B, N, D); see :meth:`act_batch`."""
+        return self.act_batch(observations)
 
     def act_batch(self, observations: npt.NDArray[np.float32]) -> FloatArray:
         """Actions of the batched environment's ``"asp"`` group, (B, N, 2, M), from its observations, (B, N, D).

@@ -2,26 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env.model.parameters import FloatArray
+from agents.policy.followers import FollowerPolicy
+from agents.policy.leaders import LeaderPolicy
+from aigc_market_env import Scenario
 
 Observations = Mapping[str, npt.NDArray[np.float32]]
-
-
-class OneSide(Protocol):
-    """What a policy of one side does; see :class:`~agents.policy.files.LeaderPolicy`."""
-
-    kind: ClassVar[str]
-
-    def act_batch(self, observations: npt.NDArray[np.float32], /) -> FloatArray:
-        """Actions of the batched environment's group."""
-
-    def act(self, observations: Observations, /) -> dict[str, npt.NDArray[np.float32]]:
-        """Actions of its side's agents among those of a PettingZoo environment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +24,19 @@ class JointPolicy:
     """
 
     kind: ClassVar[str] = "both"
+    any_size: ClassVar[Literal[False]] = False
 
-    mus: OneSide
-    asps: OneSide
+    mus: LeaderPolicy
+    asps: FollowerPolicy
+
+    def check_fits(self, scenario: Scenario) -> None:
+        """Make sure that a scenario's markets are as those that the policies of both sides were trained on.
+
+        Raises:
+            ValueError: they are not; the message begins with what the policy is for.
+        """
+        self.mus.check_fits(scenario)
+        self.asps.check_fits(scenario)
 
     def act(self, observations: Observations) -> dict[str, npt.NDArray[np.float32]]:
         """Actions of all agents of a PettingZoo environment of the market, whosever turn it is.
@@ -47,7 +47,7 @@ class JointPolicy:
             ValueError: somebody is there who is neither an MU nor an ASP, the observation of an agent of a side that is
                 there is missing, or the market has another size.
         """
-        groups = {"mu_": self.mus, "asp_": self.asps}
+        groups: dict[str, LeaderPolicy | FollowerPolicy] = {"mu_": self.mus, "asp_": self.asps}
         strangers = sorted(name for name in observations if not name.startswith(tuple(groups)))
         if strangers:
             raise ValueError(f"this policy acts for MUs, mu_0 …, and ASPs, asp_0 …; it has none for {strangers}")

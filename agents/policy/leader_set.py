@@ -10,6 +10,7 @@ import torch
 
 from agents.policy.link_features import LEADER_FEATURES, OUTCOME_FEATURES, leader_features, outcome_features
 from agents.policy.network import SetNetwork
+from agents.policy.set_policy import SetArchitecture, SetPolicy, finite
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray
 
@@ -20,62 +21,6 @@ _LOG_REWARD, _STEP = LEADER_FEATURES.index("log_reward"), LEADER_FEATURES.index(
 _LOWEST = -12.0
 _SHARES_OF_ASP = tuple(LEADER_FEATURES.index(name) for name in ("compute_share", "bandwidth_share"))
 _SHARES_OF_MU = (LEADER_FEATURES.index("qoe_share"),)
-
-
-@dataclass(frozen=True)
-class SetArchitecture:
-    """Shape of a set policy's network; it does not depend on the size of a market.
-
-    Attributes:
-        width: hidden features of a link.
-        layers: number of exchangeable layers.
-    """
-
-    width: int = 96
-    layers: int = 4
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """The architecture that a policy's description tells.
-
-        Raises:
-            ValueError: an entry is missing, or not a whole number within its range.
-        """
-        for name, largest in (("width", 4096), ("layers", 64)):
-            size = document.get(name)
-            if type(size) is not int or not 0 < size <= largest:
-                raise ValueError(f"{name} = {size!r} must be an integer from 1 to {largest}")
-        return cls(document["width"], document["layers"])
-
-    def network(self) -> SetNetwork:
-        """The network, its weights drawn from torch's global generator."""
-        raise NotImplementedError
-
-
-class SetPolicy:
-    """A policy for markets of any size, of either side.
-
-    Args:
-        architecture: the network's shape.
-        network: the network itself.
-    """
-
-    architecture_type: ClassVar[type[SetArchitecture]]
-
-    def __init__(self, architecture: SetArchitecture, network: SetNetwork) -> None:
-        self.architecture = architecture
-        self.network = network.eval()
-
-    @classmethod
-    def described(cls, document: Mapping[str, Any]) -> Self:
-        """The policy that a file describes; its weights are still to be loaded.
-
-        Raises:
-            ValueError: an entry is missing or impossible.
-        """
-        architecture = cls.architecture_type.of(document)
-        with torch.device("meta"):  # no random numbers drawn, and no memory taken on the word of a file
-            return cls(architecture, architecture.network())
 
 
 @dataclass(frozen=True)
@@ -133,6 +78,19 @@ class LeaderSetPolicy(SetPolicy):
     architecture: LeaderSetArchitecture
     kind: ClassVar[str] = "leader_set"
     architecture_type: ClassVar[type[SetArchitecture]] = LeaderSetArchitecture
+
+    @property
+    def mus(self) -> Self:
+        """Who acts for the MUs."""
+        return self
+
+    @property
+    def asps(self) -> None:
+        """Nobody acts for the ASPs."""
+
+    def post(self, market: Market, observations: npt.NDArray[np.float32]) -> FloatArray:
+        """Rewards as shares of ω/q, (B, M, N), by the market, whatever is observed of it; see :meth:`act_market`."""
+        return self.act_market(market)
 
     def rewards(self, market: Market, *, passes: int = 2) -> FloatArray:
         """Rewards of all MUs, (..., M, N), credits per QoE, within the bound ω/q.
@@ -196,14 +154,3 @@ def played(log_shares: FloatArray) -> FloatArray:
     """Shares of the bound that are posted for their logarithms."""
     shares: FloatArray = np.exp(np.clip(log_shares, _LOWEST, 0.0))
     return shares
-
-
-def finite(output: torch.Tensor) -> FloatArray:
-    """A network's output as float64.
-
-    Raises:
-        ValueError: it is not finite.
-    """
-    if not bool(torch.isfinite(output).all()):
-        raise ValueError("the policy's output is not finite: its weights are damaged")
-    return output.numpy().astype(np.float64)

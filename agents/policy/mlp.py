@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from aigc_market_env import Scenario
 from aigc_market_env.model.parameters import FloatArray
 
 #: What may stand between two layers, by the name that a policy's file gives it.
@@ -48,6 +49,19 @@ def checked_sizes(num_mus: object, num_asps: object, hidden: object) -> tuple[in
     if len(sizes) < 2 + len(widths):
         raise ValueError("num_mus, num_asps and the entries of hidden must be integers from 1 to 65536")
     return sizes[0], sizes[1], tuple(sizes[2:])
+
+
+def check_size(num_mus: int, num_asps: int, scenario: Scenario) -> None:
+    """Make sure that a scenario has as many MUs and ASPs as a policy was trained with.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if (num_mus, num_asps) != (scenario.num_mus, scenario.num_asps):
+        raise ValueError(
+            f"a policy for markets of {num_mus} MUs and {num_asps} ASPs; {scenario.name} has {scenario.num_mus} and "
+            f"{scenario.num_asps}. Only set policies act in markets of other sizes"
+        )
 
 
 def checked_nonlinearities(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,32 +4,22 @@ Nothing that anyone does changes the markets that follow, so both are plays of t
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from agents.config import read_config
 from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, judge_rewards
 from agents.evaluation.sets import usual_size
-from agents.held_out.slots import check_fits
-from agents.policy.files import AnyPolicy, load_policy
-from agents.policy.follower_set import FollowerSetPolicy
-from agents.policy.followers import FollowerPolicy
-from agents.policy.joint import JointPolicy
-from agents.policy.leader_set import LeaderSetPolicy
-from agents.set_config import SetConfig
+from agents.policy.files import check_fits, load_policy
+from agents.policy.protocol import Policy, PostsRewards, ServesMUs
 from aigc_market_env import BatchedMarketEnv, Market, Scenario, leader_regret
 from aigc_market_env.model.parameters import FloatArray
 
 #: Slots of an episode.
 SLOTS = 24
-
-#: From markets (B,) and the MUs' observations (B, M, D) to rewards as shares of ω/q, (B, M, N).
-Posting = Callable[[Market, npt.NDArray[np.float32]], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +48,8 @@ def play_episode(run: Path, slots: int = SLOTS) -> Episode:
         FileNotFoundError: the folder has no policy.
         ValueError: only ASPs have learned, or a file of the run is damaged.
     """
-    policy, scenario, post = _ready(run)
-    market, rewards = _played(policy, post, scenario, slots)
+    mus, asps, scenario = _ready(run)
+    market, rewards = _played(mus, asps, scenario, slots)
     result = judge_rewards(market, rewards)
     oracle, bound = result.equilibrium, market.reward_bound[..., None]
     utility = np.maximum(oracle.outcome.mu_utility.mean(axis=-1), np.finfo(np.float64).tiny)
@@ -77,17 +67,17 @@ def check_episode(run: Path) -> None:
     _ready(run)
 
 
-def _ready(run: Path) -> tuple[AnyPolicy, Scenario, Posting]:
+def _ready(run: Path) -> tuple[PostsRewards, ServesMUs | None, Scenario]:
     policy = load_policy(run)
-    post, scenario = posting(policy, run), scenario_of(run)
+    mus, scenario = posting_mus(policy, run), scenario_of(run)
     check_fits(policy, run, scenario)
-    return policy, scenario, post
+    return mus, policy.asps, scenario
 
 
 def scenario_of(run: Path) -> Scenario:
     """The market with fading that a run was trained on; for a set policy, one of its usual size and middling load."""
     config = read_config(run)
-    if not isinstance(config, SetConfig):
+    if not config.any_size:
         return config.make_scenario()
     markets = config.markets
     num_mus, num_asps = usual_size(markets)
@@ -95,30 +85,30 @@ def scenario_of(run: Path) -> Scenario:
     return Scenario.preset(markets.preset, num_mus=num_mus, num_asps=num_asps, load=load).fix(EVALUATION_SEED)
 
 
-def posting(policy: AnyPolicy, run: Path) -> Posting:
-    """What the MUs of a policy post.
+def posting_mus(policy: Policy, run: Path) -> PostsRewards:
+    """Who posts for the MUs by a policy.
 
     Raises:
         ValueError: the policy is one of ASPs only.
     """
-    if isinstance(policy, LeaderSetPolicy):
-        return lambda market, _: policy.act_market(market)
-    mus = policy.mus if isinstance(policy, JointPolicy) else policy
-    if isinstance(mus, FollowerPolicy | FollowerSetPolicy):
+    if policy.mus is None:
         raise ValueError(f"{run}: only ASPs have learned; --video shows the rewards that MUs have learned to post")
-    return lambda _, observations: mus.act_batch(observations)
+    return policy.mus
 
 
-def _played(policy: AnyPolicy, post: Posting, scenario: Scenario, slots: int) -> tuple[Market, FloatArray]:
+def _played(mus: PostsRewards, asps: ServesMUs | None, scenario: Scenario, slots: int) -> tuple[Market, FloatArray]:
     """Markets (S,) of consecutive slots, after those that evaluation also lets pass, and the rewards posted in them."""
-    asps: Literal["agents", "best_response"] = "agents" if isinstance(policy, JointPolicy) else "best_response"
-    env = BatchedMarketEnv(scenario, 1, asps=asps, max_cycles=None, seed=EVALUATION_SEED)
+    serving: Literal["agents", "best_response"] = "best_response" if asps is None else "agents"
+    env = BatchedMarketEnv(scenario, 1, asps=serving, max_cycles=None, seed=EVALUATION_SEED)
     observations, _ = env.reset()
     markets, rewards = [], []
     for _ in range(WARM_UP_SLOTS + slots):
-        markets.append(env.market[0])
-        observations, *_ = env.step({"mu": post(env.market, observations["mu"])})
-        if isinstance(policy, JointPolicy):
-            observations, *_ = env.step({"asp": policy.asps.act_batch(observations["asp"])})
+        market = env.market
+        markets.append(market[0])
+        shares = mus.post(market, observations["mu"])
+        observations, *_ = env.step({"mu": shares})
+        if asps is not None:
+            posted = shares * market.reward_bound[..., None]
+            observations, *_ = env.step({"asp": asps.serve(market, posted, observations["asp"])})
         rewards.append(env.served.rewards[0])
     return Market.stack(markets[WARM_UP_SLOTS:]), np.stack(rewards[WARM_UP_SLOTS:])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from agents.evaluation.both import JointEvaluation
 from agents.evaluation.followers import FollowerEvaluation
 from agents.evaluation.leaders import LeaderEvaluation
-from agents.evaluation.relative import worst_of
+from agents.evaluation.protocol import Evaluation
+from agents.evaluation.side_regret import worst_of
 from aigc_market_env import follower_response
+from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
 
-OneSided = LeaderEvaluation | FollowerEvaluation
-Evaluation = OneSided | JointEvaluation
 Draw = Callable[[Axes], None]
 
 #: Shares below this one, in per cent, are drawn at it; a logarithmic axis has no zero.
@@ -38,16 +38,26 @@ REGRETS = {
 def drawings(result: Evaluation, curve: list[dict[str, float]]) -> dict[str, Draw]:
     """What there is to draw of an evaluation, by name; ``learning`` only where there is a curve."""
     found: dict[str, Draw] = {}
-    if not isinstance(result, FollowerEvaluation):
-        found |= _of_leaders(result if isinstance(result, LeaderEvaluation) else result.leaders)
-    if not isinstance(result, LeaderEvaluation):
-        found |= _of_followers(result if isinstance(result, FollowerEvaluation) else result.followers)
+    if result.leaders is not None:
+        found |= _of_leaders(result.leaders)
+    if result.followers is not None:
+        found |= _of_followers(result.followers)
     return found | ({"learning": lambda axes: draw_learning(axes, [curve])} if curve else {})
 
 
-def small_figures(result: OneSided) -> dict[str, Figure]:
+def small_figures(result: Evaluation) -> dict[str, Figure]:
     """The same in a size for TensorBoard, a quarter of a second each."""
     return {name: drawn(draw, 80) for name, draw in drawings(result, []).items()}
+
+
+def save_drawings(result: Evaluation, curve: list[dict[str, float]], folder: Path) -> list[Path]:
+    """Write what there is to draw of an evaluation; the files written."""
+    written = []
+    for name, draw in drawings(result, curve).items():
+        written.append(folder / f"{name}.png")
+        with replacing(written[-1]) as new:
+            drawn(draw, 120).savefig(new, format="png")
+    return written
 
 
 def drawn(draw: Draw, dpi: int) -> Figure:

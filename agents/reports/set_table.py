@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from agents.evaluation.leaders import LeaderEvaluation
 from agents.evaluation.sets import SetEvaluation, usual_size
 from agents.market_draws import Size
-from agents.reports.figures import drawn, plain_logarithmic
-from agents.reports.tables import save_figures
+from agents.reports.figures import drawn, plain_logarithmic, save_drawings
 from aigc_market_env.files import replacing
 from experiments.tables import NumberTable
 
@@ -54,10 +52,10 @@ def _row(result: SetEvaluation[Any], size: Size) -> list[str]:
     interval = one.interval()
     shown = "" if interval is None else f"{100.0 * interval[0]:.3f}–{100.0 * interval[1]:.3f}%"
     row = [_name(size), str(len(one.regret)), f"{result.regret[size]:.3%}", shown, f"{one.relative.worst:.3%}"]
-    if isinstance(one, LeaderEvaluation):
-        certificate = one.equilibrium.certificate
+    if one.leaders is not None:
+        certificate = one.leaders.equilibrium.certificate
         certified = "" if certificate is None else f"{certificate.converged.mean():.0%}"
-        row += [f"{one.utility_ratio - 1.0:+.3%}", certified]
+        row += [f"{one.leaders.utility_ratio - 1.0:+.3%}", certified]
     return row
 
 
@@ -67,7 +65,7 @@ def save_set_figures(result: SetEvaluation[Any], curve: list[dict[str, float]], 
     with replacing(path) as new:
         drawn(lambda axes: draw_sizes(axes, result), 120).savefig(new, format="png")
     usual = result.by_size.get(usual_size(result.trained), next(iter(result.by_size.values())))
-    return [path, *save_figures(usual, curve, folder)]
+    return [path, *save_drawings(usual, curve, folder)]
 
 
 def draw_sizes(axes: Axes, result: SetEvaluation[Any]) -> None:

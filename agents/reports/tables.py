@@ -1,15 +1,11 @@
-"""What people look at after an evaluation: tables in the terminal, and figures."""
+"""Tables of evaluations in the terminal: of one run beside other ways to play, and of several runs."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from agents.evaluation.both import JointEvaluation
-from agents.evaluation.followers import FollowerEvaluation
 from agents.evaluation.plays import HEADINGS, Play
-from agents.evaluation.relative import worst_of
-from agents.reports.figures import Evaluation, drawings, drawn
-from aigc_market_env.files import replacing
+from agents.evaluation.protocol import Evaluation
+from agents.evaluation.side_regret import worst_of
 from experiments.tables import NumberTable
 
 #: Shares below this one are as good as none.
@@ -73,12 +69,9 @@ _CAPTION = (
 
 def _asides(result: Evaluation) -> list[tuple[str, str, str]]:
     """Figures that belong to one play: label, entry, play."""
-    if isinstance(result, FollowerEvaluation):
-        return []
-    leaders, found = result.leaders if isinstance(result, JointEvaluation) else result, []
-    if isinstance(result, JointEvaluation):
-        lost = result.mu_utility_ratio_learned_asps - 1.0
-        regret = result.near.relative
+    found = []
+    if result.followers is not None and result.near is not None:
+        lost, regret = result.followers.mu_utility_ratio - 1.0, result.near.relative
         near = shown("follower_regret_relative", regret.mean)
         near_worst = shown_worst("follower_regret_relative", regret.figures("follower_regret_relative"))
         found += [
@@ -86,7 +79,7 @@ def _asides(result: Evaluation) -> list[tuple[str, str, str]]:
             (" worst ASP", near_worst, "learned"),
             ("MU utility lost to learned ASPs", f"{-lost:.3%}", "learned"),
         ]
-    certificate = leaders.equilibrium.certificate
+    certificate = None if result.leaders is None else result.leaders.equilibrium.certificate
     if certificate is not None:
         found.append(("slots certified", f"{certificate.converged.mean():.1%}", "equilibrium"))
     return found
@@ -159,13 +152,3 @@ def shown_interval(name: str, interval: Sequence[float] | None) -> str:
 
 def _percent(share: float, size: float) -> str:
     return f"{100 * share:.{3 if size < 0.1 else 1}f}"
-
-
-def save_figures(result: Evaluation, curve: list[dict[str, float]], folder: Path) -> list[Path]:
-    """Write the figures of an evaluation; the files written."""
-    written = []
-    for name, draw in drawings(result, curve).items():
-        written.append(folder / f"{name}.png")
-        with replacing(written[-1]) as new:
-            drawn(draw, 120).savefig(new, format="png")
-    return written

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.numerics import usual_numerics
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetArchitecture, LeaderSetPolicy
 from agents.set_config import SetConfig
+from agents.torch_settings import usual_numerics
 from agents.training.checkpoint import goes_on
 
 Metrics = dict[str, float]

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from agents.config import write_config
+from agents.evaluation.protocol import OneSidedEvaluation
 from agents.evaluation.sets import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
-from agents.numerics import one_torch_thread, usual_numerics
 from agents.policy.files import save_policy
-from agents.reports.figures import OneSided
 from agents.runs import METRICS_FILE, write_json
 from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig, as_set_document
 from agents.set_training.equilibrium import EquilibriumLearner
 from agents.set_training.learner import Metrics, SetLearner
 from agents.set_training.ppo import PPOLearner
+from agents.torch_settings import one_torch_thread, usual_numerics
 from agents.training.callbacks import log_evaluation, open_log, worth_pictures
 from agents.training.checkpoint import CHECKPOINT_FILE, load_state, save_state
 from agents.training.loop import learn
@@ -121,7 +121,7 @@ class _Run:
         result = evaluate_set_policy(policy, config.markets, [size], count=config.evaluation_markets).by_size[size]
         self.show(result, pictures=worth_pictures(self.curve))
 
-    def show(self, result: OneSided, *, pictures: bool) -> None:
+    def show(self, result: OneSidedEvaluation, *, pictures: bool) -> None:
         """Add an evaluation in markets of the usual size to the learning curve and to the events."""
         update, numbers = self.learner.update, result.point()
         position = {"updates": update, "transitions": self.learner.transitions, "wall_seconds": self.seconds}

@@ -20,7 +20,7 @@ from agents.config import (
     lengthen_run,
     read_config,
 )
-from agents.evaluation.relative import worst_of
+from agents.evaluation.side_regret import worst_of
 from agents.reports.figures import REGRETS
 from agents.reports.tables import shown, shown_interval
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, number

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from agents.config import Config, FollowerConfig, JointConfig
+from agents.evaluation.protocol import Evaluation
 from agents.evaluation.sets import SetEvaluation
-from agents.numerics import one_torch_thread
-from agents.reports.figures import Evaluation
+from agents.reports.figures import save_drawings
 from agents.reports.set_table import save_set_figures
-from agents.reports.tables import save_figures
 from agents.runs import EVALUATION_FILE, write_json
-from agents.set_config import SetConfig
 from agents.set_training.run import train_set_policy
+from agents.torch_settings import one_torch_thread
 from agents.training.both import train_both
 from agents.training.one_side import train_followers, train_leaders
 from aigc_market_env.files import naming
@@ -54,7 +53,7 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
         if isinstance(result, SetEvaluation):
             figures = save_set_figures(result, curve, out)
         else:
-            figures = save_figures(result, curve, out)
+            figures = save_drawings(result, curve, out)
         write_json(out / EVALUATION_FILE, result.summary())
     return Trained(result, metrics, figures)
 
@@ -76,7 +75,7 @@ def _told_once() -> Iterator[None]:
 
 
 def _train(config: Config, out: Path, *, resume: bool) -> tuple[Evaluation | SetEvaluation[Any], dict[str, Any]]:
-    if isinstance(config, SetConfig):
+    if config.any_size:
         return train_set_policy(config, out, resume=resume)
     if isinstance(config, JointConfig):
         return train_both(config, out, resume=resume)

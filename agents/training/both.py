@@ -18,10 +18,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig, keep_market, write_config
 from agents.evaluation.both import JointEvaluation, evaluate_both
 from agents.evaluation.reward_sources import Mixture, Posted, Situation, source_called
-from agents.numerics import usual_numerics
-from agents.policy.files import ASPS_FOLDER, MUS_FOLDER, LeaderPolicy, save_policy
+from agents.policy.files import ASPS_FOLDER, MUS_FOLDER, save_policy
 from agents.policy.followers import FollowerPolicy
+from agents.policy.leaders import LeaderPolicy
 from agents.runs import METRICS_FILE, write_json
+from agents.torch_settings import usual_numerics
 from agents.training.algorithms import make_model
 from agents.training.callbacks import MarketScalars, log_evaluation, worth_pictures
 from agents.training.checkpoint import CHECKPOINT_FILE, Learner, load_joint_checkpoint, save_joint_checkpoint

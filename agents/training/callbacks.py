@@ -11,9 +11,9 @@ from stable_baselines3.common.logger import Figure as Picture
 from stable_baselines3.common.logger import HParam, Logger, configure
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.evaluation.leaders import LeaderEvaluation
-from agents.evaluation.relative import worst_of
-from agents.reports.figures import REGRETS, OneSided, small_figures
+from agents.evaluation.protocol import OneSidedEvaluation
+from agents.evaluation.side_regret import worst_of
+from agents.reports.figures import REGRETS, small_figures
 from agents.training.checkpoint import save_checkpoint
 from agents.training.event_files import delete_events, keep_events
 from agents.training.progress import Bar
@@ -93,7 +93,7 @@ def _introduce(logger: Logger, document: dict[str, Any]) -> None:
 
 
 def log_evaluation(
-    logger: Logger, numbers: dict[str, float], result: OneSided, step: int, *, pictures: bool = True
+    logger: Logger, numbers: dict[str, float], result: OneSidedEvaluation, step: int, *, pictures: bool = True
 ) -> None:
     """Show an evaluation in TensorBoard: its numbers and what it looks like as ``equilibrium/…``, and each agent's.
 
@@ -119,12 +119,12 @@ def worth_pictures(curve: list[dict[str, float]]) -> bool:
     return len(curve) % 2 == 0
 
 
-def by_agent(result: OneSided) -> dict[str, float]:
+def by_agent(result: OneSidedEvaluation) -> dict[str, float]:
     """Mean payoff and regret, credits per slot, of each agent of the side measured; ``payoff/asp_1`` for one."""
-    mus = isinstance(result, LeaderEvaluation)
-    agent, payoffs = ("mu", result.outcome.mu_utility) if mus else ("asp", result.outcome.asp_profit)
-    means = {"payoff": payoffs.mean(axis=0), "regret": result.regret.mean(axis=0)}
-    return {f"{what}/{agent}_{i}": float(value) for what, values in means.items() for i, value in enumerate(values)}
+    means = {"payoff": result.payoffs.mean(axis=0), "regret": result.regret.mean(axis=0)}
+    return {
+        f"{what}/{result.group}_{i}": float(value) for what, values in means.items() for i, value in enumerate(values)
+    }
 
 
 class Evaluations(BaseCallback):
@@ -138,7 +138,11 @@ class Evaluations(BaseCallback):
     """
 
     def __init__(
-        self, evaluate: Callable[[], OneSided], every: int, curve: list[dict[str, float]], clock: Callable[[], float]
+        self,
+        evaluate: Callable[[], OneSidedEvaluation],
+        every: int,
+        curve: list[dict[str, float]],
+        clock: Callable[[], float],
     ) -> None:
         super().__init__()
         self._evaluate, self._every, self._curve, self._clock = evaluate, every, curve, clock

@@ -26,10 +26,11 @@ from agents.config import (
 from agents.evaluation.followers import FollowerEvaluation, evaluate_followers
 from agents.evaluation.leaders import LeaderEvaluation, evaluate_leaders
 from agents.evaluation.reward_sources import NEAR
-from agents.numerics import usual_numerics
-from agents.policy.files import Architecture, LeaderPolicy, save_policy
+from agents.policy.files import save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
+from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
 from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
+from agents.torch_settings import usual_numerics
 from agents.training.algorithms import deterministic_layers, make_model, nonlinearities
 from agents.training.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, log_evaluation, open_log
 from agents.training.checkpoint import CHECKPOINT_FILE, goes_on, load_checkpoint, save_checkpoint
@@ -199,7 +200,7 @@ def _train(
 
 def extract_policy(model: BaseAlgorithm, scenario: Scenario, hidden: tuple[int, ...]) -> LeaderPolicy:
     """A deterministic policy of the MUs with a copy of the model's weights."""
-    architecture = Architecture(scenario.num_mus, scenario.num_asps, hidden, **nonlinearities(model))
+    architecture = LeaderArchitecture(scenario.num_mus, scenario.num_asps, hidden, **nonlinearities(model))
     return LeaderPolicy(architecture, _copy_weights(model, architecture.network()))
 
 

@@ -10,12 +10,13 @@ from rich.console import Console
 from agents.evaluation.sets import MarketDistribution
 from agents.held_out.runs import check_comparable, evaluate_run, evaluate_runs, learning_curve, together
 from agents.held_out.slots import slots_of
-from agents.numerics import one_torch_thread
-from agents.policy.files import Architecture, LeaderPolicy, save_policy
+from agents.policy.files import save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
+from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
 from agents.runs import write_json
 from agents.set_config import EquilibriumConfig, as_set_document
 from agents.set_training.run import make_learner
+from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
 
 SMALL = EquilibriumConfig(
@@ -77,7 +78,7 @@ def test_a_set_policy_acts_in_market_files_of_several_sizes(set_run, market_file
 def test_a_policy_for_one_market_refuses_markets_of_another_size(run, market_files):
     with pytest.raises(ValueError, match=r"2 MUs and 1 ASPs; the market files has 3 and 2.*set policies"):
         evaluate_run(run, market_files[1:2])
-    save_policy(LeaderPolicy(architecture := Architecture(3, 1, (4,)), empty(architecture)), run)
+    save_policy(LeaderPolicy(architecture := LeaderArchitecture(3, 1, (4,)), empty(architecture)), run)
     with pytest.raises(ValueError, match=r"3 MUs and 1 ASPs; .* has 2 and 1"):
         evaluate_run(run, count=2)
 

@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from agents import JointPolicy, load_policy
-from agents.policy.files import DESCRIPTION_FILE, WEIGHTS_FILE, Architecture, LeaderPolicy, save_policy
+from agents.policy.files import DESCRIPTION_FILE, WEIGHTS_FILE, save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
+from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
 from aigc_market_env import market_v0
 
 
 def save_both(folder, mus=(2, 1), asps=(2, 1)):
     torch.manual_seed(0)
     for name, architecture, kind in (
-        ("mus", Architecture(*mus, (8,)), LeaderPolicy),
+        ("mus", LeaderArchitecture(*mus, (8,)), LeaderPolicy),
         ("asps", FollowerArchitecture(*asps, (8,), 10.0), FollowerPolicy),
     ):
         (folder / name).mkdir()

@@ -10,12 +10,13 @@ from safetensors.torch import load_file, save, save_file
 from agents import LeaderPolicy, load_policy
 from agents.policy.actions import shares_of
 from agents.policy.agent_features import with_identity
-from agents.policy.files import DESCRIPTION_FILE, WEIGHTS_FILE, Architecture, save_policy
+from agents.policy.files import DESCRIPTION_FILE, WEIGHTS_FILE, save_policy
+from agents.policy.leaders import LeaderArchitecture
 from aigc_market_env import BatchedMarketEnv, market_v0
 
 
 def make_policy(num_mus=2, num_asps=1, hidden=(8, 4), seed=0):
-    architecture = Architecture(num_mus, num_asps, hidden)
+    architecture = LeaderArchitecture(num_mus, num_asps, hidden)
     network = architecture.network()
     generator = torch.Generator().manual_seed(seed)
     weights = {name: torch.randn(t.shape, generator=generator) for name, t in network.state_dict().items()}
@@ -37,7 +38,7 @@ def test_a_saved_policy_acts_the_same(tmp_path):
 
 
 def make_squashed_policy():
-    architecture = Architecture(2, 1, (8, 4), activation="relu", squashed=True)
+    architecture = LeaderArchitecture(2, 1, (8, 4), activation="relu", squashed=True)
     network = architecture.network()
     network.load_state_dict(make_policy().network.state_dict(), assign=True)
     return LeaderPolicy(architecture, network)

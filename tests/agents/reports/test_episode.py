@@ -5,13 +5,13 @@ import pytest
 
 from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
 from agents.evaluation.sets import MarketDistribution
-from agents.numerics import one_torch_thread
 from agents.policy.files import load_policy, save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
-from agents.reports.episode import play_episode, posting, scenario_of
+from agents.reports.episode import play_episode, posting_mus, scenario_of
 from agents.runs import write_json
 from agents.set_config import EquilibriumConfig, as_set_document
 from agents.set_training.run import make_learner
+from agents.torch_settings import one_torch_thread
 from aigc_market_env import leader_best_response, market_v0, solve_equilibrium
 
 CAMPUS = Path(__file__).parents[3] / "pretrained" / "campus"
@@ -102,4 +102,4 @@ def test_a_set_policy_is_played_on_one_market_of_its_usual_size_and_load(set_run
 def test_providers_alone_have_no_rewards_to_show(tmp_path):
     architecture = FollowerArchitecture(2, 1, (4,), 1.0)
     with pytest.raises(ValueError, match=r"only ASPs.*--video"):
-        posting(FollowerPolicy(architecture, architecture.network()), tmp_path)
+        posting_mus(FollowerPolicy(architecture, architecture.network()), tmp_path)

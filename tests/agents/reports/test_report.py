@@ -10,7 +10,8 @@ from widths import loses_nothing
 from agents.evaluation.leaders import evaluate_leaders
 from agents.evaluation.plays import plays_of
 from agents.held_out.runs import together
-from agents.reports.tables import evaluation_table, runs_table, save_figures, shown, shown_interval
+from agents.reports.figures import save_drawings
+from agents.reports.tables import evaluation_table, runs_table, shown, shown_interval
 from aigc_market_env import Dynamics, Scenario
 
 CURVE = [
@@ -99,7 +100,7 @@ def test_figures_are_drawn_without_a_warning(tmp_path, arguments, curve):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = evaluate(**arguments)
-        written = save_figures(result, curve, tmp_path)
+        written = save_drawings(result, curve, tmp_path)
         rendered(result, 80)
     assert [path.name for path in written] == ["rewards.png", "regret.png"] + ["learning.png"] * bool(curve)
     for path in written:
@@ -114,6 +115,6 @@ def test_a_market_worth_nothing_is_drawn_without_a_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = evaluate_leaders(lambda seen: np.full((*seen.shape[:2], 1), 0.2), Scenario.fixed(dear), 3)
-        save_figures(result, CURVE, tmp_path)
+        save_drawings(result, CURVE, tmp_path)
         assert "0.000%" in rendered(result, 80)
     assert result.best_utility.max() == 0.0

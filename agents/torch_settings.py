@@ -1,4 +1,4 @@
-"""How torch and NumPy compute while a policy learns or is measured: so that runs give the same bits anywhere."""
+"""Settings of torch and NumPy while a policy learns or is measured: so that a run gives the same bits anywhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

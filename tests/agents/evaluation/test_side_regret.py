@@ -11,7 +11,7 @@ from rich.console import Console
 from agents.evaluation.followers import evaluate_followers
 from agents.evaluation.leaders import evaluate_leaders, judge_rewards
 from agents.evaluation.plays import plays_of
-from agents.evaluation.relative import is_one_market, side_regret, worst_of
+from agents.evaluation.side_regret import is_one_market, side_regret, worst_of
 from agents.held_out.runs import together
 from agents.reports.figures import draw_learning
 from agents.reports.tables import evaluation_table, runs_table
