@@ -34,16 +34,12 @@ class JointEvaluation:
         """The rewards of ``followers``, as exact ASPs would have served them."""
         return self.followers.as_posted
 
-    @property
-    def mu_utility_ratio_learned_asps(self) -> float:
-        """Mean utility of the MUs served by learned ASPs, over that by exact ones at the same rewards; 1 for 0 / 0."""
-        return self.followers.mu_utility_ratio
-
     def figures(self) -> dict[str, Any]:
         """The figures in one line each; beside each regret that of the worst agent, and its name.
 
         ``leader_regret_relative``: of the MUs among exact ASPs. ``leader_regret_relative_learned_asps``: of the rewards
-        that they post among learned ASPs, by exact responses. ``mu_utility_ratio_learned_asps``: see there.
+        that they post among learned ASPs, by exact responses. ``mu_utility_ratio_learned_asps``: what the MUs
+        keep of their utility when learned ASPs serve, see :attr:`FollowerEvaluation.mu_utility_ratio`.
         ``follower_regret_relative``: of the learned ASPs on what the learned MUs post.
         ``follower_regret_relative_near``: on rewards near equilibrium.
         """
@@ -58,7 +54,7 @@ class JointEvaluation:
         """Those figures that the evaluation of the MUs alone does not have."""
         return {
             **self.among_learned.relative.figures("leader_regret_relative_learned_asps"),
-            "mu_utility_ratio_learned_asps": self.mu_utility_ratio_learned_asps,
+            "mu_utility_ratio_learned_asps": self.followers.mu_utility_ratio,
         }
 
     def of_asps(self) -> dict[str, Any]:

@@ -11,14 +11,13 @@ import numpy.typing as npt
 from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, judge_rewards, outcome_means
 from agents.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
 from agents.evaluation.side_regret import SideRegret, side_regret
+from agents.policy.rule_of_thumb import HEADROOM
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
 from aigc_market_env.model.parameters import FloatArray
 from experiments.intervals import CONFIDENCE, ratio_interval
 
 #: From observations of the ASPs (S, N, D) to shares of compute and bandwidth (S, N, 2, M).
 Serving = Callable[[npt.NDArray[np.float32]], FloatArray]
-#: Takes rounding off capacities that are used to the last bit.
-_HEADROOM = 1.0 - 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +138,7 @@ def evaluate_followers(
         posted, *_ = env.step({"mu": source(Situation(observations["mu"], equilibrium, rng))})
         observations, *_ = env.step({"asp": policy(posted["asp"])})
     served = env.served
-    compute, bandwidth = served.compute * _HEADROOM, served.bandwidth * _HEADROOM
+    compute, bandwidth = served.compute * HEADROOM, served.bandwidth * HEADROOM
     return FollowerEvaluation(
         market=market,
         outcome=market.outcome(served.rewards, compute, bandwidth),

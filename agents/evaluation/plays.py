@@ -15,13 +15,11 @@ from agents.evaluation.leaders import LeaderEvaluation, outcome_means
 from agents.evaluation.protocol import Evaluation
 from agents.evaluation.reward_sources import Situation, uniform
 from agents.evaluation.side_regret import SideRegret, side_regret
+from agents.policy.rule_of_thumb import HEADROOM
 from aigc_market_env import Market, Outcome, follower_regret, follower_response, leader_regret
 from aigc_market_env.equilibrium import certify_rewards
 from aigc_market_env.model.parameters import FloatArray
 from experiments.intervals import Interval, interquartile_ratio, ratio_interval, ratio_of_means
-
-#: Takes rounding off capacities that are shared out to the last bit.
-_HEADROOM = 1.0 - 1e-12
 
 #: Plays by the name that files give them, with what tables and figures call them.
 HEADINGS = {
@@ -155,7 +153,7 @@ def _exact(market: Market, rewards: FloatArray, scale: FloatArray) -> Play:
 
 def _even_split(result: FollowerEvaluation) -> Play:
     market, rewards = result.market, result.outcome.rewards
-    share = _HEADROOM / market.num_mus
+    share = HEADROOM / market.num_mus
     compute, bandwidth = (
         np.broadcast_to(share * capacity[..., None, :], rewards.shape)
         for capacity in (market.compute_capacity, market.bandwidth_capacity)

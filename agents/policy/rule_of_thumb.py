@@ -19,8 +19,8 @@ from aigc_market_env.model.parameters import FIELDS, FloatArray
 
 #: A capacity that never binds, as a multiple of an ASP's own.
 _UNLIMITED = 1e9
-#: Keeps shares that were scaled down to fit below 1, in whatever order they are summed.
-_HEADROOM = 1.0 - 1e-12
+#: Keeps shares that use a capacity to the last bit below 1, in whatever order they are summed.
+HEADROOM = 1.0 - 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,5 +104,5 @@ def fitted(shares: FloatArray) -> FloatArray:
     Both rows by the same factor: less of one resource alone would waste the other.
     """
     largest = shares.sum(axis=-1).max(axis=-1)[:, None, None]
-    scaled: FloatArray = shares * np.minimum(1.0, _HEADROOM / np.maximum(largest, 1e-300))
+    scaled: FloatArray = shares * np.minimum(1.0, HEADROOM / np.maximum(largest, 1e-300))
     return scaled
