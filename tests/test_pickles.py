@@ -1,6 +1,7 @@
 """What Ray and joblib do to environments: pickles with arrays outside of them, restored where nobody may write."""
 
 import copy
+import importlib
 import pickle
 
 import numpy as np
@@ -149,7 +150,7 @@ def test_markets_scenarios_and_mechanisms_survive(way, tmp_path):
 @every_way
 def test_environments_of_stable_baselines3_play_on(side, way, tmp_path):
     pytest.importorskip("stable_baselines3")
-    module = pytest.importorskip(f"agents.{side}_env")
+    module = importlib.import_module(f"agents.training.{side}_env")
     env = {"leader": "LeaderVecEnv", "follower": "FollowerVecEnv"}[side]
     env = getattr(module, env)(busy("random"), 2)
     env.seed(0)
