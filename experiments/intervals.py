@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import DegenerateDataWarning, bootstrap
 
+from aigc_market_env.equilibrium.certificate import share_of
 from aigc_market_env.model.parameters import FloatArray
 
 CONFIDENCE, RESAMPLES = 0.95, 2000
@@ -123,20 +124,14 @@ def interquartile_ratio(above: FloatArray, below: FloatArray) -> FloatArray:
         Shape (...).
     """
     above, below = (values.reshape(*values.shape[:-2], -1) for values in (above, below))
-    order = np.argsort(_quotient(above, below), axis=-1, kind="stable")
+    order = np.argsort(share_of(above, below), axis=-1, kind="stable")
     cut = order.shape[-1] // 4
     middle = order[..., cut : order.shape[-1] - cut]
     return _ratio_of_means(np.take_along_axis(above, middle, -1), np.take_along_axis(below, middle, -1), axis=-1)
 
 
 def _ratio_of_means(above: FloatArray, below: FloatArray, axis: int | tuple[int, int]) -> FloatArray:
-    return _quotient(above.mean(axis=axis), below.mean(axis=axis))
-
-
-def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
-    endless = np.where(above > 0.0, np.inf, 0.0)  # something is missed where there is nothing
-    ratio: FloatArray = np.divide(above, below, out=endless, where=below > 0.0)
-    return ratio
+    return share_of(above.mean(axis=axis), below.mean(axis=axis))
 
 
 def _reduction(ours: FloatArray, theirs: FloatArray, axis: int) -> FloatArray:

@@ -81,12 +81,19 @@ class Play:
         above, below = self.ratios[name]
         return ratio_interval(above, below, float(ratio_of_means(above[None], below[None])))
 
+    def figure(self, name: str) -> float:
+        """One of :attr:`ratios`, of all slots."""
+        if name in self.relative_regrets:
+            return self.relative_regrets[name].mean
+        above, below = self.ratios[name]
+        return float(ratio_of_means(above[None], below[None]))
+
     def figures(self) -> dict[str, Any]:
         """All figures of the play, as they go into ``evaluation.json``."""
         found: dict[str, Any] = {}
         for name, (above, below) in self.ratios.items():
             interval = self.interval(name)
-            found[name] = float(ratio_of_means(above[None], below[None]))
+            found[name] = self.figure(name)
             if name in self.relative_regrets:
                 found |= self.relative_regrets[name].figures(name)
             found[f"{name}_interval_95"] = None if interval is None else list(interval)

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from aigc_market_env import Market, relative_regret
+from aigc_market_env.equilibrium.certificate import share_of
 from aigc_market_env.model.parameters import FloatArray
 
 #: What stays as it is from slot to slot of one market: whose these are, in all slots, is the same.
@@ -51,10 +52,8 @@ def side_regret(market: Market, regret: FloatArray, utility: FloatArray, group: 
     found = relative_regret(regret.reshape(shape), utility.reshape(shape))
     slot, agent = divmod(int(found.agent), agents)
     scale = np.broadcast_to(found.scale.reshape(-1, agents), regret.shape)
-    endless = np.where(regret > 0.0, np.inf, 0.0)
-    shares = np.divide(regret, scale, out=endless, where=scale > 0.0)
     name = f"{group}_{agent}" + (f" of market {slot}" if apart else "")
-    return SideRegret(float(found.mean), float(found.worst), name, shares)
+    return SideRegret(float(found.mean), float(found.worst), name, share_of(regret, scale))
 
 
 def is_one_market(market: Market) -> bool:

@@ -186,7 +186,7 @@ def together(plays: Sequence[Play]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in plays[0].ratios:
         above, below = (np.stack(rows) for rows in zip(*(play.ratios[name] for play in plays), strict=True))
-        each = [float(ratio_of_means(above[[i]], below[[i]])) for i in range(len(plays))]
+        each = [play.figure(name) for play in plays]
         found[name] = {"lowest": min(each), "highest": max(each)}
         if name in plays[0].relative_regrets:
             worst = max((play.relative_regrets[name] for play in plays), key=lambda regret: regret.worst)

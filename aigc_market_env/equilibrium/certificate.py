@@ -69,13 +69,14 @@ def relative_regret(regret: npt.ArrayLike, utility: npt.ArrayLike) -> RelativeRe
     missed, had = (np.maximum(values, 0.0).mean(axis=-2) for values in (missed, had))
     mean = had.mean(axis=-1)
     scale = np.maximum(had, LEAST_SHARE * mean[..., None])
-    by_agent = _share(missed, scale)
+    by_agent = share_of(missed, scale)
     agent = by_agent.argmax(axis=-1)
     worst = np.take_along_axis(by_agent, agent[..., None], axis=-1)[..., 0]
-    return RelativeRegret(_share(missed.mean(axis=-1), mean), worst, agent, by_agent, scale)
+    return RelativeRegret(share_of(missed.mean(axis=-1), mean), worst, agent, by_agent, scale)
 
 
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+def share_of(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """A part over a whole, element by element; of nothing, a part is endlessly much and none is none."""
     endless = np.where(part > 0.0, np.inf, 0.0)
     share: FloatArray = np.divide(part, whole, out=endless, where=whole > 0.0)
     return share
