@@ -1,115 +1,133 @@
-"""Everything that a training run depends on, and its file."""
+"""Everything that a training in one market depends on: of the mobile users, of the providers, or of both.
 
-import math
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+Every field is an option of ``train.py`` and an entry of ``config.json``; see :mod:`agents.documents`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
+import tyro
+
+from agents.algorithms import ALGORITHMS, Algorithm
+from agents.algorithms.ppo import PPO
+from agents.checks import finite_numbers, whole_numbers
 from agents.evaluation.reward_sources import Mixture, Posted, RewardSource, source_called
 from agents.policy import load_policy
-from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
-from agents.set_config import LEAST_EVALUATIONS, SetConfig, as_set_document, set_config_of
-from aigc_market_env import Market, Scenario
-from aigc_market_env.files import FolderTakenError, read_json, write_new
+from agents.set_config import LEAST_EVALUATIONS, SetConfig
+from aigc_market_env import Scenario
 from aigc_market_env.scenarios import PRESETS, Dynamics
 
 #: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.
 STREAMS_PER_SEED = 100_000
-
-#: What may learn, with the fields whose defaults are not those of :class:`TrainingConfig`. SAC's gradient is that of a
-#: critic, which wants many small steps.
-ALGORITHMS: dict[str, dict[str, Any]] = {"ppo": {}, "sac": {"batch_size": 256, "epochs": 2}}
-
-#: Where the whole numbers of a configuration may lie.
-_WHOLE_NUMBERS = {
-    "market_seed": (0, 2**63 - 1),
-    "seed": (0, 2**32 - 1),
-    "transitions": (0, 2**63 - 1),
-    "markets": (1, STREAMS_PER_SEED),
-    "slots": (1, 2**31 - 1),
-    "batch_size": (2, 2**31 - 1),
-    "epochs": (1, 2**31 - 1),
-    "replay": (1, 2**31 - 1),
-    "evaluate_every": (1, 2**63 - 1),
-    "evaluation_slots": (1, 2**31 - 1),
-    "final_evaluation_slots": (1, 2**31 - 1),
-}
+#: What a preset of train.py changes; "default" changes nothing.
+Presets = Mapping[str, Mapping[str, Any]]
+_QUICK = {"final_evaluation_slots": 128}
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that a run depends on, whichever side learns.
+    """Everything that a run in one market depends on, whichever side learns.
 
-    A *transition* is one learner, an MU or an ASP, in one slot. Rollouts and batches are large, because small ones cap
-    the speed of learning long before the environment does.
+    A transition is one learner, a mobile user or a provider, in one slot. Rollouts and batches are large, because small
+    ones cap the speed of learning long before the environment does.
 
     Attributes:
-        scenario: a preset's name or a market file.
-        load: demand against capacity, for a preset.
-        market_seed: which market of the preset.
-        seed: of the learner and of the channels.
-        transitions: how long to train.
+        scenario: preset (duo, campus, town, random), market file (JSON), or Scenario of your own, as FILE.py:object or
+            module:object, which executes that file.
+        load: demand against capacity of a preset; 2 halves the capacities.
+        num_mus: mobile users, where a preset can be resized.
+        num_asps: providers, likewise.
+        market_seed: which market of the scenario.
+        seed: of the learner and of the channels; the same seed gives the same weights.
+        transitions: slots times learning agents to train for.
         markets: copies of the market side by side, each with its own channels.
         slots: slots in a rollout, between two updates.
-        batch_size: transitions in a gradient step.
-        epochs: passes over a rollout; of SAC, how often a transition is learned from on average.
         learning_rate: at the start; it falls linearly to zero.
         hidden: width of each hidden layer.
-        initial_log_std: log standard deviation of PPO's exploration, in outputs that span [-1, 1].
-        evaluate_every: transitions between two measurements of regret; None for a twentieth of all, or a rollout.
+        evaluate_every: transitions between two measurements of regret; by default a twentieth of all, or a rollout.
         evaluation_slots: slots in each of them.
         final_evaluation_slots: slots in the last one.
         checkpoint_seconds: time between two checkpoints.
-        algorithm: what learns, a name in :data:`ALGORITHMS`.
-        replay: transitions that SAC remembers and learns from.
-        initial_entropy_coefficient: what SAC pays for a nat of entropy at the start, in rewards; it adapts.
+        algorithm: how to learn, with the options that it has.
+        dynamics: what changes from slot to slot, in the place of the scenario's own.
     """
 
     side: ClassVar[str]
     #: Whether the policy acts in markets of any size; otherwise in those of the scenario.
     any_size: ClassVar[Literal[False]] = False
+    #: The field that says how long a run is.
+    length: ClassVar[str] = "transitions"
+    #: Log standard deviation of exploration that suits who learns; see :meth:`Algorithm.make`.
+    usual_log_std: ClassVar[float] = -1.0
+    presets: ClassVar[Presets]
+    #: What is said of who learns.
+    learn: ClassVar[str]
 
-    scenario: str = "campus"
+    scenario: str | Scenario = "campus"
     load: float = 1.0
+    num_mus: int | None = None
+    num_asps: int | None = None
     market_seed: int = 0
     seed: int = 0
     transitions: int = 2_000_000
     markets: int = 256
     slots: int = 8
-    batch_size: int = 4096
-    epochs: int = 6
     learning_rate: float = 1e-3
     hidden: tuple[int, ...] = (128, 128)
-    initial_log_std: float = -1.0
     evaluate_every: int | None = None
     evaluation_slots: int = 32
     final_evaluation_slots: int = 512
     checkpoint_seconds: float = 30.0
-    algorithm: str = "ppo"
-    replay: int = 200_000
-    initial_entropy_coefficient: float = 0.05
+    algorithm: Algorithm = PPO()  # noqa: RUF009 - it is frozen
+    dynamics: Annotated[Dynamics | None, tyro.conf.Suppress] = None
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _WHOLE_NUMBERS.items():
-            value = getattr(self, name)
-            if value is None and name == "evaluate_every":
-                continue
-            if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"{name} = {value!r} must be a whole number from {low} to {high}")
-        for name in ("load", "learning_rate", "initial_log_std", "checkpoint_seconds", "initial_entropy_coefficient"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value):
-                raise ValueError(f"{name} = {value!r} must be a finite number")
-        if self.initial_entropy_coefficient <= 0.0:
-            raise ValueError(f"initial_entropy_coefficient = {self.initial_entropy_coefficient!r} must be above 0")
-        if not isinstance(self.algorithm, str) or self.algorithm not in ALGORITHMS:
-            raise ValueError(f"algorithm = {self.algorithm!r} must be {' or '.join(map(repr, ALGORITHMS))}")
+        whole_numbers(
+            self,
+            optional=("num_mus", "num_asps", "evaluate_every"),
+            num_mus=(1, 2**31 - 1),
+            num_asps=(1, 2**31 - 1),
+            market_seed=(0, 2**63 - 1),
+            seed=(0, 2**32 - 1),
+            transitions=(0, 2**63 - 1),
+            markets=(1, STREAMS_PER_SEED),
+            slots=(1, 2**31 - 1),
+            evaluate_every=(1, 2**63 - 1),
+            evaluation_slots=(1, 2**31 - 1),
+            final_evaluation_slots=(1, 2**31 - 1),
+        )
+        finite_numbers(self, "load", "learning_rate", "checkpoint_seconds")
+        if not isinstance(self.algorithm, Algorithm):
+            raise ValueError(f"algorithm = {self.algorithm!r} must be one of {', '.join(ALGORITHMS)}, with its options")
         if not self.hidden or not all(type(width) is int and 0 < width <= 65536 for width in self.hidden):
             raise ValueError(f"hidden = {self.hidden!r} must be widths from 1 to 65536")
-        if not isinstance(self.scenario, str):
-            raise ValueError(f"scenario = {self.scenario!r} must be a preset's name or a market file")
+        if not isinstance(self.scenario, str | Scenario):
+            raise ValueError(f"scenario = {self.scenario!r} must be a preset's name, a market file or a Scenario")
+        if self.dynamics is not None and not isinstance(self.dynamics, Dynamics):
+            raise ValueError(f"dynamics = {self.dynamics!r} must be a Dynamics")
+
+    @property
+    def scenario_name(self) -> str:
+        """What tables call the market."""
+        return self.scenario if isinstance(self.scenario, str) else self.scenario.name
+
+    @property
+    def of_preset(self) -> bool:
+        """Whether the market is a preset's."""
+        return isinstance(self.scenario, str) and self.scenario in PRESETS
+
+    @property
+    def described(self) -> str:
+        """What is trained, in a few words."""
+        return f"{self.learn} on {self.scenario_name}"
+
+    def run_name(self, swept: str = "") -> str:
+        """What a run folder is called by default: the market, who learns and how, what is swept, and the seed."""
+        side = "" if self.side == "both" else f"-{self.side}"
+        how = "" if self.algorithm.name == PPO.name else f"-{self.algorithm.name}"
+        return f"{Path(self.scenario_name).stem}{side}{how}{swept}-seed{self.seed}"
 
     def evaluation_interval(self, rollout: int) -> int:
         """Least transitions between two measurements of regret, which come after whole rollouts of so many."""
@@ -121,37 +139,53 @@ class TrainingConfig:
         """The fixed market with fading links that is trained on.
 
         Raises:
-            ValueError: there is no such preset or file, or a load was given for a file.
+            ValueError: there is no such preset or file, a preset is not of that size, or load or size were given for
+                something else than a preset.
         """
-        if self.scenario in PRESETS:
-            return Scenario.preset(self.scenario, load=self.load).fix(self.market_seed)
+        if self.of_preset:
+            size: dict[str, Any] = {"num_mus": self.num_mus, "num_asps": self.num_asps}
+            preset = Scenario.preset(self.scenario_name, load=self.load, **size, dynamics=self.dynamics)
+            return preset.fix(self.market_seed)
         if self.load != 1.0:
-            raise ValueError("load applies to presets; a market file has its capacities")
-        scenario = Scenario.of(self.scenario)
-        return replace(scenario, dynamics=Dynamics())
+            raise ValueError("load applies to presets; a market of your own has its capacities")
+        for name in ("num_mus", "num_asps"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} applies to presets; a market of your own has its size")
+        if isinstance(self.scenario, Scenario):
+            scenario = self.scenario.fix(self.market_seed)
+            return scenario if self.dynamics is None else replace(scenario, dynamics=self.dynamics)
+        return replace(Scenario.of(self.scenario), dynamics=self.dynamics or Dynamics())
 
 
 @dataclass(frozen=True)
 class LeaderConfig(TrainingConfig):
-    """Training of the MUs, ASPs at their best response; see :class:`TrainingConfig`."""
+    """Mobile users learn, providers respond exactly."""
 
     side: ClassVar[str] = "leaders"
+    learn: ClassVar[str] = "Mobile users learn, providers respond exactly,"
+    presets: ClassVar[Presets] = {
+        "quick": {"transitions": 320_000, **_QUICK},
+        "default": {},
+        "long": {"transitions": 8_000_000},
+    }
 
 
 @dataclass(frozen=True)
 class FollowerConfig(TrainingConfig):
-    """Training of the ASPs on rewards from a given source; see :class:`TrainingConfig`.
+    """Providers learn, on rewards from a given source.
 
     Attributes:
-        rewards: what the MUs post, a name in :data:`~agents.evaluation.reward_sources.REWARD_SOURCES`.
-        leaders: run folder of trained MUs, who post in half of the markets; none if empty.
+        rewards: what mobile users post: everything, or another of agents.evaluation.reward_sources.REWARD_SOURCES.
+        leaders: run folder of trained mobile users, who post in half of the markets; none if empty.
     """
 
     side: ClassVar[str] = "followers"
+    learn: ClassVar[str] = "Providers learn"
+    usual_log_std: ClassVar[float] = -1.5
+    presets: ClassVar[Presets] = LeaderConfig.presets
 
     slots: int = 16
     hidden: tuple[int, ...] = (64, 64)
-    initial_log_std: float = -1.5
     rewards: str = "everything"
     leaders: str = ""
 
@@ -179,28 +213,32 @@ class FollowerConfig(TrainingConfig):
 
 @dataclass(frozen=True)
 class JointConfig(TrainingConfig):
-    """Training of both sides, each against the other as it is then; see :class:`TrainingConfig`.
+    """Mobile users and providers learn, each against the other as it is then.
 
-    Transitions count both sides'. What the ASPs have of their own is named ``follower_…``; the other fields are the
-    MUs', or both's. Defaults are those of the two single-sided trainings.
+    Transitions count both sides'. What providers have of their own begins with follower; the other fields are the
+    mobile users', or both's. Defaults are those of the two single-sided trainings.
 
     Attributes:
-        follower_slots: slots in a rollout of the ASPs.
-        follower_hidden: width of each hidden layer of the ASPs' networks.
-        follower_initial_log_std: like ``initial_log_std``.
-        rewards: what is posted while ASPs learn, a name in :data:`~agents.evaluation.reward_sources.REWARD_SOURCES`,
-            except where the learning MUs post.
+        follower_slots: slots in a rollout of the providers.
+        follower_hidden: width of each hidden layer of the providers' networks.
+        rewards: what is posted while providers learn, except where the learning mobile users post: everything, or
+            another of agents.evaluation.reward_sources.REWARD_SOURCES.
         posted: share of the markets in which they do, after the head start; in between 0 and 1.
         posted_noise: how far from what they would post, as a standard deviation of the logarithm.
-        head_start: share of all transitions that the ASPs learn alone at the beginning, from 0 to 1.
+        head_start: share of all transitions that the providers learn alone at the beginning, from 0 to 1.
     """
 
     side: ClassVar[str] = "both"
+    learn: ClassVar[str] = "Mobile users and providers learn, each against the other,"
+    presets: ClassVar[Presets] = {
+        "quick": {"transitions": 400_000, **_QUICK},
+        "default": {},
+        "long": {"transitions": 14_000_000},
+    }
 
     transitions: int = 3_600_000
     follower_slots: int = 16
     follower_hidden: tuple[int, ...] = (64, 64)
-    follower_initial_log_std: float = -1.5
     rewards: str = "everything"
     posted: float = 0.5
     posted_noise: float = 0.1
@@ -208,134 +246,29 @@ class JointConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, high in (("posted", 1.0), ("head_start", 1.0), ("posted_noise", math.inf)):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0.0 <= value <= high or not math.isfinite(value):
-                raise ValueError(f"{name} = {value!r} must be a finite number from 0 to {high}")
+        finite_numbers(self, "posted", "posted_noise", "head_start", least=0.0)
+        if self.head_start > 1.0:
+            raise ValueError(f"head_start = {self.head_start!r} must be from 0 to 1")
         if not 0.0 < self.posted < 1.0:
             raise ValueError(f"posted = {self.posted!r} must be above 0 and below 1")
         try:
-            self.leaders()
             self.followers()
         except ValueError as error:
             raise ValueError(f"follower_{error}") from None
 
     def leaders(self) -> LeaderConfig:
         """The MUs' part."""
-        shared = {field.name: getattr(self, field.name) for field in fields(TrainingConfig)}
-        return LeaderConfig(**shared)
+        return LeaderConfig(**self._shared())
 
     def followers(self) -> FollowerConfig:
         """The ASPs' part."""
-        own = {name: getattr(self, f"follower_{name}") for name in ("slots", "hidden", "initial_log_std")}
-        return FollowerConfig(**asdict(self.leaders()) | own, rewards=self.rewards)
+        own = {"slots": self.follower_slots, "hidden": self.follower_hidden, "rewards": self.rewards}
+        return FollowerConfig(**self._shared() | own)
+
+    def _shared(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(TrainingConfig)}
 
 
 FixedMarketConfig = LeaderConfig | FollowerConfig | JointConfig
 Config = FixedMarketConfig | SetConfig
-_Config = TypeVar("_Config", bound=Config)
-_SIDES: dict[str, type[FixedMarketConfig]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig, JointConfig)}
-
-
-def as_document(config: TrainingConfig | SetConfig) -> dict[str, Any]:
-    """A configuration as plain numbers and text."""
-    return as_set_document(config) if config.any_size else {"side": config.side} | asdict(config)
-
-
-def keep_market(config: _Config, run: Path) -> _Config:
-    """Copy the market file that a configuration names, if it names one, into a run folder; the copy's configuration.
-
-    So a run stays what it is when that file is edited, and can be given away.
-
-    Raises:
-        ValueError: the file is not a market, or not the one that the run was begun on, or a load was given for it.
-    """
-    if isinstance(config, SetConfig) or config.scenario in PRESETS or not Path(config.scenario).is_file():
-        return config
-    copy = run / MARKET_FOLDER / Path(config.scenario).name
-    market = config.make_scenario().sample()  # before anything is written
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        market.to_json(copy)
-    elif Market.from_json(copy) != market:
-        raise ValueError(f"scenario = {config.scenario!r}: not the market that {run} was begun on, which is in {copy}")
-    return replace(config, scenario=str(copy))
-
-
-def begin_run(config: Config, run: Path) -> list[Path]:
-    """Begin a run in a folder: its configuration, and a copy of its market file, before anybody else does.
-
-    Returns:
-        What was made, for :func:`forget`.
-
-    Raises:
-        FolderTakenError: the folder already holds a run, whoever began it; nothing is written.
-        ValueError: see :func:`keep_market`.
-    """
-    copy = run / MARKET_FOLDER / Path(config.scenario).name
-    paths = (*reversed(run.parents), run, run / CONFIG_FILE, copy.parent, copy)
-    made = [path for path in paths if not path.exists()]
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        write_new(run / CONFIG_FILE, json_bytes(document_in(config, run)))
-        write_config(keep_market(config, run), run)
-    except BaseException as error:
-        if isinstance(error, FileExistsError) and (run / CONFIG_FILE).exists():
-            message = f"{run} already holds a run; add --resume to go on with it, or choose another --out"
-            raise FolderTakenError(message) from None
-        forget(made)
-        raise
-    return made
-
-
-def forget(made: Sequence[Path]) -> None:
-    """Take back what was made, the last first; folders that others have put something into stay."""
-    for path in reversed(made):
-        with suppress(OSError):
-            if path.is_dir():
-                path.rmdir()
-            else:
-                path.unlink()
-
-
-def lengthen_run(config: Config, run: Path) -> None:
-    """Have a run end later than its configuration says so far; it is a run that has not ended from now on."""
-    (run / EVALUATION_FILE).unlink(missing_ok=True)
-    write_config(config, run)
-
-
-def write_config(config: TrainingConfig | SetConfig, run: Path) -> None:
-    """Write a configuration into a run folder, where :func:`read_config` finds it."""
-    run.mkdir(parents=True, exist_ok=True)
-    write_json(run / CONFIG_FILE, document_in(config, run))
-
-
-def document_in(config: TrainingConfig | SetConfig, run: Path) -> dict[str, Any]:
-    """A configuration as plain numbers and text; a market file in the run folder goes by its name there."""
-    document = as_document(config)
-    if not config.any_size and Path(config.scenario).parent == run / MARKET_FOLDER:
-        document["scenario"] = f"{MARKET_FOLDER}/{Path(config.scenario).name}"
-    return document
-
-
-def read_config(run: Path) -> Config:
-    """The configuration of a run folder.
-
-    Raises:
-        FileNotFoundError: the folder is not a run.
-        ValueError: the file is damaged or from another version.
-    """
-    document = read_json(run / CONFIG_FILE)
-    try:
-        entries = dict(document)
-        if entries.get("policy") == SetConfig.policy:
-            return set_config_of(entries)
-        kind = _SIDES[entries.pop("side", "leaders")]
-        entries["hidden"] = tuple(entries["hidden"])
-        if str(entries.get("scenario")).startswith(f"{MARKET_FOLDER}/"):
-            entries["scenario"] = str(run / entries["scenario"])
-        if "follower_hidden" in entries:
-            entries["follower_hidden"] = tuple(entries["follower_hidden"])
-        return kind(**entries)
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{run / CONFIG_FILE}: not the configuration of a run: {error}") from None
+SIDES: dict[str, type[FixedMarketConfig]] = {kind.side: kind for kind in (LeaderConfig, FollowerConfig, JointConfig)}

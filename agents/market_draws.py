@@ -1,7 +1,6 @@
 """Fresh random markets of many sizes and loads, as slots of running episodes show them."""
 
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,13 +23,13 @@ class MarketDistribution:
     """Markets of a preset, its sizes and loads drawn, its fading applied.
 
     Attributes:
-        preset: a resizable preset's name.
-        num_mus: least and largest M.
-        num_asps: least and largest N.
-        loads: least and largest load; its logarithm is uniform in between.
+        scenario: preset that can be resized (campus, town, random).
+        num_mus: least and largest number of mobile users, M.
+        num_asps: least and largest number of providers, N.
+        loads: least and largest demand against capacity; its logarithm is uniform in between.
     """
 
-    preset: str = "campus"
+    scenario: str = "campus"
     num_mus: tuple[int, int] = (4, 10)
     num_asps: tuple[int, int] = (2, 5)
     loads: tuple[float, float] = (0.3, 3.0)
@@ -43,12 +42,12 @@ class MarketDistribution:
         for size in ("num_mus", "num_asps"):
             if not all(type(end) is int for end in getattr(self, size)):
                 raise ValueError(f"{size} = {getattr(self, size)} must be whole numbers")
-        Scenario.preset(self.preset, num_mus=self.num_mus[1], num_asps=self.num_asps[1])
+        Scenario.preset(self.scenario, num_mus=self.num_mus[1], num_asps=self.num_asps[1])
 
     def describe(self) -> str:
         """In a few words: the preset, sizes and loads."""
         low, high = (f"{self.num_mus[end]}x{self.num_asps[end]}" for end in (0, 1))
-        return f"{self.preset} markets of {low} to {high}, loads {self.loads[0]:g} to {self.loads[1]:g}"
+        return f"{self.scenario} markets of {low} to {high}, loads {self.loads[0]:g} to {self.loads[1]:g}"
 
     def includes(self, num_mus: int, num_asps: int) -> bool:
         """Whether markets of this size are among those drawn."""
@@ -68,7 +67,7 @@ class MarketDistribution:
 
     def sample_size(self, rng: np.random.Generator, num_mus: int, num_asps: int, count: int) -> Market:
         """``count`` markets of a given size, which may lie outside of the distribution's. batch (count,)."""
-        scenario = Scenario.preset(self.preset, num_mus=num_mus, num_asps=num_asps)
+        scenario = Scenario.preset(self.scenario, num_mus=num_mus, num_asps=num_asps)
         market = scenario.sample(rng, batch=(count,))
         load = np.exp(rng.uniform(math.log(self.loads[0]), math.log(self.loads[1]), (count, 1)))
         shadow = rng.normal(0.0, scenario.dynamics.shadowing_db, market.spectral_efficiency.shape)
@@ -77,19 +76,6 @@ class MarketDistribution:
             bandwidth_capacity=market.bandwidth_capacity / load,
             spectral_efficiency=faded_efficiency(market.spectral_efficiency, shadow),
         )
-
-
-def sizes_called(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Least and largest M, and least and largest N, from text such as ``"4x2..10x5"``; ``"8x4"`` is one size.
-
-    Raises:
-        ValueError: the text is something else.
-    """
-    ends = [re.fullmatch(r"(\d{1,6})x(\d{1,6})", end) for end in text.split("..")]
-    if len(ends) > 2 or None in ends:
-        raise ValueError(f"sizes = {text!r} must be like 4x2..10x5: least and largest numbers of MUs x ASPs")
-    least, largest = (tuple(map(int, end.groups())) for end in (ends[0], ends[-1]) if end)
-    return (least[0], largest[0]), (least[1], largest[1])
 
 
 def _with_asps(market: Market, chosen: npt.NDArray[np.int64]) -> Market:

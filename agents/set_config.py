@@ -1,29 +1,21 @@
 """Everything that the training of a set policy depends on."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from agents.checks import finite_numbers, whole_numbers
 from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
 
 Side = Literal["leaders", "followers"]
 #: Points that a learning curve has at least, unless its configuration says how far they are apart.
 LEAST_EVALUATIONS = 20
-_WHOLE_NUMBERS = {
-    "seed": 0,
-    "updates": 0,
-    "links": 1,
-    "warm_up": 1,
-    "width": 1,
-    "layers": 1,
-    "evaluate_every": 1,
-    "evaluation_markets": 1,
-    "final_evaluation_markets": 1,
-    "batches": 1,
-    "epochs": 1,
+#: What a quick run is measured on.
+_QUICK: dict[str, Any] = {"final_evaluation_markets": 8, "larger_sizes": ((12, 6), (20, 5))}
+_LEARN = {
+    "leaders": "One network for all mobile users learns, providers respond exactly,",
+    "followers": "One network for all providers learns",
 }
-_POSITIVE = ("learning_rate", "kink_width", "longest_step", "clip_range", "initial_std", "final_std")
 
 
 @dataclass(frozen=True)
@@ -31,24 +23,26 @@ class SetConfig:
     """What a run of either algorithm depends on.
 
     Attributes:
-        side: whose policy to learn.
+        side: whose policy to learn, leaders or followers.
         markets: what markets to learn from.
         seed: of the network's first weights and of the markets.
         updates: how often fresh markets are drawn and learned from.
-        links: links of MUs and ASPs in a gradient step, about.
-        learning_rate: its peak; it rises linearly over ``warm_up`` updates and falls linearly to zero at the end.
+        links: links of mobile users and providers in a gradient step, about.
+        learning_rate: its peak; it rises linearly over warm_up updates and falls linearly to zero at the end.
         warm_up: updates before the peak.
         width: hidden features of a link.
         layers: exchangeable layers.
-        evaluate_every: updates between two measurements of regret, in held-out markets of the usual size; None for a
+        evaluate_every: updates between two measurements of regret, in held-out markets of the usual size; by default a
             twentieth of all.
         evaluation_markets: how many markets they take.
-        final_evaluation_markets: markets of each size in the last evaluation; None for about 2,000 links of each.
+        final_evaluation_markets: markets of each size in the last evaluation; by default about 2,000 links of each.
         larger_sizes: sizes never trained on that the last evaluation measures as well.
         checkpoint_seconds: time between two checkpoints.
     """
 
-    policy: ClassVar[str] = "set"
+    #: The field that says how long a run is.
+    length: ClassVar[str] = "updates"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     #: Whether the policy acts in markets of any size: it does.
     any_size: ClassVar[Literal[True]] = True
     algorithm: ClassVar[str]
@@ -69,28 +63,44 @@ class SetConfig:
     checkpoint_seconds: float = 30.0
 
     @property
-    def scenario(self) -> str:
+    def scenario_name(self) -> str:
         """What tables call the markets."""
         return self.markets.describe()
+
+    @property
+    def described(self) -> str:
+        """What is trained, in a few words."""
+        return f"{_LEARN[self.side]} on {self.scenario_name}"
 
     @property
     def evaluation_interval(self) -> int:
         """Updates between two measurements of regret."""
         return self.evaluate_every or max(self.updates // LEAST_EVALUATIONS, 1)
 
+    def run_name(self, swept: str = "") -> str:
+        """What a run folder is called by default: the preset, who learns and how, what is swept, and the seed."""
+        return f"{self.markets.scenario}-set-{self.side}-{self.algorithm}{swept}-seed{self.seed}"
+
     def __post_init__(self) -> None:
         if self.side not in ("leaders", "followers"):
             raise ValueError(f"side = {self.side!r} must be 'leaders' or 'followers'")
-        for name, least in _WHOLE_NUMBERS.items():
-            value = getattr(self, name, least)
-            if value is None and name in ("evaluate_every", "final_evaluation_markets"):
-                continue
-            if type(value) is not int or value < least:
-                raise ValueError(f"{name} = {value!r} must be a whole number of at least {least}")
-        for name in (*_POSITIVE, "checkpoint_seconds"):
-            value = getattr(self, name, 1.0)
-            if not (type(value) in (int, float) and math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} = {value!r} must be a finite number >= 0")
+        most = 2**63 - 1
+        whole_numbers(
+            self,
+            optional=("evaluate_every", "final_evaluation_markets"),
+            seed=(0, most),
+            updates=(0, most),
+            links=(1, most),
+            warm_up=(1, most),
+            width=(1, most),
+            layers=(1, most),
+            evaluate_every=(1, most),
+            evaluation_markets=(1, most),
+            final_evaluation_markets=(1, most),
+        )
+        finite_numbers(self, "learning_rate", "checkpoint_seconds", least=0.0)
+        if not isinstance(self.markets, MarketDistribution):
+            raise ValueError(f"markets = {self.markets!r} must be a MarketDistribution")
         for size in self.larger_sizes:
             if len(size) != 2 or not all(type(count) is int and count > 0 for count in size):
                 raise ValueError(f"larger_sizes = {self.larger_sizes!r} must be pairs of positive whole numbers")
@@ -98,22 +108,31 @@ class SetConfig:
 
 @dataclass(frozen=True)
 class EquilibriumConfig(SetConfig):
-    """Training on exact conditions of optimality; see :class:`SetConfig` and :mod:`agents.set_training.equilibrium`.
+    """One network for every market learns on exact conditions of optimality (agents/set_training/equilibrium.py).
 
     Attributes:
-        kink_width: how gradually leaders' elasticities change where a capacity starts to bind; see ``first_order``.
+        kink_width: how gradually leaders' elasticities change where a capacity starts to bind; see first_order.
         longest_step: largest correction of log r that leaders are asked for at once.
     """
 
     algorithm: ClassVar[str] = "equilibrium"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {"updates": 300, **_QUICK},
+        "default": {},
+        "long": {"updates": 16_000},
+    }
 
     kink_width: float = 0.1
     longest_step: float = 0.5
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite_numbers(self, "kink_width", "longest_step", least=0.0)
+
 
 @dataclass(frozen=True)
 class SetPPOConfig(SetConfig):
-    """Training of leaders by PPO, from rewards alone; see :class:`SetConfig` and :mod:`agents.set_training.ppo`.
+    """One network for every market learns by PPO, from rewards alone (agents/set_training/ppo.py).
 
     Attributes:
         batches: gradient steps in an epoch; each has markets of one size.
@@ -124,6 +143,11 @@ class SetPPOConfig(SetConfig):
     """
 
     algorithm: ClassVar[str] = "ppo"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {"updates": 60, **_QUICK},
+        "default": {},
+        "long": {"updates": 3000},
+    }
 
     updates: int = 400
     links: int = 1024
@@ -136,36 +160,15 @@ class SetPPOConfig(SetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        whole_numbers(self, batches=(1, 2**31 - 1), epochs=(1, 2**31 - 1))
+        finite_numbers(self, "clip_range", "initial_std", "final_std", least=0.0)
         if self.side != "leaders":
             raise ValueError(f"side = {self.side!r}: ppo trains leaders only; followers learn by equilibrium")
         if not 0.0 < self.final_std <= self.initial_std:
             raise ValueError(f"final_std = {self.final_std} must be above 0 and at most initial_std")
 
 
-_ALGORITHMS: dict[str, type[EquilibriumConfig] | type[SetPPOConfig]] = {
+#: By the name of their algorithm.
+SET_ALGORITHMS: dict[str, type[EquilibriumConfig] | type[SetPPOConfig]] = {
     kind.algorithm: kind for kind in (EquilibriumConfig, SetPPOConfig)
 }
-
-
-def as_set_document(config: SetConfig) -> dict[str, Any]:
-    """A configuration as it is written to a run folder."""
-    return {"policy": config.policy, "algorithm": config.algorithm} | asdict(config)
-
-
-def set_config_of(document: Mapping[str, Any]) -> SetConfig:
-    """The configuration that a document describes.
-
-    Raises:
-        KeyError, TypeError, ValueError: it does not describe one.
-    """
-    entries: dict[str, Any] = dict(document)
-    entries.pop("policy")
-    kind = _ALGORITHMS[entries.pop("algorithm")]
-    markets: dict[str, Any] = {name: _as_tuple(value) for name, value in dict(entries["markets"]).items()}
-    entries["markets"] = MarketDistribution(**markets)
-    entries["larger_sizes"] = tuple(_as_tuple(size) for size in entries["larger_sizes"])
-    return kind(**entries)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

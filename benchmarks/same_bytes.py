@@ -22,7 +22,9 @@ import numpy as np
 import tyro
 from rich.console import Console
 
+from agents.algorithms import ALGORITHMS
 from agents.config import FollowerConfig, JointConfig, LeaderConfig
+from agents.documents import with_fields
 from agents.market_draws import MarketDistribution
 from agents.set_config import EquilibriumConfig, SetPPOConfig
 from agents.set_training.run import train_set_policy
@@ -77,10 +79,10 @@ def trainings() -> dict[str, Callable[[Path], Any]]:
     """Tiny trainings of every kind, by name."""
     runs: dict[str, Callable[[Path], Any]] = {}
     for algorithm in ("ppo", "sac"):
-        small = _RUN | {"algorithm": algorithm}
-        runs[f"leaders {algorithm}"] = partial(train_leaders, LeaderConfig(**small))
-        runs[f"followers {algorithm}"] = partial(train_followers, FollowerConfig(**small))
-        runs[f"both {algorithm}"] = partial(train_both, JointConfig(**small | _BOTH))
+        how = ALGORITHMS[algorithm]()
+        runs[f"leaders {algorithm}"] = partial(train_leaders, with_fields(LeaderConfig(algorithm=how), _RUN))
+        runs[f"followers {algorithm}"] = partial(train_followers, with_fields(FollowerConfig(algorithm=how), _RUN))
+        runs[f"both {algorithm}"] = partial(train_both, with_fields(JointConfig(algorithm=how), _RUN | _BOTH))
     runs["set leaders equilibrium"] = partial(train_set_policy, EquilibriumConfig(**_SET))
     runs["set followers equilibrium"] = partial(train_set_policy, EquilibriumConfig(side="followers", **_SET))
     runs["set leaders ppo"] = partial(train_set_policy, SetPPOConfig(**_SET))

@@ -13,7 +13,8 @@ import tyro
 from rich.console import Console
 
 import evaluate
-import train
+from agents.algorithms import ALGORITHMS
+from agents.sweeps.arguments import parse
 from baselines.study import command as mechanisms
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,7 @@ def test_python_of_a_page_runs_from_top_to_bottom(page, folder):
 
 def append(path, text):
     """What a reader does who writes a block into a file, below those before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(text + "\n\n")
 
@@ -89,15 +91,21 @@ def test_only_what_needs_another_library_is_not_run():
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if COMMAND.search(page.read_text("utf-8"))], ids=name)
-def test_commands_of_a_page_have_such_options(page):
-    for line in COMMAND.findall(page.read_text(encoding="utf-8")):
-        _, program, *arguments = shlex.split(line, comments=True)
-        if arguments[:1] == ["mechanisms"]:
-            tyro.cli(mechanisms.Arguments, args=arguments[1:])
-        elif program == "train.py":
-            tyro.cli(train.Arguments, args=arguments).config()
-        else:
-            tyro.cli(evaluate.Arguments, args=arguments)
+def test_commands_of_a_page_have_such_options(page, monkeypatch):
+    text = page.read_text(encoding="utf-8")
+    added = [block for _, file, block in BLOCK.findall(text) if file.startswith("agents/algorithms/")]
+    with monkeypatch.context() as patch:
+        for algorithm in added:
+            patch.setitem(ALGORITHMS, "a2c", None)  # and gone afterwards
+            exec(compile(algorithm, name(page), "exec"), {"__name__": "page"})
+        for line in COMMAND.findall(text):
+            _, program, *arguments = shlex.split(line, comments=True)
+            if arguments[:1] == ["mechanisms"]:
+                tyro.cli(mechanisms.Arguments, args=arguments[1:])
+            elif program == "train.py":
+                parse(None, [argument for argument in arguments if argument != "--help"])
+            else:
+                tyro.cli(evaluate.Arguments, args=arguments)
 
 
 def test_the_tutorial_shows_the_curve_of_the_run_that_comes_along(folder, capsys):

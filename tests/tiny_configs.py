@@ -1,8 +1,17 @@
-"""The configuration of a run that takes a fraction of a second."""
+"""Configurations of runs that take a fraction of a second."""
 
-from agents.training.one_side import LeaderConfig
+from agents.algorithms import ALGORITHMS
+from agents.config import LeaderConfig
+from agents.documents import with_fields
 
-TINY = LeaderConfig(
+
+def made(kind, *, algorithm="ppo", **fields):
+    """A configuration by the names of its fields, wherever they stand."""
+    return with_fields(kind(algorithm=ALGORITHMS[algorithm]()), fields)
+
+
+TINY = made(
+    LeaderConfig,
     scenario="duo",
     transitions=320,
     markets=8,

@@ -107,7 +107,7 @@ def evaluation_sizes(distribution: MarketDistribution, larger: Iterable[Size] = 
 
 def usual_size(distribution: MarketDistribution) -> Size:
     """The preset's own size if the distribution has it, else one in the middle."""
-    preset = Scenario.preset(distribution.preset)
+    preset = Scenario.preset(distribution.scenario)
     if distribution.includes(preset.num_mus, preset.num_asps):
         return preset.num_mus, preset.num_asps
     return sum(distribution.num_mus) // 2, sum(distribution.num_asps) // 2

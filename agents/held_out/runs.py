@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from agents.config import read_config
 from agents.evaluation.plays import Play
 from agents.evaluation.protocol import Evaluation
 from agents.evaluation.sets import SetEvaluation
@@ -20,6 +19,7 @@ from agents.evaluation.side_regret import worst_of
 from agents.held_out.slots import HeldOutSlots, Measured, joined, same_markets, slots_of
 from agents.market_draws import Size
 from agents.reports.figures import REGRETS
+from agents.run_folder import read_config
 from agents.runs import METRICS_FILE, number
 from aigc_market_env.files import read_json
 from experiments.execute import Execute

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.config import FollowerConfig, read_config
+from agents.config import FollowerConfig
 from agents.evaluation.both import evaluate_both
 from agents.evaluation.followers import evaluate_followers
 from agents.evaluation.leaders import EVALUATION_SEED, evaluate_leaders
@@ -22,6 +22,7 @@ from agents.evaluation.reward_sources import RewardSource
 from agents.evaluation.sets import evaluation_sizes, held_out, judge_set_policy
 from agents.market_draws import Size
 from agents.policy.files import AnyPolicy, check_fits, load_policy
+from agents.run_folder import read_config
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
 from aigc_market_env.scenarios import STATIC

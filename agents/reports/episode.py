@@ -10,11 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from agents.config import read_config
 from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, judge_rewards
 from agents.evaluation.sets import usual_size
 from agents.policy.files import check_fits, load_policy
 from agents.policy.protocol import Policy, PostsRewards, ServesMUs
+from agents.run_folder import read_config
 from aigc_market_env import BatchedMarketEnv, Market, Scenario, leader_regret
 from aigc_market_env.model.parameters import FloatArray
 
@@ -82,7 +82,7 @@ def scenario_of(run: Path) -> Scenario:
     markets = config.markets
     num_mus, num_asps = usual_size(markets)
     load = math.sqrt(math.prod(markets.loads))
-    return Scenario.preset(markets.preset, num_mus=num_mus, num_asps=num_asps, load=load).fix(EVALUATION_SEED)
+    return Scenario.preset(markets.scenario, num_mus=num_mus, num_asps=num_asps, load=load).fix(EVALUATION_SEED)
 
 
 def posting_mus(policy: Policy, run: Path) -> PostsRewards:

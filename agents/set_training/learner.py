@@ -2,18 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
+from agents.documents import goes_on, learning_fields
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetArchitecture, LeaderSetPolicy
 from agents.set_config import SetConfig
 from agents.torch_settings import usual_numerics
-from agents.training.checkpoint import goes_on
 
 Metrics = dict[str, float]
 
@@ -88,7 +87,7 @@ class SetLearner(ABC):
         Raises:
             ValueError: the state is of another configuration, or does not fit the network.
         """
-        if not goes_on(state.get("config"), learning_fields(self.config), "updates"):
+        if not goes_on(state.get("config"), self.config):
             raise ValueError("the saved state is of a run with another configuration")
         try:
             self.network.load_state_dict(state["network"])
@@ -120,9 +119,3 @@ class SetLearner(ABC):
 def flat_features(sample: list[Features]) -> torch.Tensor:
     """Features of links, each array (..., K), as one table. (L, K)."""
     return torch.cat([torch.from_numpy(seen).reshape(-1, seen.shape[-1]) for seen in sample])
-
-
-def learning_fields(config: SetConfig) -> dict[str, Any]:
-    """What has to be the same when a run goes on, as plain numbers."""
-    fields = {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
-    return {"algorithm": config.algorithm} | fields

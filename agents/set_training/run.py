@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from agents.config import write_config
+from agents.documents import as_document
 from agents.evaluation.protocol import OneSidedEvaluation
 from agents.evaluation.sets import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
 from agents.policy.files import save_policy
+from agents.run_folder import write_config
 from agents.runs import METRICS_FILE, write_json
-from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig, as_set_document
+from agents.set_config import EquilibriumConfig, SetConfig, SetPPOConfig
 from agents.set_training.equilibrium import EquilibriumLearner
 from agents.set_training.learner import Metrics, SetLearner
 from agents.set_training.ppo import PPOLearner
@@ -109,7 +110,7 @@ class _Run:
         """Write TensorBoard events into a folder, the configuration first, or go on where the checkpoint was taken."""
         evaluations = [point["updates"] for point in self.curve]
         step = self.learner.update if resumed else None
-        self.logger = open_log(out, as_set_document(self.config), step, evaluations)
+        self.logger = open_log(out, as_document(self.config), step, evaluations)
 
     def evaluate_when_due(self) -> None:
         """Extend the learning curve, every so many updates, by regret in held-out markets of the usual size."""

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
 from itertools import product
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, get_args
 from urllib.parse import quote
 
 import numpy as np
 from rich.markup import escape
 
 from agents.config import Config
+from agents.documents import flat_types
+from agents.documents import with_fields as replaced
 from agents.reports.figures import REGRETS
 from agents.reports.tables import shown, shown_interval
 from agents.sweeps.sweep import Figures, SweepRun, Values, failures, worst_line
@@ -45,8 +47,7 @@ def combinations(texts: Sequence[str], config: Config) -> list[Values]:
     Raises:
         ValueError: there is no such field, it cannot be swept or is named twice, or a value is none of it.
     """
-    types = {field.name: get_type_hints(type(config))[field.name] for field in fields(config)}
-    types["evaluate_every"] = int  # or None, but who sweeps it names numbers
+    types = {name: _present(kind) for name, kind in flat_types(config).items()}
     found: dict[str, list[Any]] = {}
     for text in texts:
         name, equals, listed = text.partition("=")
@@ -61,6 +62,12 @@ def combinations(texts: Sequence[str], config: Config) -> list[Values]:
             raise ValueError(f"--sweep {name} is given twice; list all values once, as in {name}=1,2")
         found[name] = _values(name, listed, *_READ[types[name]])
     return [dict(zip(found, values, strict=True)) for values in product(*found.values())]
+
+
+def _present(kind: Any) -> Any:
+    """A type without its None: who sweeps a field names values."""
+    kinds = [other for other in get_args(kind) if other is not NoneType]
+    return kinds[0] if NoneType in get_args(kind) and len(kinds) == 1 else kind
 
 
 def _values(name: str, listed: str, read: Callable[[str], Any], kind: str) -> list[Any]:
@@ -85,7 +92,7 @@ def with_values(config: _Config, values: Values) -> _Config:
         ValueError: it is out of range.
     """
     try:
-        return replace(config, **values)
+        return replaced(config, values)
     except ValueError as error:
         raise ValueError(f"--sweep {combination_name(values)}: {error}" if values else str(error)) from None
 

@@ -10,21 +10,13 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from agents.config import (
-    Config,
-    TrainingConfig,
-    begin_run,
-    document_in,
-    forget,
-    keep_market,
-    lengthen_run,
-    read_config,
-)
+from agents.config import Config
+from agents.documents import flat, learning_fields
 from agents.evaluation.side_regret import worst_of
 from agents.reports.figures import REGRETS
 from agents.reports.tables import shown, shown_interval
+from agents.run_folder import begin_run, forget, keep_market, lengthen_run, read_config
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, number
-from agents.set_config import SetConfig
 from agents.sweeps.follow import Followed, follow
 from agents.sweeps.whole_run import train_whole
 from agents.training.progress import PROGRESS_FILE, told_in_file
@@ -63,9 +55,8 @@ class SweepRun:
     def followed(self) -> Followed:
         """What there is to follow of it."""
         ended = (self.out / EVALUATION_FILE).exists()
-        if isinstance(self.config, SetConfig):
-            return Followed(self.out, self.config.updates, "updates", ended)
-        return Followed(self.out, self.config.transitions, "transitions", ended)
+        length = self.config.length
+        return Followed(self.out, getattr(self.config, length), length, ended)
 
     def run(self) -> Figures:
         """Train, from the run's last checkpoint if it has one, and not at all if it has ended; its regrets."""
@@ -101,8 +92,7 @@ def begin(runs: Sequence[SweepRun], *, resume: bool = False) -> None:
         ValueError: the runs differ in more than their seeds and what is swept; nothing is written.
     """
     for run in runs:
-        document = document_in(run.config, run.out)
-        if document | dict(run.values) != document:
+        if not run.values.items() <= flat(run.config).items():
             raise ValueError(f"{run.out} is a run of other values than those of its combination")
         if _unswept(run) != _unswept(runs[0]):
             raise ValueError(f"{run.out} and {runs[0].out} are runs of different configurations")
@@ -120,10 +110,8 @@ def begin(runs: Sequence[SweepRun], *, resume: bool = False) -> None:
 
 
 def _unswept(run: SweepRun) -> dict[str, Any]:
-    document = document_in(run.config, run.out)
-    if isinstance(run.config, TrainingConfig):  # each run has its own copy of a market file
-        document["scenario"] = Path(run.config.scenario).name
-    return {name: value for name, value in document.items() if name != "seed" and name not in run.values}
+    same = learning_fields(run.config)
+    return {name: value for name, value in same.items() if name != "seed" and name not in run.values}
 
 
 def train_runs(runs: Sequence[SweepRun], execute: Execute, console: Console) -> list[Done[Figures]]:

@@ -15,12 +15,14 @@ from typing import Any, Generic
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig, keep_market, write_config
+from agents.config import STREAMS_PER_SEED, JointConfig, TrainingConfig
+from agents.documents import learning_fields
 from agents.evaluation.both import JointEvaluation, evaluate_both
 from agents.evaluation.reward_sources import Mixture, Posted, Situation, source_called
 from agents.policy.files import ASPS_FOLDER, MUS_FOLDER, save_policy
 from agents.policy.followers import FollowerPolicy
 from agents.policy.leaders import LeaderPolicy
+from agents.run_folder import keep_market, write_config
 from agents.runs import METRICS_FILE, write_json
 from agents.torch_settings import usual_numerics
 from agents.training.algorithms import make_model
@@ -34,7 +36,6 @@ from agents.training.one_side import (
     check_same_run,
     extract_follower_policy,
     extract_policy,
-    learning_fields,
     log_to,
 )
 from agents.training.progress import Bar

@@ -79,19 +79,6 @@ def load_state(path: Path) -> Iterator[Mapping[str, Any]]:
         yield _read(path)
 
 
-def goes_on(saved: Any, now: Mapping[str, Any], length: str) -> bool:
-    """Whether a run may go on from a checkpoint: with the same fields, except that it may have become longer.
-
-    Args:
-        saved: what the checkpoint tells of its run, by field.
-        now: the run's own.
-        length: the field that says how long the run is.
-    """
-    if not isinstance(saved, Mapping) or type(saved.get(length)) is not int:
-        return False
-    return bool(saved[length] <= now[length] and {**saved, length: now[length]} == now)
-
-
 @contextmanager
 def _blaming(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file is a ValueError that names it, unless there is none."""

@@ -6,34 +6,27 @@ it is measured.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from agents.config import (
-    STREAMS_PER_SEED,
-    FollowerConfig,
-    LeaderConfig,
-    TrainingConfig,
-    as_document,
-    keep_market,
-    read_config,
-    write_config,
-)
+from agents.config import STREAMS_PER_SEED, FollowerConfig, LeaderConfig, TrainingConfig
+from agents.documents import as_document, goes_on, learning_fields
 from agents.evaluation.followers import FollowerEvaluation, evaluate_followers
 from agents.evaluation.leaders import LeaderEvaluation, evaluate_leaders
 from agents.evaluation.reward_sources import NEAR
 from agents.policy.files import save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
+from agents.run_folder import keep_market, read_config, write_config
 from agents.runs import CONFIG_FILE, METRICS_FILE, write_json
 from agents.torch_settings import usual_numerics
 from agents.training.algorithms import deterministic_layers, make_model, nonlinearities
 from agents.training.callbacks import Checkpoints, Evaluations, MarketScalars, ProgressBar, log_evaluation, open_log
-from agents.training.checkpoint import CHECKPOINT_FILE, goes_on, load_checkpoint, save_checkpoint
+from agents.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
 from agents.training.progress import Bar
@@ -242,11 +235,5 @@ def check_same_run(progress: dict[str, Any], config: TrainingConfig, out: Path) 
     Raises:
         ValueError: it is of another one.
     """
-    if not goes_on(progress.get("config"), learning_fields(config), "transitions"):
+    if not goes_on(progress.get("config"), config):
         raise ValueError(f"{out / CHECKPOINT_FILE}: of a run with another configuration than {out / CONFIG_FILE}")
-
-
-def learning_fields(config: TrainingConfig) -> dict[str, Any]:
-    """What has to be the same when a run goes on, as plain numbers; a market file is, wherever the run folder is."""
-    same = {name: value for name, value in asdict(config).items() if name != "checkpoint_seconds"}
-    return same | {"scenario": Path(config.scenario).name}

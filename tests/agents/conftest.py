@@ -1,11 +1,10 @@
 """Runs that take a fraction of a second, for tests of everything around learning."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from tiny_configs import TINY
 
+from agents.documents import with_fields
 from agents.training.one_side import train_leaders
 
 
@@ -20,7 +19,7 @@ def _one_thread():
 @pytest.fixture
 def tiny():
     """A configuration, with some fields changed."""
-    return lambda **changes: replace(TINY, **changes)
+    return lambda **changes: with_fields(TINY, changes)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from agents.config import begin_run, read_config
+from agents.run_folder import begin_run, read_config
 from agents.runs import CONFIG_FILE, latest_run_folder, new_run_folder, write_json
 from aigc_market_env import Scenario
 from aigc_market_env.files import FolderTakenError, read_json
@@ -89,7 +89,7 @@ def test_a_run_that_cannot_be_begun_leaves_nothing_behind(tiny, tmp_path, monkey
     def fail(*_):
         raise OSError("no more")
 
-    monkeypatch.setattr(f"agents.config.{failing}", fail)
+    monkeypatch.setattr(f"agents.run_folder.{failing}", fail)
     for folder in (tmp_path / "deep" / "run", mine):
         with pytest.raises(OSError, match="no more"):
             begin_run(tiny(scenario=str(market)), folder)

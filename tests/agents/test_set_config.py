@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from agents.config import read_config
-from agents.market_draws import MarketDistribution, sizes_called
-from agents.set_config import EquilibriumConfig, SetPPOConfig, as_set_document
+from agents.documents import as_document
+from agents.market_draws import MarketDistribution
+from agents.run_folder import read_config
+from agents.set_config import EquilibriumConfig, SetPPOConfig
 
 CONFIGS = [
     EquilibriumConfig(side="followers", larger_sizes=((3, 2),), seed=4),
@@ -27,7 +28,7 @@ BAD = {
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.algorithm)
 def test_a_configuration_comes_back_from_its_file(tmp_path, config):
-    (tmp_path / "config.json").write_text(json.dumps(as_set_document(config)))
+    (tmp_path / "config.json").write_text(json.dumps(as_document(config)))
     assert read_config(tmp_path) == config
 
 
@@ -48,17 +49,9 @@ def test_a_wrong_setting_of_ppo_is_named(changes):
 
 
 @pytest.mark.parametrize(
-    "change", [{"algorithm": "guess"}, {"markets": 3}, {"markets": {"loads": 3}}, {"unknown": 1}, {"larger_sizes": 3}]
+    "change", [{"algorithm": "guess"}, {"loads": 3}, {"scenario": 3}, {"unknown": 1}, {"larger_sizes": 3}]
 )
 def test_a_damaged_configuration_is_an_error_that_names_it(tmp_path, change):
-    (tmp_path / "config.json").write_text(json.dumps(as_set_document(EquilibriumConfig()) | change))
+    (tmp_path / "config.json").write_text(json.dumps(as_document(EquilibriumConfig()) | change))
     with pytest.raises(ValueError, match=r"config\.json: "):
         read_config(tmp_path)
-
-
-def test_sizes_by_name():
-    assert sizes_called("4x2..10x5") == ((4, 10), (2, 5))
-    assert sizes_called("8x4") == ((8, 8), (4, 4))
-    for text in ("", "8", "8x4..", "8x4..9x5..10x6", "axb", "8X4", "-1x2"):
-        with pytest.raises(ValueError, match="sizes"):
-            sizes_called(text)

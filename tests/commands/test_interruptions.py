@@ -14,30 +14,19 @@ from tiny_runs import ROOT, TINY
 
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
+from agents.run_folder import write_config
 from agents.set_config import SetPPOConfig
 from agents.set_training.run import train_set_policy
 from agents.training.one_side import train_leaders
 
-CHILD = """
-import sys
-from pathlib import Path
-import train
-from agents.policy.followers import FollowerArchitecture, FollowerPolicy
-from agents.market_draws import MarketDistribution
-from agents.set_config import SetPPOConfig
-from agents.training.one_side import LeaderConfig
-from rich.console import Console
 
-train.read_config = lambda out: {config!r}
-train.Arguments.config = lambda self: {config!r}
-sys.exit(train.main(train.Arguments(out=Path({out!r}), resume={resume!r}), Console(width=40)))
-"""
-
-
-def child(config, out, resume=False):
-    code = CHILD.format(config=config, out=str(out), resume=resume)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+def child(config, out):
+    """train.py with a configuration, in a process of its own."""
+    asked = out.with_name(f"{out.name} asked")
+    write_config(config, asked)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "train.py"), "--config", str(asked), "--out", str(out)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def wait_for(path, process, seconds=120):

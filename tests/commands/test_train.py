@@ -10,12 +10,15 @@ import pytest
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tiny_runs import TINY, evaluated, fails
 
-import train
-from agents.config import begin_run, read_config
+from agents.config import JointConfig, LeaderConfig
+from agents.documents import as_document, with_fields
 from agents.policy.files import WEIGHTS_FILE
+from agents.run_folder import begin_run, read_config
+from agents.sweeps import plan
+from agents.sweeps.arguments import parse
 from agents.sweeps.whole_run import train_whole
 from agents.training.one_side import train_leaders
-from aigc_market_env import Market, Scenario
+from aigc_market_env import Dynamics, Market, Scenario
 from aigc_market_env.files import writing
 
 
@@ -56,16 +59,21 @@ def test_what_is_wrong_with_seeds_sweeps_and_workers_is_told(command, tmp_path, 
 TINY_FIELDS = ["markets=8", "slots=4", "batch_size=32", "hidden=8", "evaluation_slots=4", "final_evaluation_slots=8"]
 
 
+def typed(text, *more):
+    """The arguments of train.py, as it reads them."""
+    return parse(None, [*text.split(), *map(str, more)])
+
+
 def test_a_sweep_is_of_every_combination_with_every_seed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = train.Arguments(train="leaders", seeds="3..4", sweep=("epochs=1,2", "hidden=8,8x8"), out=tmp_path)
-    runs = train.sweep_runs(asked)
+    asked = typed("--train leaders --seeds 3..4 --sweep epochs=1,2 hidden=8,8x8", "--out", tmp_path)
+    runs = plan.sweep_runs(asked)
     assert [str(run.out.relative_to(tmp_path)) for run in runs] == [
         f"epochs={epochs},hidden={hidden}/seed{seed}" for epochs in (1, 2) for hidden in ("8", "8x8") for seed in (3, 4)
     ]
-    plain = replace(asked.config(), seed=4, epochs=2, hidden=(8, 8))
+    plain = with_fields(LeaderConfig(), {"seed": 4, "epochs": 2, "hidden": (8, 8)})
     assert (runs[-1].config, runs[-1].values) == (plain, {"epochs": 2, "hidden": (8, 8)})
-    assert len({run.out for run in train.sweep_runs(replace(asked, out=None))}) == 8
+    assert len({run.out for run in plan.sweep_runs(replace(asked, runs=replace(asked.runs, out=None)))}) == 8
 
 
 def test_a_market_file_has_no_loads_to_sweep(command, tmp_path):
@@ -84,7 +92,7 @@ def test_a_sweep_trains_what_plain_runs_would_and_is_resumed(command, tmp_path):
     name = f"epochs={{}},evaluate_every=200,{','.join(TINY_FIELDS)}"
     folders = [tmp_path / "grid" / name.format(epochs) / "seed1" for epochs in (1, 2)]
     assert {path.parent for path in (tmp_path / "grid").rglob("config.json")} == set(folders)
-    plain = replace(TINY, epochs=2, seed=1, checkpoint_seconds=30.0)
+    plain = with_fields(TINY, {"epochs": 2, "seed": 1, "checkpoint_seconds": 30.0})
     assert read_config(folders[1]) == plain
     train_leaders(plain, tmp_path / "plain")
     weights = (tmp_path / "plain" / WEIGHTS_FILE).read_bytes()
@@ -151,7 +159,8 @@ def test_a_run_is_trained_evaluated_and_resumed(command, tmp_path, side, expecte
     ("algorithm", "side"), [("equilibrium", "leaders"), ("equilibrium", "followers"), ("ppo", "leaders")]
 )
 def test_one_network_for_every_market_is_trained_evaluated_and_resumed(command, tmp_path, algorithm, side):
-    asked = ["--policy", "set", "--preset", "quick", "--updates", "2", "--sizes", "2x1..3x2", "--loads", "0.5", "2"]
+    asked = ["--policy", "set", "--preset", "quick", "--updates", "2", "--num-mus", "2", "3", "--num-asps", "1", "2"]
+    asked += ["--loads", "0.5", "2"]
     asked += [] if algorithm == "equilibrium" else ["--algorithm", algorithm]
     asked += [] if side == "leaders" else ["--train", side]
     status, out, _ = command("train.py", *asked)
@@ -160,8 +169,8 @@ def test_one_network_for_every_market_is_trained_evaluated_and_resumed(command, 
     run = tmp_path / "runs" / f"campus-set-{side}-{algorithm}-seed0"
     names = {path.name for path in run.iterdir()}
     assert {"config.json", "metrics.json", "evaluation.json", "checkpoint.pt", "regret_by_size.png"} <= names
-    markets = json.loads((run / "config.json").read_text())["markets"]
-    assert markets == {"preset": "campus", "num_mus": [2, 3], "num_asps": [1, 2], "loads": [0.5, 2.0]}
+    markets = {"scenario": "campus", "num_mus": [2, 3], "num_asps": [1, 2], "loads": [0.5, 2.0]}
+    assert markets.items() <= json.loads((run / "config.json").read_text()).items()
     sizes = json.loads((run / "evaluation.json").read_text())["sizes"]
     assert [(size["num_mus"], size["num_asps"], size["trained"]) for size in sizes] == [
         (2, 1, True),
@@ -207,20 +216,19 @@ BAD_TRAINING = {
     "market seed negative": (["--market-seed", "-1"], "market_seed"),
     "transitions negative": (["--transitions", "-1"], "transitions"),
     "set policy of both sides": (["--policy", "set", "--train", "both"], "--train leaders"),
-    "set policy of one load": (["--policy", "set", "--load", "2"], "--load"),
-    "set policy of one market": (["--policy", "set", "--market-seed", "2"], "--market-seed"),
-    "set policy in transitions": (["--policy", "set", "--transitions", "2"], "--transitions"),
     "set policy of a file": (["--policy", "set", "--scenario", "good.json"], "good.json"),
     "set policy of a small market": (["--policy", "set", "--scenario", "duo"], "duo"),
-    "sizes not sizes": (["--policy", "set", "--sizes", "4..10"], "sizes"),
-    "sizes the wrong way round": (["--policy", "set", "--sizes", "8x4..4x2"], "num_mus"),
+    "sizes the wrong way round": (["--policy", "set", "--num-mus", "8", "4"], "num_mus"),
+    "a size that the preset cannot have": (["--scenario", "duo", "--num-mus", "3"], "num_mus"),
+    "size of a file": (["--scenario", "good.json", "--num-asps", "2"], "num_asps applies to presets"),
+    "gamma of one": (["--gamma", "1"], "gamma = 1.0"),
+    "no configuration": (["--config", "nowhere/config.json"], "nowhere/config.json"),
+    "a configuration and a choice": (["--config", "bad.json", "--train", "leaders"], "--train leaders"),
+    "code that is not there": (["--scenario", "nowhere.py:market"], "nowhere.py"),
     "loads the wrong way round": (["--policy", "set", "--loads", "3", "1"], "loads"),
     "updates negative": (["--policy", "set", "--updates", "-1"], "updates"),
     "followers of every market by ppo": (["--policy", "set", "--train", "followers", "--algorithm", "ppo"], "ppo"),
-    "sizes of one market": (["--sizes", "4x2"], "--sizes"),
-    "loads of one market": (["--loads", "1", "2"], "--loads"),
-    "updates of one market": (["--updates", "2"], "--updates"),
-    "exact conditions of one market": (["--algorithm", "equilibrium"], "--policy set"),
+    "exact conditions of one market": (["--algorithm", "equilibrium"], "--policy mlp"),
     "resume nothing": (["--resume"], "campus-seed0"),
     "resume no set policy": (["--resume", "--policy", "set"], "campus-set-leaders-equilibrium-seed0"),
     "resume another folder": (["--resume", "--out", "nowhere"], "nowhere"),
@@ -248,7 +256,7 @@ def test_a_damaged_run_is_not_resumed(command, run, name):
 
 def write_tiny(folder, **changes):
     """Begin and end a run in a folder."""
-    config = replace(TINY, **changes)
+    config = with_fields(TINY, changes)
     begin_run(config, folder)
     train_whole(config, folder, resume=True)
     return folder
@@ -257,21 +265,21 @@ def write_tiny(folder, **changes):
 def test_of_two_commands_that_chose_the_same_name_the_second_takes_the_next(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = iter(["runs/duo-leaders-seed0", "runs/duo-leaders-seed0-2"])
-    monkeypatch.setattr(train, "new_run_folder", lambda name: Path(next(names)))
+    monkeypatch.setattr(plan, "new_run_folder", lambda name: Path(next(names)))
     begin_run(TINY, Path("runs/duo-leaders-seed0"))  # since the second one looked
-    config, out = train.begun_run(train.Arguments(train="leaders", scenario="duo", transitions=5))
+    config, out = plan.begun_run(typed("--train leaders --scenario duo --transitions 5"))
     assert out == Path("runs/duo-leaders-seed0-2")
     assert (read_config(out), read_config(Path("runs/duo-leaders-seed0"))) == (config, TINY)
 
 
 def test_a_sweep_whose_names_another_command_took_meanwhile_takes_the_next(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = train.Arguments(train="leaders", scenario="duo", seeds="0..1")
-    choose, stale = train.sweep_runs, [train.sweep_runs(asked)]
+    asked = typed("--train leaders --scenario duo --seeds 0..1")
+    choose, stale = plan.sweep_runs, [plan.sweep_runs(asked)]
     assert not any(tmp_path.iterdir())
-    train.begun_sweep(asked)
-    monkeypatch.setattr(train, "sweep_runs", lambda asked: stale.pop() if stale else choose(asked))
-    assert {run.out.name for run in train.begun_sweep(asked)} == {"duo-leaders-seed0-2", "duo-leaders-seed1-2"}
+    plan.begun_sweep(asked)
+    monkeypatch.setattr(plan, "sweep_runs", lambda asked: stale.pop() if stale else choose(asked))
+    assert {run.out.name for run in plan.begun_sweep(asked)} == {"duo-leaders-seed0-2", "duo-leaders-seed1-2"}
 
 
 @pytest.mark.parametrize("several", [[], ["--seeds", "1..2"]])
@@ -338,11 +346,10 @@ CONTRADICTIONS = {
     "another algorithm": (["--algorithm", "sac"], ["--algorithm sac", "ppo"]),
     "another scenario": (["--scenario", "campus"], ["--scenario campus", "duo"]),
     "a market file": (["--scenario", "market.json"], ["--scenario market.json", "duo"]),
-    "another load": (["--load", "2"], ["--load 2", "1.0"]),
+    "another load": (["--load", "2"], ["--load 2.0", "1.0"]),
     "another market": (["--market-seed", "1"], ["--market-seed 1", "0"]),
     "another policy": (["--policy", "set"], ["--policy set", "mlp"]),
-    "of another policy": (["--updates", "1000"], ["--updates", "--policy set"]),
-    "a preset": (["--preset", "quick"], ["--preset quick", train.PRESETS["leaders"]["quick"].transitions, "640"]),
+    "a preset": (["--preset", "quick"], ["--preset quick", LeaderConfig.presets["quick"]["transitions"], "640"]),
 }
 
 
@@ -356,7 +363,7 @@ def test_an_option_that_contradicts_the_run_to_resume_is_told(command, tmp_path,
 
 def test_options_that_were_not_given_are_those_of_the_run_also_their_defaults(command, tmp_path):
     folder = write_tiny(tmp_path / "x", seed=1, load=2.0, transitions=0)
-    for option, value in (("--seed", "0"), ("--load", "1"), ("--scenario", "campus")):
+    for option, value in (("--seed", "0"), ("--load", "1.0"), ("--scenario", "campus")):
         assert fails(command("train.py", "--resume", "--out", folder, option, value), f"{option} {value}")
     asked = ["--train", "leaders", "--scenario", "duo", "--seed", "1", "--load", "2.0", "--algorithm", "ppo"]
     assert command("train.py", "--resume", "--out", folder, *asked, "--policy", "mlp", "--transitions", "0")[0] == 0
@@ -374,18 +381,20 @@ def test_a_market_file_is_that_of_the_run_or_told(command, tmp_path):
 
 
 def test_a_set_policy_is_resumed_by_its_own_options_and_made_longer(command, tmp_path):
-    asked = ["--policy", "set", "--preset", "quick", "--updates", "1", "--sizes", "2x1..3x2", "--loads", "0.5", "2"]
+    asked = ["--policy", "set", "--preset", "quick", "--updates", "1", "--loads", "0.5", "2"]
+    asked += ["--num-mus", "2", "3", "--num-asps", "1", "2"]
     assert command("train.py", *asked, "--out", "x")[0] == 0
     for options, words in (
-        (["--sizes", "2x1..4x2"], ["--sizes 2x1..4x2", "2x1..3x2"]),
-        (["--loads", "0.5", "3"], ["--loads 0.5 3", "0.5 2"]),
-        (["--transitions", "9"], ["--transitions", "--policy mlp"]),
-        (["--policy", "mlp"], ["--policy mlp", "--policy set"]),
+        (["--num-mus", "2", "4"], ["--num-mus 2 4", "2 3"]),
+        (["--loads", "0.5", "3"], ["--loads 0.5 3.0", "0.5 2.0"]),
         (["--preset", "long", "--updates", "2"], ["--preset long", "final_evaluation_markets"]),
         (["--updates", "0"], ["--updates 0", "not shorter"]),
     ):
         assert fails(command("train.py", "--resume", "--out", "x", *options), *words)
-    assert command("train.py", *asked, "--resume", "--updates", "2", "--out", "x")[0] == 0
+    status, _, err = command("train.py", "--resume", "--out", "x", "--transitions", "9")
+    assert (status, "Unrecognized options: --transitions" in " ".join(err.split())) == (2, True)
+    assert fails(command("train.py", "--resume", "--out", "x", "--policy", "mlp"), "--policy mlp", "--policy set")
+    assert command("train.py", "--resume", "--updates", "2", "--out", "x")[0] == 0
     assert json.loads((tmp_path / "x" / "metrics.json").read_text())["updates"] == 2
 
 
@@ -401,10 +410,10 @@ def test_a_sweep_resumed_with_more_seeds_and_values_begins_the_new_ones(command,
     assert command("train.py", *asked[:4], "--workers", "1", *out, *more)[0] == 0
     found = [path.parent for path in tmp_path.rglob("evaluation.json")]
     configs = [read_config(folder) for folder in found]
-    assert sorted((config.epochs, config.seed) for config in configs) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert sorted((config.algorithm.epochs, config.seed) for config in configs) == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert {config.transitions for config in configs} == {64}  # of the run that there was
     assert (first / WEIGHTS_FILE).stat().st_mtime_ns == before
-    assert fails(command("train.py", *asked, *more, "--load", "2"), "--load 2")
+    assert fails(command("train.py", *asked, *more, "--load", "2"), "--load 2.0")
 
 
 def test_a_sweep_on_a_market_file_resumed_with_more_seeds_has_the_same_market(command, tmp_path):
@@ -417,3 +426,89 @@ def test_a_sweep_on_a_market_file_resumed_with_more_seeds_has_the_same_market(co
     assert command("train.py", *asked, "--seeds", "0..1", "--resume")[0] == 0
     copies = [Market.from_json(path) for path in tmp_path.rglob("market/m.json")]
     assert copies == [market, market]
+
+
+SETTINGS = {"learning_rate": 3e-4, "hidden": (64, 64), "gamma": 0.9, "batch_size": 64, "slots": 2, "num_mus": 3}
+
+
+def test_every_field_of_the_configuration_chosen_is_an_option_and_no_other(command):
+    asked = typed("--learning-rate 3e-4 --hidden 64 64 --gamma 0.9 --batch-size 64 --slots 2 --num-mus 3")
+    assert (asked.config, asked.given) == (with_fields(JointConfig(), SETTINGS), SETTINGS.keys())
+    for chosen, foreign in (
+        ([], ["--updates", "--replay", "--leaders", "--loads"]),
+        (["--train", "leaders"], ["--rewards", "--head-start", "--follower-hidden", "--updates"]),
+        (["--algorithm", "sac"], ["--clip-range", "--gae-lambda", "--initial-log-std"]),
+        (["--policy", "set"], ["--transitions", "--load", "--market-seed", "--hidden", "--clip-range"]),
+    ):
+        _, text, _ = command("train.py", *chosen, "--help")
+        for option in foreign:
+            status, _, err = command("train.py", *chosen, option, "1")
+            assert (status, option in err, "Unrecognized" in err) == (2, True, True)
+            assert f"│ {option} " not in text
+
+
+@pytest.mark.parametrize("chosen", [[], ["--train", "followers", "--algorithm", "sac"], ["--policy", "set"]])
+def test_help_is_grouped_wrapped_and_names_no_none(command, monkeypatch, chosen):
+    _, text, _ = command("train.py", *chosen, "--help")
+    assert all(f"─ {group} options ─" in text for group in ("training", "configuration", "runs"))
+    boxes = [line for line in text.splitlines() if line.startswith(("│", "╭", "╰"))]
+    assert boxes
+    assert max(map(len, boxes)) <= 80
+    assert "None" not in text
+    assert ":class:" not in text
+
+
+def test_the_configuration_of_a_run_is_given_back(command, run):
+    for file in (run / "config.json", run):
+        assert typed("--config", file).config == read_config(run)
+    asked = typed("--config", run / "config.json", "--seed", "5", "--epochs", "2")
+    assert asked.config == with_fields(TINY, {"seed": 5, "epochs": 2})
+    status, _, _ = command("train.py", "--config", run / "config.json", "--seed", "5", "--out", "again")
+    assert (status, read_config(Path("again"))) == (0, replace(TINY, seed=5))
+
+
+OWN = """
+from aigc_market_env import Dynamics, Scenario
+base = Scenario.preset("duo", dynamics=Dynamics(shadowing_db=1.0, request_probability=0.5))
+market = base.sample()
+number = 3
+"""
+
+
+def test_a_scenario_of_ones_own_is_trained_on_from_a_copy_that_runs_no_code(command, tmp_path):
+    (tmp_path / "mine_only.py").write_text(OWN)
+    asked = ["--train", "leaders", "--transitions", "0", "--final-evaluation-slots", "4"]
+    for place in ("mine_only.py:base", "mine_only:base"):
+        assert command("train.py", *asked, "--scenario", place, "--out", place)[0] == 0
+    (tmp_path / "mine_only.py").unlink()
+    for place in ("mine_only.py:base", "mine_only:base"):
+        scenario = read_config(tmp_path / place).make_scenario()
+        assert scenario.dynamics == Dynamics(shadowing_db=1.0, request_probability=0.5)
+        assert scenario.sample() == Scenario.preset("duo").sample()
+        assert command("train.py", "--resume", "--transitions", "64", "--out", place)[0] == 0
+        assert command("evaluate.py", place, "--markets", "2")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("mine.py:nothing", ["no such object", "base, market"]),
+        ("mine.py:number", ["a int, not a Scenario"]),
+        ("mine.py:", ["FILE.py:object"]),
+        ("bad.py:base", ["ZeroDivisionError"]),
+        ("no_such_module:base", ["no module no_such_module"]),
+    ],
+)
+def test_code_that_is_no_scenario_is_told(command, tmp_path, place, words):
+    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "bad.py").write_text("1 / 0")
+    assert fails(command("train.py", "--scenario", place), place, *words)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_market_of_ones_own_takes_no_load_and_no_code_comes_from_a_file(command, tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    assert fails(command("train.py", "--scenario", "mine.py:market", "--load", "2"), "load applies to presets")
+    document = as_document(LeaderConfig()) | {"scenario": "mine.py:base"}
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    assert fails(command("train.py", "--config", "config.json"), "mine.py:base", "no such file")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from agents.documents import as_document
 from agents.evaluation.sets import MarketDistribution
 from agents.held_out.runs import check_comparable, evaluate_run, evaluate_runs, learning_curve, together
 from agents.held_out.slots import slots_of
@@ -14,7 +15,7 @@ from agents.policy.files import save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
 from agents.runs import write_json
-from agents.set_config import EquilibriumConfig, as_set_document
+from agents.set_config import EquilibriumConfig
 from agents.set_training.run import make_learner
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
@@ -29,7 +30,7 @@ def set_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets")
     with one_torch_thread():
         save_policy(make_learner(SMALL).policy(), folder)
-    write_json(folder / "config.json", as_set_document(SMALL))
+    write_json(folder / "config.json", as_document(SMALL))
     return folder
 
 
@@ -162,9 +163,7 @@ def test_runs_that_cannot_be_compared_are_refused_before_anything_is_measured(ru
         architecture = FollowerArchitecture(2, 1, (4,), slot_duration=10.0)
         save_policy(FollowerPolicy(architecture, empty(architecture)), runs[1])
     elif kind == "set policies":
-        document = as_set_document(SMALL)
-        changed = document["markets"] | {"loads": [1.0, 2.0]}
-        runs = [set_run, changed_run(set_run, tmp_path / "set", markets=changed)]
+        runs = [set_run, changed_run(set_run, tmp_path / "set", loads=[1.0, 2.0])]
     elif kind == "three runs":
         runs = [run, changed_run(run, tmp_path / "same", seed=3), runs[1]]
     names = f"{runs[0]} and {runs[-1]} are not of the same"

@@ -208,7 +208,7 @@ def test_the_load_and_the_providers_are_drawn():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"preset": "nowhere"}, {"preset": "duo"}, {"num_mus": (0, 3)}, {"num_asps": (3, 2)}, {"loads": (0.0, 1.0)}],
+    [{"scenario": "nowhere"}, {"scenario": "duo"}, {"num_mus": (0, 3)}, {"num_asps": (3, 2)}, {"loads": (0.0, 1.0)}],
 )
 def test_an_impossible_distribution_is_refused(changes):
     with pytest.raises(ValueError, match=r"preset|num_|loads"):

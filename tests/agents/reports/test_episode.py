@@ -3,13 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents.documents import as_document
 from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
 from agents.evaluation.sets import MarketDistribution
 from agents.policy.files import load_policy, save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.reports.episode import play_episode, posting_mus, scenario_of
 from agents.runs import write_json
-from agents.set_config import EquilibriumConfig, as_set_document
+from agents.set_config import EquilibriumConfig
 from agents.set_training.run import make_learner
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import leader_best_response, market_v0, solve_equilibrium
@@ -83,7 +84,7 @@ def test_a_run_of_both_sides_is_played_by_both():
 def set_run(tmp_path):
     with one_torch_thread():
         save_policy(make_learner(SMALL).policy(), tmp_path)
-    write_json(tmp_path / "config.json", as_set_document(SMALL))
+    write_json(tmp_path / "config.json", as_document(SMALL))
     return tmp_path
 
 
@@ -95,7 +96,7 @@ def test_a_set_policy_is_played_on_one_market_of_its_usual_size_and_load(set_run
     assert first.compute_capacity == second.compute_capacity
     assert (first.spectral_efficiency != second.spectral_efficiency).all()
     lighter = MarketDistribution(num_mus=(2, 3), num_asps=(1, 2), loads=(1.0, 1.0))
-    write_json(set_run / "config.json", as_set_document(EquilibriumConfig(markets=lighter)))
+    write_json(set_run / "config.json", as_document(EquilibriumConfig(markets=lighter)))
     np.testing.assert_allclose(scenario_of(set_run).sample(0).compute_capacity, 4.0 * first.compute_capacity)
 
 

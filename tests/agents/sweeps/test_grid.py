@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 from widths import WIDTHS, words_at
 
-from agents.config import FollowerConfig, JointConfig, LeaderConfig, as_document
+from agents.algorithms.ppo import PPO
+from agents.config import FollowerConfig, JointConfig, LeaderConfig
+from agents.documents import as_document
 from agents.set_config import EquilibriumConfig, SetPPOConfig
 from agents.sweeps.grid import combination_name, combinations, grid_table, with_values
 from agents.sweeps.sweep import SweepRun
@@ -65,7 +67,7 @@ def test_what_is_wrong_with_a_sweep_is_told(texts, message):
 
 
 @pytest.mark.parametrize("config", [EquilibriumConfig(), SetPPOConfig()])
-@pytest.mark.parametrize("field", ["markets", "larger_sizes", "final_evaluation_markets", "seed", "side"])
+@pytest.mark.parametrize("field", ["markets", "larger_sizes", "num_mus", "seed", "side"])
 def test_fields_of_no_such_type_are_refused_and_not_offered(config, field):
     with pytest.raises(ValueError, match=f"--sweep {field}") as told:
         combinations([f"{field}=3"], config)
@@ -79,7 +81,7 @@ def test_a_combination_out_of_range_is_named():
 
 def test_a_combination_changes_its_fields_and_no_others():
     values = {"epochs": 2, "hidden": (8,)}
-    assert with_values(CONFIG, values) == replace(CONFIG, epochs=2, hidden=(8,))
+    assert with_values(CONFIG, values) == replace(CONFIG, algorithm=PPO(epochs=2), hidden=(8,))
     assert with_values(CONFIG, {}) == CONFIG
 
 

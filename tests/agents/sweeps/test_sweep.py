@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tiny_configs import made
 from widths import loses_nothing
 
-from agents.config import read_config
 from agents.policy.files import WEIGHTS_FILE
+from agents.run_folder import read_config
 from agents.sweeps import sweep
 from agents.sweeps.sweep import SweepRun, begin, seeds_called, seeds_table, train_runs
 from agents.training.one_side import LeaderConfig, train_leaders
@@ -29,7 +30,7 @@ SMALL = {
 
 
 def runs_in(folder, **changes):
-    return [SweepRun(LeaderConfig(seed=seed, **SMALL | changes), folder / f"seed{seed}") for seed in (3, 4)]
+    return [SweepRun(made(LeaderConfig, seed=seed, **SMALL | changes), folder / f"seed{seed}") for seed in (3, 4)]
 
 
 def train(runs, execute):
@@ -86,7 +87,7 @@ def test_runs_of_different_configurations_are_no_sweep(tmp_path):
 
 
 def swept(folder, values, **changes):
-    return SweepRun(LeaderConfig(**SMALL | changes), folder / str(values), values)
+    return SweepRun(made(LeaderConfig, **SMALL | changes), folder / str(values), values)
 
 
 def test_runs_differ_in_seeds_and_what_is_swept_only(tmp_path):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tiny_configs import TINY
+from tiny_configs import TINY, made
 
+from agents.algorithms.sac import SAC
 from agents.config import FollowerConfig, JointConfig
+from agents.documents import flat
 from agents.market_draws import MarketDistribution
 from agents.set_config import EquilibriumConfig
 from agents.set_training import run as set_training
@@ -23,7 +25,7 @@ from agents.training.event_files import keep_events
 from agents.training.one_side import train_followers, train_leaders
 
 SHARED = {
-    name: getattr(TINY, name)
+    name: flat(TINY)[name]
     for name in ("scenario", "markets", "slots", "batch_size", "epochs", "hidden", "evaluation_slots")
 } | {"transitions": 640, "final_evaluation_slots": 4}
 SETS = {
@@ -33,11 +35,15 @@ SETS = {
 #: Trainer, configuration, and sub-folders with events.
 KINDS = {
     "leaders": (train_leaders, replace(TINY, transitions=640, evaluate_every=None), ["."]),
-    "sac": (train_leaders, replace(TINY, transitions=640, algorithm="sac", evaluate_every=150), ["."]),
-    "followers": (train_followers, FollowerConfig(**SHARED), ["."]),
+    "sac": (
+        train_leaders,
+        replace(TINY, transitions=640, algorithm=SAC(batch_size=32, epochs=1), evaluate_every=150),
+        ["."],
+    ),
+    "followers": (train_followers, made(FollowerConfig, **SHARED), ["."]),
     "both": (
         train_both,
-        JointConfig(**SHARED, follower_slots=4, follower_hidden=(6,), head_start=0.2),
+        made(JointConfig, **SHARED, follower_slots=4, follower_hidden=(6,), head_start=0.2),
         ["mus", "asps"],
     ),
     "set": (train_set_policy, EquilibriumConfig(**SETS, evaluate_every=4), ["."]),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_configs import made
 
 from agents import FollowerPolicy, load_policy
 from agents.evaluation.followers import evaluate_followers
@@ -31,7 +32,7 @@ TINY = {
 
 
 def tiny(**changes):
-    return FollowerConfig(**TINY | changes)
+    return made(FollowerConfig, **TINY | changes)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,12 @@ import signal
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_configs import made
 
 from agents import FollowerPolicy, LeaderPolicy, load_policy
-from agents.config import JointConfig, read_config
+from agents.config import JointConfig
 from agents.policy.files import WEIGHTS_FILE
+from agents.run_folder import read_config
 from agents.training import both as joint_training
 from agents.training import callbacks
 from agents.training.both import Plan, train_both
@@ -33,7 +35,7 @@ def tiny(**changes):
         "final_evaluation_slots": 8,
         "checkpoint_seconds": 1e-9,
     }
-    return JointConfig(**fields | changes)
+    return made(JointConfig, **fields | changes)
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +230,6 @@ def test_learning_lowers_the_leaders_regret_and_keeps_the_followers_low(tmp_path
         ("posted_noise", -1.0),
         ("follower_slots", 0),
         ("follower_hidden", ()),
-        ("follower_initial_log_std", None),
         ("rewards", "oracle"),
         ("seed", -1),
     ],

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from tiny_configs import TINY
+from tiny_configs import TINY, made
 
+from agents.algorithms.sac import SAC
 from agents.config import FollowerConfig, JointConfig
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
@@ -30,9 +31,9 @@ SETS = {
 }  # fmt: skip
 KINDS = {
     "leaders": (train_leaders, replace(TINY, transitions=128)),
-    "sac": (train_leaders, replace(TINY, transitions=128, algorithm="sac")),
-    "followers": (train_followers, FollowerConfig(**SHARED)),
-    "both": (train_both, JointConfig(**SHARED, follower_slots=4, follower_hidden=(6,))),
+    "sac": (train_leaders, replace(TINY, transitions=128, algorithm=SAC(batch_size=32, epochs=1))),
+    "followers": (train_followers, made(FollowerConfig, **SHARED)),
+    "both": (train_both, made(JointConfig, **SHARED, follower_slots=4, follower_hidden=(6,))),
     "set": (train_set_policy, EquilibriumConfig(**SETS)),
     "set of followers": (train_set_policy, EquilibriumConfig(side="followers", **SETS)),
     "set by ppo": (train_set_policy, SetPPOConfig(**SETS)),

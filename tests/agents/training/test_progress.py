@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from tiny_configs import TINY
+from tiny_configs import TINY, made
 
 from agents.config import JointConfig
 from agents.market_draws import MarketDistribution
@@ -27,7 +27,8 @@ from experiments.jobs import Done
 from experiments.progress import watch
 
 STOPPING = "Stopping; the checkpoint is being written"
-TINY_BOTH = JointConfig(
+TINY_BOTH = made(
+    JointConfig,
     scenario="duo", transitions=256, markets=8, slots=4, follower_slots=4, batch_size=32, epochs=1, hidden=(8,),
     evaluation_slots=4, final_evaluation_slots=4,
 )  # fmt: skip

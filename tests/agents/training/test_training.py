@@ -1,6 +1,6 @@
 import json
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from agents import load_policy
+from agents.algorithms import ppo
+from agents.documents import as_document, flat
 from agents.policy.actions import shares_of
 from agents.policy.files import WEIGHTS_FILE
 from agents.training import algorithms
@@ -111,7 +113,7 @@ def test_tensorboard_compares_runs_by_their_hyperparameters(finished_run, tiny):
     found = HParamsPluginData.FromString(started).session_start_info.hparams
     assert found["learning_rate"].number_value == tiny().learning_rate
     assert found["scenario"].string_value == "duo"
-    assert set(found) == {"side", *asdict(tiny())}
+    assert set(found) == {"side", "algorithm", *flat(tiny())}
 
 
 def test_learning_lowers_the_regret(tiny, tmp_path):
@@ -137,9 +139,9 @@ def test_rollouts_that_batches_do_not_divide_train_without_a_warning(tiny, tmp_p
 @pytest.mark.filterwarnings("ignore:.*mini-batch")
 def test_a_rollout_that_only_small_batches_divide_keeps_the_batch_size(tiny, tmp_path):
     train_leaders(tiny(markets=13, slots=1, batch_size=5, transitions=1), tmp_path)
-    assert algorithms._even_batch_size(26, 5) == 5
-    assert algorithms._even_batch_size(6144, 4096) == 3072
-    assert algorithms._even_batch_size(16384, 4096) == 4096
+    assert ppo._even_batch_size(26, 5) == 5
+    assert ppo._even_batch_size(6144, 4096) == 3072
+    assert ppo._even_batch_size(16384, 4096) == 4096
 
 
 @pytest.mark.parametrize("scenario", ["campus", "town", "random"])
@@ -194,7 +196,7 @@ def test_a_load_that_is_not_positive_is_named_and_leaves_no_run_behind(tiny, tmp
     assert not (tmp_path / "run").exists()
 
 
-GOOD = asdict(LeaderConfig())
+GOOD = as_document(LeaderConfig())
 
 
 @pytest.mark.parametrize(

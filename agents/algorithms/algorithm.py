@@ -1,0 +1,63 @@
+"""What a learning algorithm is to the trainings of one market: options, and how to make a learner of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import nn
+
+from agents.checks import finite_numbers
+
+if TYPE_CHECKING:  # configurations are read where stable-baselines3 is not installed
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.vec_env import VecEnv
+
+#: All algorithms, by name.
+ALGORITHMS: dict[str, type["Algorithm"]] = {}
+
+
+@dataclass(frozen=True)
+class Algorithm(ABC):
+    """An algorithm of stable-baselines3, for either side; a subclass with a ``name`` is registered under it.
+
+    Fields are options of the command line and entries of ``config.json``.
+
+    Attributes:
+        gamma: discount of later slots, from 0 to below 1. 0 by default, for in this market nothing that an agent does
+            matters beyond the slot.
+    """
+
+    name: ClassVar[str]
+    #: Whether a tanh ends the network of the policy.
+    squashed: ClassVar[bool] = False
+
+    gamma: float = 0.0
+
+    def __init_subclass__(cls) -> None:
+        if "name" in vars(cls):
+            ALGORITHMS[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        finite_numbers(self, "gamma")
+        if not 0.0 <= self.gamma < 1.0:
+            raise ValueError(f"gamma = {self.gamma!r} must be at least 0 and below 1")
+
+    @abstractmethod
+    def make(
+        self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: float, seed: int
+    ) -> "BaseAlgorithm":
+        """The learner, untrained.
+
+        Args:
+            env: where it learns.
+            slots: slots in a rollout, between two updates.
+            hidden: width of each hidden layer.
+            rate: learning rate, a function of the share of the training that remains.
+            usual_log_std: log standard deviation of exploration that suits the side, in outputs that span [-1, 1].
+            seed: of its weights and of what it draws.
+        """
+
+    @abstractmethod
+    def layers(self, model: Any) -> nn.Sequential:
+        """What a model does on average, from what it sees to its outputs; they share the model's weights."""

@@ -1,0 +1,133 @@
+"""Configurations as flat documents: every field by its name, whichever part of the configuration has it.
+
+A configuration may have parts, such as its algorithm's options: fields declared as another dataclass. Their fields
+stand beside its own, in ``config.json``, in TensorBoard, in ``--sweep`` and as options of ``train.py``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from agents.algorithms import ALGORITHMS, Algorithm
+from agents.config import SIDES, Config, TrainingConfig
+from agents.set_config import SET_ALGORITHMS, SetConfig
+from aigc_market_env.scenarios import Dynamics
+
+_Any = TypeVar("_Any")
+#: What does not have to be the same when a run goes on.
+_FREE = "checkpoint_seconds"
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """All fields of a configuration and of its parts, by name."""
+    found: dict[str, Any] = {}
+    for name, value in _own(config).items():
+        found |= flat(value) if name in parts(config) else {name: value}
+    return found
+
+
+def flat_types(config: Any) -> dict[str, Any]:
+    """The types of these fields."""
+    hints, found = get_type_hints(type(config)), dict[str, Any]()
+    for name, value in _own(config).items():
+        found |= flat_types(value) if name in parts(config) else {name: hints[name]}
+    return found
+
+
+def with_fields(config: _Any, changes: Mapping[str, Any]) -> _Any:
+    """The configuration with other values of fields, its own or of its parts.
+
+    Raises:
+        KeyError: it has no such field.
+        ValueError: a value is out of range.
+    """
+    own: dict[str, Any] = {name: changes[name] for name in _own(config) if name in changes}
+    for name in parts(config):
+        part = getattr(config, name)
+        of_part = {field: value for field, value in changes.items() if field in flat(part)}
+        own |= {name: with_fields(part, of_part)} if of_part else {}
+    unknown = changes.keys() - flat(config).keys()
+    if unknown:
+        raise KeyError(min(unknown))
+    return replace(config, **own)  # type: ignore[type-var]
+
+
+def parts(config: Any) -> list[str]:
+    """The fields that are parts: declared as a dataclass."""
+    kind = config if isinstance(config, type) else type(config)
+    hints = get_type_hints(kind)
+    return [field.name for field in fields(kind) if is_dataclass(hints[field.name])]
+
+
+def _own(config: Any) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in fields(config)}
+
+
+def as_document(config: TrainingConfig | SetConfig) -> dict[str, Any]:
+    """A configuration as plain numbers and text, flat."""
+    what = {"side": config.side} if not config.any_size else {"policy": "set", "algorithm": config.algorithm}
+    how = {"algorithm": config.algorithm.name} if not config.any_size else {}
+    found = what | how | flat(config)
+    if not config.any_size:
+        found |= {"scenario": config.scenario_name, "dynamics": config.dynamics and asdict(config.dynamics)}
+    return found
+
+
+def config_of(document: Mapping[str, Any]) -> Config:
+    """The configuration that a document describes; fields that it does not name have their defaults.
+
+    Raises:
+        KeyError, TypeError, ValueError: it does not describe one.
+    """
+    entries = {name: _as_tuple(value) for name, value in document.items()}
+    if entries.pop("policy", "mlp") == "set":
+        found: Config = _built(SET_ALGORITHMS[entries.pop("algorithm")], entries)
+    else:
+        kind, algorithm = SIDES[entries.pop("side")], ALGORITHMS[entries.pop("algorithm", "ppo")]
+        if entries.get("dynamics") is not None:
+            entries["dynamics"] = Dynamics(**entries["dynamics"])
+        found = _built(kind, entries, {Algorithm: algorithm})
+    if entries:
+        raise ValueError(f"{min(entries)} is no field of it")
+    return found
+
+
+def _built(kind: type[_Any], entries: dict[str, Any], chosen: Mapping[type, type] | None = None) -> _Any:
+    """One of a kind, of entries that are taken out.
+
+    Args:
+        kind: a dataclass.
+        entries: values, by field.
+        chosen: what a part is that is declared as something more general.
+    """
+    hints, own = get_type_hints(kind), dict[str, Any]()
+    for name in (field.name for field in fields(kind)):  # type: ignore[arg-type]
+        if name in parts(kind):
+            own[name] = _built((chosen or {}).get(hints[name], hints[name]), entries)
+        elif name in entries:
+            own[name] = entries.pop(name)
+    return kind(**own)
+
+
+def learning_fields(config: TrainingConfig | SetConfig) -> dict[str, Any]:
+    """What has to be the same when a run goes on, as plain numbers; a market file is, wherever the run folder is."""
+    same = {name: value for name, value in as_document(config).items() if name != _FREE}
+    return same | {"scenario": Path(str(same["scenario"])).name}
+
+
+def goes_on(saved: Any, now: TrainingConfig | SetConfig) -> bool:
+    """Whether a run may go on from a checkpoint: with the same fields, except that it may have become longer.
+
+    Args:
+        saved: the :func:`learning_fields` that the checkpoint holds.
+        now: the run's own configuration.
+    """
+    fields_now, length = learning_fields(now), now.length
+    if not isinstance(saved, Mapping) or type(saved.get(length)) is not int:
+        return False
+    return bool(saved[length] <= fields_now[length] and {**saved, length: fields_now[length]} == fields_now)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
