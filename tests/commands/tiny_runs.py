@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tiny_configs
 
+from agents.sweeps.arguments import parse
+
 ROOT = Path(__file__).parents[2]
 TINY = replace(tiny_configs.TINY, transitions=640)
 
@@ -24,3 +26,8 @@ def evaluated(folder, run):
     """What evaluate.py wrote of a run on one market."""
     (found,) = json.loads((folder / "evaluation.json").read_text())["runs"][str(run)].values()
     return found
+
+
+def typed(text, *more):
+    """The arguments of train.py, as it reads them."""
+    return parse(None, [*text.split(), *map(str, more)])
