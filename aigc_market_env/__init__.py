@@ -3,11 +3,13 @@
 from aigc_market_env import market_v0
 from aigc_market_env.batch import BatchedMarketEnv
 from aigc_market_env.equilibrium import (
+    Absence,
     Certificate,
     DualPerturbation,
     Equilibrium,
     RelativeRegret,
     nash_conv,
+    no_pure_equilibrium,
     relative_regret,
     solve_equilibrium,
 )
@@ -21,6 +23,7 @@ from aigc_market_env.scenarios import Dynamics, Scenario
 __version__ = "0.1.0"
 
 __all__ = [
+    "Absence",
     "BatchedMarketEnv",
     "Certificate",
     "DualPerturbation",
@@ -38,6 +41,7 @@ __all__ = [
     "leader_regret_bound",
     "market_v0",
     "nash_conv",
+    "no_pure_equilibrium",
     "relative_regret",
     "reward_gradient",
     "solve_equilibrium",

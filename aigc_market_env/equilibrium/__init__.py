@@ -1,5 +1,6 @@
 """Equilibria of the market: the reference oracle, its certificate, and the mechanism that learns rewards."""
 
+from aigc_market_env.equilibrium.absence import Absence, no_pure_equilibrium
 from aigc_market_env.equilibrium.analytic import Equilibrium, solve_equilibrium
 from aigc_market_env.equilibrium.certificate import (
     Certificate,
@@ -11,6 +12,7 @@ from aigc_market_env.equilibrium.certificate import (
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation, Learned, Overhead
 
 __all__ = [
+    "Absence",
     "Certificate",
     "DualPerturbation",
     "Equilibrium",
@@ -19,6 +21,7 @@ __all__ = [
     "RelativeRegret",
     "certify_rewards",
     "nash_conv",
+    "no_pure_equilibrium",
     "relative_regret",
     "solve_equilibrium",
 ]

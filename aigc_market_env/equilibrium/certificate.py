@@ -129,13 +129,18 @@ def certify_rewards(
         response = follower_response(market, rewards)
     outcome = market.outcome(rewards, response.compute, response.bandwidth)
     found, gap = deviations(market, rewards), response.duality_gap
-    # Where nobody is served there is no utility and nothing is paid: the scale is then that of a reward.
-    smallest = np.finfo(np.float64).eps * market.satisfaction_scale.mean(axis=-1)
+    smallest = least_utility(market)
     utility = np.maximum(outcome.mu_utility.mean(axis=-1), smallest)
     paid = np.maximum(outcome.payment.sum(axis=-2), smallest[..., None])
     unpaid = relative_regret(gap[..., None, :], paid[..., None, :]).worst
     converged = (found.regret_bound.max(axis=-1) <= tolerance * utility) & (unpaid <= _GAP_SHARE * tolerance)
     return Certificate(found.regret, gap, converged, found.regret_bound)
+
+
+def least_utility(market: Market) -> FloatArray:
+    """What regrets are relative to, (...), where nobody is served: there is no utility then, and nothing is paid."""
+    smallest: FloatArray = np.finfo(np.float64).eps * market.satisfaction_scale.mean(axis=-1)
+    return smallest
 
 
 def nash_conv(market: Market, rewards: npt.ArrayLike, compute: npt.ArrayLike, bandwidth: npt.ArrayLike) -> FloatArray:
