@@ -54,14 +54,14 @@ class Absence:
 
 
 def no_pure_equilibrium(
-    market: Market, *, accuracy: float = 0.1, tolerance: float = TOLERANCE, max_boxes: int = 200_000
+    market: Market, *, accuracy: float = 0.1, tolerance: float = TOLERANCE, max_boxes: int = 1_000_000
 ) -> Absence:
     """Try to prove that a market of two MUs has no equilibrium in pure strategies.
 
     All rewards of both MUs are searched, from zero to the reward bounds, the ASPs responding exactly, until ``epsilon``
     is as near to ``least_regret`` as asked for, a point is an equilibrium to ``tolerance``, or boxes run out. With one
-    ASP that takes seconds. Boxes have 2N dimensions: with two ASPs the proof succeeds where regrets are of the order of
-    a percent, beyond that hardly ever.
+    ASP that takes seconds. Boxes have 2N dimensions: with two ASPs the proof takes up to minutes, and succeeds where
+    regrets are of the order of a percent; with more, hardly ever.
 
     Args:
         market: one market of two MUs.
@@ -129,7 +129,7 @@ def _exclude(
     Returns:
         How many boxes there are in the end.
     """
-    s = new_box_bounds(best.shape[0])
+    s = new_box_bounds(market)
     bounds[0], least = regrets(s, market, boxes[0, 0], boxes[0, 1], unit)
     best[:] = boxes[0, 1]
     open_boxes = [(bounds[0], 0)]

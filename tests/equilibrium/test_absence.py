@@ -129,7 +129,7 @@ def test_no_point_of_a_box_has_less_regret(seed):
     rng = np.random.default_rng(seed)
     market = random_market(rng, 2, int(rng.integers(1, 4)), float(10 ** rng.uniform(-2, 2)))
     bound, shape = market.reward_bound[:, None], market.accuracy.shape
-    scratch, excluded = new_box_bounds(market.num_asps), 0
+    scratch, excluded = new_box_bounds(market.flat), 0
     for _ in range(20):
         low = 10 ** rng.uniform(-2, 0, shape) * bound
         high = np.minimum(low * 10 ** rng.uniform(0, 10.0 ** rng.uniform(-5, 0), shape), bound)
