@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from aigc_market_env import (
+    Absence,
     BatchedMarketEnv,
     Certificate,
     DualPerturbation,
@@ -30,6 +31,7 @@ from aigc_market_env import (
     leader_regret_bound,
     market_v0,
     nash_conv,
+    no_pure_equilibrium,
     relative_regret,
     reward_gradient,
     solve_equilibrium,
@@ -90,6 +92,15 @@ def test_the_game_is_solved_and_every_regret_told(market: Market) -> None:
     assert share.scale.shape == (market.num_mus,)
     total = assert_type(nash_conv(market, rewards, response.compute, response.bandwidth), FloatArray)
     np.testing.assert_allclose(total, regret.sum() + missed.sum(), atol=1e-9)
+
+
+def test_that_there_is_no_equilibrium_is_proven() -> None:
+    found = no_pure_equilibrium(Scenario.preset("duo", load=8.0).sample(seed=0), accuracy=0.5)
+    assert_type(found, Absence)
+    assert assert_type(found.proven, bool)
+    assert 0.0 < assert_type(found.epsilon, float) < assert_type(found.least_regret, float)
+    assert assert_type(found.rewards, FloatArray).shape == (2, 1)
+    assert len(assert_type(found.left, FloatArray)) == 0
 
 
 def test_the_oracle_certifies_and_the_mechanism_comes_near(market: Market) -> None:
