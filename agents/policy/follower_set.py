@@ -33,6 +33,10 @@ class FollowerSetArchitecture(SetArchitecture):
         """The network: features of links in, two states for each ASP out, drawn from torch's global generator."""
         return SetNetwork(len(FOLLOWER_FEATURES), self.width, self.layers, 2, _SHARES_OF_ASP, ())
 
+    def policy(self, network: SetNetwork) -> "FollowerSetPolicy":
+        """The policy that a network of this shape is."""
+        return FollowerSetPolicy(self, network)
+
 
 class FollowerSetPolicy(SetPolicy):
     """Allocates for all ASPs of a market of any size; each acts on its own parameters and the rewards posted to it.

@@ -51,6 +51,10 @@ class LeaderSetArchitecture(SetArchitecture):
         names = LEADER_FEATURES if self.first_order else OUTCOME_FEATURES
         return SetNetwork(len(names), self.width, self.layers, 1, _SHARES_OF_ASP, _SHARES_OF_MU)
 
+    def policy(self, network: SetNetwork) -> "LeaderSetPolicy":
+        """The policy that a network of this shape is."""
+        return LeaderSetPolicy(self, network)
+
     def features(self, market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:
         """What the network sees of every link at rewards (..., M, N). (..., M, N, K) float32."""
         return (leader_features if self.first_order else outcome_features)(market, rewards)

@@ -6,6 +6,7 @@ pushed by so much. Followers learn the states of their capacities at the exact b
 """
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -37,41 +38,58 @@ class EquilibriumLearner(SetLearner):
 
     Args:
         config: what to train.
+        architecture: the network's shape.
     """
 
     config: EquilibriumConfig
 
-    def __init__(self, config: EquilibriumConfig) -> None:
-        leaders = config.side == "leaders"
-        architecture = LeaderSetArchitecture if leaders else FollowerSetArchitecture
-        super().__init__(config, architecture(config.width, config.layers))
-
     def _learn(self, rng: np.random.Generator) -> Metrics:
         """One gradient step; ``error`` is the root mean square of what was to correct."""
-        config, network = self.config, self.network
-        market = config.markets.sample(rng, config.links)
-        if isinstance(self.architecture, LeaderSetArchitecture):
-            loss, error = leader_loss(self.architecture, network, market, config)
-            self.transitions += len(market.qoe_requirement) * market.num_mus
-        else:
-            loss, error = follower_loss(network, market, rng)
-            self.transitions += len(market.qoe_requirement) * market.num_asps
+        market = self.config.markets.sample(rng, self.config.links)
+        loss, error = self._loss(market, rng)
+        self.transitions += len(market.qoe_requirement) * self._agents(market)
         self._descend(loss)
         return {"loss": float(loss.detach()), "error": error}
 
     def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
         sample: list[Features] = []
         for _ in range(_STANDARD_BATCHES):
-            market = self.config.markets.sample(rng, self.config.links)
-            if isinstance(self.architecture, LeaderSetArchitecture):
-                seen_at = first_rewards(market), _towards_equilibrium(market)
-                sample += [self.architecture.features(market, rewards) for rewards in seen_at]
-            else:
-                sample += [follower_features(market, draw_rewards(market, rng))]
+            sample += self._features(self.config.markets.sample(rng, self.config.links), rng)
         return flat_features(sample)
+
+    @abstractmethod
+    def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
+        """How far the network is from what is exact in a batch of markets: the loss, and the error."""
+
+    @abstractmethod
+    def _agents(self, market: Market) -> int:
+        """How many decide in each market."""
+
+    @abstractmethod
+    def _features(self, market: Market, rng: np.random.Generator) -> list[Features]:
+        """What the network may see in a batch of markets. Each (B, M, N, K)."""
 
 
 # Leaders -------------------------------------------------------------------------------------------------------------
+
+
+class LeaderEquilibriumLearner(EquilibriumLearner):
+    """Learns what rewards to post."""
+
+    architecture: LeaderSetArchitecture
+
+    def __init__(self, config: EquilibriumConfig) -> None:
+        super().__init__(config, LeaderSetArchitecture(config.width, config.layers))
+
+    def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
+        return leader_loss(self.architecture, self.network, market, self.config)
+
+    def _agents(self, market: Market) -> int:
+        return market.num_mus
+
+    def _features(self, market: Market, rng: np.random.Generator) -> list[Features]:
+        seen_at = first_rewards(market), _towards_equilibrium(market)
+        return [self.architecture.features(market, rewards) for rewards in seen_at]
 
 
 def leader_loss(
@@ -104,6 +122,22 @@ def _worth_of_rewards(market: Market, rewards: FloatArray, at: FirstOrder) -> Fl
 
 
 # Followers -----------------------------------------------------------------------------------------------------------
+
+
+class FollowerEquilibriumLearner(EquilibriumLearner):
+    """Learns what to serve at posted rewards."""
+
+    def __init__(self, config: EquilibriumConfig) -> None:
+        super().__init__(config, FollowerSetArchitecture(config.width, config.layers))
+
+    def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
+        return follower_loss(self.network, market, rng)
+
+    def _agents(self, market: Market) -> int:
+        return market.num_asps
+
+    def _features(self, market: Market, rng: np.random.Generator) -> list[Features]:
+        return [follower_features(market, draw_rewards(market, rng))]
 
 
 def follower_loss(network: SetNetwork, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.documents import goes_on, learning_fields
+from agents.documents import learning_fields
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetArchitecture, LeaderSetPolicy
 from agents.set_config import SetConfig
 from agents.torch_settings import usual_numerics
+from agents.training.checkpoint import check_goes_on
 
 Metrics = dict[str, float]
 
@@ -67,9 +68,7 @@ class SetLearner(ABC):
             network = self.architecture.network()
         weights = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         network.load_state_dict(weights, assign=True)
-        if isinstance(self.architecture, LeaderSetArchitecture):
-            return LeaderSetPolicy(self.architecture, network)
-        return FollowerSetPolicy(self.architecture, network)
+        return self.architecture.policy(network)
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, as numbers and tensors; not copies."""
@@ -87,8 +86,7 @@ class SetLearner(ABC):
         Raises:
             ValueError: the state is of another configuration, or does not fit the network.
         """
-        if not goes_on(state.get("config"), self.config):
-            raise ValueError("the saved state is of a run with another configuration")
+        check_goes_on(state, self.config)
         try:
             self.network.load_state_dict(state["network"])
             self.optimiser.load_state_dict(state["optimiser"])

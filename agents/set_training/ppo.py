@@ -41,7 +41,7 @@ _STANDARD_BATCHES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Plays:
+class AntitheticPlays:
     """What was seen and done in B markets, in each of which every MU explored in two plays.
 
     Attributes:
@@ -91,7 +91,7 @@ class PPOLearner(SetLearner):
         means = {name: float(np.mean([metrics[name] for metrics in figures])) for name in figures[0]}
         return means | {"std": std, "utility": float(np.mean([plays.utility for plays in rollout]))}
 
-    def _play(self, market: Market, rng: np.random.Generator, std: float) -> Plays:
+    def _play(self, market: Market, rng: np.random.Generator, std: float) -> AntitheticPlays:
         """Have every MU of every market explore."""
         features = torch.from_numpy(
             self.architecture.features(market, rewards_seen(self.architecture, self.network, market))
@@ -104,7 +104,7 @@ class PPOLearner(SetLearner):
         advantage = gain / max(float(np.sqrt(np.square(gain).mean())), 1e-12)
         self.transitions += earned.size
         drawn, judged = (torch.from_numpy(array.astype(np.float32)) for array in (noise, advantage))
-        return Plays(features, mean, drawn, judged, float(earned.mean()))
+        return AntitheticPlays(features, mean, drawn, judged, float(earned.mean()))
 
     def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
         sample: list[Features] = []
@@ -138,7 +138,7 @@ def explorers_utilities(market: Market, mean: FloatArray, deviation: FloatArray)
 
 
 def clipped_loss(
-    architecture: LeaderSetArchitecture, network: SetNetwork, plays: Plays, std: float, clip_range: float
+    architecture: LeaderSetArchitecture, network: SetNetwork, plays: AntitheticPlays, std: float, clip_range: float
 ) -> tuple[torch.Tensor, Metrics]:
     """PPO's clipped objective, with a ratio of probabilities for each MU's row of actions; and figures of it."""
     moved = (architecture.log_shares(network, plays.features) - plays.mean) / std

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.config import Config, FollowerConfig, JointConfig
+from agents.config import Config
 from agents.evaluation.protocol import Evaluation
 from agents.evaluation.sets import SetEvaluation
-from agents.reports.figures import save_drawings
-from agents.reports.set_table import save_set_figures
 from agents.runs import EVALUATION_FILE, write_json
-from agents.set_training.run import train_set_policy
+from agents.set_training.run import SetRun
 from agents.torch_settings import one_torch_thread
-from agents.training.both import train_both
-from agents.training.one_side import train_followers, train_leaders
+from agents.training.both import JointRun
+from agents.training.one_side import FollowerRun, LeaderRun
+from agents.training.run import Run, train
 from aigc_market_env.files import naming
+
+#: Runs on one market, by who learns.
+_ON_ONE_MARKET: dict[str, type[Run[Any]]] = {"leaders": LeaderRun, "followers": FollowerRun, "both": JointRun}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +48,11 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
+    kind: type[Run[Any]] = SetRun if config.any_size else _ON_ONE_MARKET[config.side]
     with naming(out), _told_once():  # TensorBoard does not tell its file
         with one_torch_thread():
-            result, metrics = _train(config, out, resume=resume)
-        curve = metrics["curve"]
-        if isinstance(result, SetEvaluation):
-            figures = save_set_figures(result, curve, out)
-        else:
-            figures = save_drawings(result, curve, out)
+            result, metrics = train(kind, config, out, resume=resume)
+        figures = kind.save_figures(result, metrics["curve"], out)
         write_json(out / EVALUATION_FILE, result.summary())
     return Trained(result, metrics, figures)
 
@@ -72,13 +71,3 @@ def _told_once() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = before
-
-
-def _train(config: Config, out: Path, *, resume: bool) -> tuple[Evaluation | SetEvaluation[Any], dict[str, Any]]:
-    if config.any_size:
-        return train_set_policy(config, out, resume=resume)
-    if isinstance(config, JointConfig):
-        return train_both(config, out, resume=resume)
-    if isinstance(config, FollowerConfig):
-        return train_followers(config, out, resume=resume)
-    return train_leaders(config, out, resume=resume)

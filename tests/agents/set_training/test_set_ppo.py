@@ -7,7 +7,7 @@ from agents.market_draws import MarketDistribution
 from agents.policy.link_features import OUTCOME_FEATURES, outcome_features
 from agents.set_config import SetPPOConfig
 from agents.set_training import ppo as set_ppo
-from agents.set_training.ppo import Plays, PPOLearner, clipped_loss, explorers_utilities
+from agents.set_training.ppo import AntitheticPlays, PPOLearner, clipped_loss, explorers_utilities
 from aigc_market_env import BatchedMarketEnv, follower_response, leader_regret, reward_gradient
 from aigc_market_env.equilibrium import first_order as exact
 from aigc_market_env.scenarios import STATIC, Scenario
@@ -74,7 +74,7 @@ def test_ratios_of_probabilities_are_those_of_each_mus_own_actions():
         log_ratio = (Normal(now, std).log_prob(action) - Normal(old, std).log_prob(action)).sum(dim=-1)
         gain = sign * advantage
         expected.append(torch.minimum(log_ratio.exp() * gain, log_ratio.exp().clamp(0.8, 1.2) * gain).mean())
-    plays = Plays(features, old, noise, advantage, 0.0)
+    plays = AntitheticPlays(features, old, noise, advantage, 0.0)
     loss, metrics = clipped_loss(learner.architecture, learner.network, plays, std, 0.2)
     assert float(loss.detach()) == pytest.approx(-float(sum(expected)) / 2, rel=1e-4)
     assert metrics["approx_kl"] > 0

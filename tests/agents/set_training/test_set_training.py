@@ -171,12 +171,12 @@ def test_a_run_made_longer_is_exactly_resumable(finished, tmp_path, kind):
 
     def die(self, out):
         save(self, out)
-        if self.learner.update == 15:
+        if self.progress == 15:
             raise KilledError
 
-    save = set_training._Run.save
+    save = set_training.SetRun.save
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(set_training._Run, "save", die)
+        patch.setattr(set_training.SetRun, "save", die)
         with pytest.raises(KilledError):
             train_set_policy(longer, killed, resume=True)
     train_set_policy(longer, killed, resume=True)

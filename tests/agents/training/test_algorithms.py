@@ -15,20 +15,15 @@ from agents.config import FollowerConfig, JointConfig, LeaderConfig
 from agents.policy.actions import allocation_of, shares_of
 from agents.policy.files import WEIGHTS_FILE
 from agents.policy.rule_of_thumb import Seen
-from agents.training import both as joint_training
-from agents.training import callbacks
+from agents.training import run as loop
+from agents.training import tensorboard
 from agents.training.algorithms import make_model
 from agents.training.both import train_both
-from agents.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint, save_joint_checkpoint
+from agents.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
-from agents.training.one_side import (
-    extract_follower_policy,
-    extract_policy,
-    read_config,
-    train_followers,
-    train_leaders,
-)
+from agents.training.learner import extract_follower_policy, extract_leader_policy
+from agents.training.one_side import LeaderRun, read_config, train_followers, train_leaders
 
 #: The replay holds eight slots of the MUs' sixteen learners, so that it comes full and goes round.
 TINY = {
@@ -78,7 +73,7 @@ def same(one, other):
 def state(folder):
     """All that a run's last checkpoint holds, except what time it took."""
     document = torch.load(folder / CHECKPOINT_FILE, weights_only=True)
-    del document["progress"]
+    del document["curve"], document["wall_seconds"]
     return document
 
 
@@ -119,19 +114,15 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(finished, tmp_path, mo
     train, config, policies, folder = finished
     count = 0
 
-    def dying(save):
-        def save_then_die(*arguments):
-            nonlocal count
-            save(*arguments)
-            count += 1
-            if count == saves:
-                raise KilledError
-
-        return save_then_die
+    def save_then_die(*arguments):
+        nonlocal count
+        save_checkpoint(*arguments)
+        count += 1
+        if count == saves:
+            raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "save_checkpoint", dying(save_checkpoint))
-        patch.setattr(joint_training, "save_joint_checkpoint", dying(save_joint_checkpoint))
+        patch.setattr(loop, "save_checkpoint", save_then_die)
         with pytest.raises(KilledError):
             train(config, tmp_path)
     train(config, tmp_path, resume=True)
@@ -143,17 +134,17 @@ def test_a_checkpoint_has_what_was_learned_and_what_is_remembered(tmp_path):
     config = made(LeaderConfig, **TINY)
     train_leaders(config, tmp_path)
     document = state(tmp_path)
-    assert {"actor.optimizer", "critic.optimizer", "ent_coef_optimizer", "log_ent_coef"} <= document.keys()
-    assert {name.split(".")[0] for name in document["policy"]} == {"actor", "critic", "critic_target"}
-    assert document["replay"]["observations"].shape[:2] == (8, 16)
-    assert document["replay"]["full"]
-    assert document["replay"]["pos"] == 320 / 16 % 8
-    env = LeaderVecEnv(config.make_scenario(), config.markets)
-    model = make_model(config, env)
-    load_checkpoint(tmp_path / CHECKPOINT_FILE, model, env)
-    again = tmp_path / "again.pt"
-    save_checkpoint(again, model, env, {})
-    assert same(torch.load(again, weights_only=True) | {"progress": 0}, document | {"progress": 0})
+    learner = document["learners"]["."]
+    assert {"actor.optimizer", "critic.optimizer", "ent_coef_optimizer", "log_ent_coef"} <= learner.keys()
+    assert {name.split(".")[0] for name in learner["policy"]} == {"actor", "critic", "critic_target"}
+    assert learner["replay"]["observations"].shape[:2] == (8, 16)
+    assert learner["replay"]["full"]
+    assert learner["replay"]["pos"] == 320 / 16 % 8
+    run = LeaderRun(config)
+    run.load(tmp_path)
+    (tmp_path / "again").mkdir()
+    run.save(tmp_path / "again")
+    assert same(state(tmp_path / "again"), document)
 
 
 WRONG = {
@@ -170,7 +161,9 @@ def test_a_checkpoint_with_a_wrong_entry_is_an_error_that_names_it(tmp_path, cha
     config = made(LeaderConfig, **TINY | {"transitions": 1})
     train_leaders(config, tmp_path)
     path = tmp_path / CHECKPOINT_FILE
-    torch.save(change(torch.load(path, weights_only=True)), path)
+    document = torch.load(path, weights_only=True)
+    document["learners"]["."] = change(document["learners"]["."])
+    torch.save(document, path)
     with pytest.raises(ValueError, match=r"checkpoint\.pt"):
         train_leaders(config, tmp_path, resume=True)
 
@@ -178,13 +171,13 @@ def test_a_checkpoint_with_a_wrong_entry_is_an_error_that_names_it(tmp_path, cha
 def test_a_replay_too_small_for_two_slots_holds_two(tmp_path):
     _, metrics = train_leaders(made(LeaderConfig, **TINY | {"replay": 1}), tmp_path)
     assert metrics["transitions"] == 320
-    assert state(tmp_path)["replay"]["observations"].shape[:2] == (2, 16)
+    assert state(tmp_path)["learners"]["."]["replay"]["observations"].shape[:2] == (2, 16)
 
 
 def test_every_transition_is_remembered_with_the_reward_that_it_earned():
     config = made(LeaderConfig, **TINY)
     model = make_model(config, LeaderVecEnv(config.make_scenario(), config.markets))
-    model.learn(64, callback=callbacks.MarketScalars(model.env))
+    model.learn(64, callback=tensorboard.MarketScalars(model.env))
     env = LeaderVecEnv(config.make_scenario(), config.markets)
     env.seed(config.seed)
     seen, replay = env.reset(), model.replay_buffer
@@ -208,7 +201,7 @@ def test_the_leaders_policy_does_what_the_model_does_deterministically():
     scenario = config.make_scenario()
     env = LeaderVecEnv(scenario, 3)
     model = moved(make_model(config, env))
-    policy = extract_policy(model, scenario, config.hidden)
+    policy = extract_leader_policy(model, scenario, config.hidden)
     flat = env.reset()
     seen = flat.reshape(3, 2, -1)[..., 2:]
     before = policy.act_batch(seen)

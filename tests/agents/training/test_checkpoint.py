@@ -11,11 +11,10 @@ import torch
 
 from agents.policy.files import WEIGHTS_FILE
 from agents.sweeps.whole_run import train_whole
-from agents.training import callbacks
-from agents.training.algorithms import make_model
-from agents.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from agents.training.leader_env import LeaderVecEnv
-from agents.training.one_side import train_leaders
+from agents.training import run as loop
+from agents.training import tensorboard
+from agents.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
+from agents.training.one_side import LeaderRun, train_leaders
 
 
 class Killed(BaseException):
@@ -23,9 +22,9 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def learner(tiny):
-    env = LeaderVecEnv(tiny().make_scenario(), tiny().markets)
-    return make_model(tiny(), env), env
+def begun(tiny):
+    """A run that has not learned anything yet."""
+    return LeaderRun(tiny())
 
 
 def killed_at_save(monkeypatch, number, half_written):
@@ -41,7 +40,7 @@ def killed_at_save(monkeypatch, number, half_written):
             raise Killed
         save_checkpoint(path, *rest)
 
-    monkeypatch.setattr(callbacks, "save_checkpoint", save)
+    monkeypatch.setattr(loop, "save_checkpoint", save)
 
 
 @pytest.mark.parametrize("half_written", [False, True])
@@ -65,7 +64,7 @@ def test_a_run_told_to_stop_saves_itself_and_ends_with_the_same_bytes(
     config = tiny(checkpoint_seconds=1e9)
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.MarketScalars, "_on_rollout_end", lambda self: signal.raise_signal(number))
+        patch.setattr(tensorboard.MarketScalars, "_on_rollout_end", lambda self: signal.raise_signal(number))
         with pytest.raises(KeyboardInterrupt):
             train_leaders(config, tmp_path)
     assert signal.getsignal(number) is before
@@ -89,7 +88,7 @@ def test_resuming_before_the_first_checkpoint_begins_anew(tiny, finished_run, tm
 
 def test_resuming_a_finished_run_trains_no_more(tiny, run, monkeypatch):
     before = (run / WEIGHTS_FILE).read_bytes()
-    monkeypatch.setattr(callbacks.MarketScalars, "_on_rollout_end", lambda self: pytest.fail("a rollout"))
+    monkeypatch.setattr(tensorboard.MarketScalars, "_on_rollout_end", lambda self: pytest.fail("a rollout"))
     _, metrics = train_leaders(tiny(), run, resume=True)
     assert (run / WEIGHTS_FILE).read_bytes() == before
     assert metrics["transitions"] == 320
@@ -101,22 +100,22 @@ def test_a_checkpoint_of_another_configuration_is_refused(tiny, run):
             train_leaders(tiny(**change), run, resume=True)
 
 
-def test_a_checkpoint_that_does_not_fit_on_the_disk_is_named_and_the_old_one_stays(learner, run, tmp_path):
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_named_and_the_old_one_stays(begun, run, tmp_path):
     resource = pytest.importorskip("resource")
     path = tmp_path / "full" / CHECKPOINT_FILE
     path.parent.mkdir()
-    load_checkpoint(run / CHECKPOINT_FILE, *learner)
-    save_checkpoint(path, *learner, {})
+    begun.load(run)
+    save_checkpoint(path, document := begun._state())
     before, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
     try:
         with pytest.raises(OSError, match=r"checkpoint\.pt'$"):
-            save_checkpoint(path, *learner, {})
+            save_checkpoint(path, document)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(path.parent.iterdir()) == [path]
     assert path.read_bytes() == before
-    save_checkpoint(path, *learner, {})
+    save_checkpoint(path, document)
     assert path.read_bytes() == before  # nor does a checkpoint depend on what its file was called meanwhile
 
 
@@ -138,13 +137,13 @@ def test_a_run_made_longer_is_exactly_resumable_and_its_rate_falls_to_the_new_en
     longer = tiny(transitions=640)
     rates = []
     monkeypatch.setattr(
-        callbacks.MarketScalars, "_on_rollout_end", lambda self: rates.append(self.model._current_progress_remaining)
+        tensorboard.MarketScalars, "_on_rollout_end", lambda self: rates.append(self.model.lr_schedule(1.0))
     )
     for name in ("whole", "killed"):
         shutil.copytree(finished_run, tmp_path / name)
     _, metrics = train_leaders(longer, tmp_path / "whole", resume=True)
     assert metrics["transitions"] == 640
-    assert np.allclose(rates[1:], [0.4, 0.3, 0.2, 0.1])  # of the rollout before, of ten in all
+    assert np.allclose(rates, [4e-4, 3e-4, 2e-4, 1e-4, 0.0])  # of the last five of ten in all
     for _ in range(2):
         with monkeypatch.context() as patch:
             killed_at_save(patch, 2, half_written=False)
@@ -157,21 +156,21 @@ def test_a_run_made_longer_is_exactly_resumable_and_its_rate_falls_to_the_new_en
         train_leaders(tiny(), tmp_path / "whole", resume=True)
 
 
-def test_a_missing_checkpoint_is_not_called_damaged(learner, tmp_path):
+def test_a_missing_checkpoint_is_not_called_damaged(begun, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"checkpoint\.pt"):
-        load_checkpoint(tmp_path / CHECKPOINT_FILE, *learner)
+        begun.load(tmp_path)
 
 
 @pytest.mark.parametrize("save_trap", [lambda trap, path: path.write_bytes(pickle.dumps(trap)), torch.save])
-def test_code_in_a_checkpoint_is_not_executed(learner, tmp_path, trap, save_trap):
+def test_code_in_a_checkpoint_is_not_executed(begun, tmp_path, trap, save_trap):
     trapped, sprung = trap
     save_trap(trapped, tmp_path / CHECKPOINT_FILE)
     with pytest.raises(ValueError, match=r"checkpoint\.pt"):
-        load_checkpoint(tmp_path / CHECKPOINT_FILE, *learner)
+        begun.load(tmp_path)
     assert not sprung.exists()
 
 
-def test_a_damaged_checkpoint_is_an_error_that_names_it(learner, run):
+def test_a_damaged_checkpoint_is_an_error_that_names_it(begun, run):
     path = run / CHECKPOINT_FILE
     good = path.read_bytes()
     rng = random.Random(0)
@@ -185,33 +184,43 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(learner, run):
                 content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         path.write_bytes(content)
         try:
-            load_checkpoint(path, *learner)
+            begun.load(run)
         except ValueError as error:
             assert str(path) in str(error)  # noqa: PT017 - a flip in the padding of the archive does no harm
         else:
             accepted += 1
             document = torch.load(path, weights_only=True)
-            assert torch.equal(document["policy"]["action_net.weight"], learner[0].policy.action_net.weight)
+            saved = document["learners"]["."]["policy"]["action_net.weight"]
+            assert torch.equal(saved, begun.mus.model.policy.action_net.weight)
     assert accepted < 40
+
+
+def of_learner(change):
+    """A change of what a checkpoint holds of its learner."""
+    return lambda document: document | {"learners": {".": change(document["learners"]["."])}}
 
 
 WRONG = {
     "not a dictionary": lambda document: [document],
-    "slot": lambda document: document | {"slot": "many"},
-    "weights": lambda document: document | {"policy": {}},
-    "no markets": lambda document: document | {"markets": {}},
-    "observations of another market": lambda document: document | {"last_obs": torch.zeros(3, 3)},
-    "returns": lambda document: document | {"returns": torch.zeros(1)},
-    "progress": lambda document: document | {"progress": 3},
+    "slot": of_learner(lambda learner: learner | {"slot": "many"}),
+    "weights": of_learner(lambda learner: learner | {"policy": {}}),
+    "no markets": of_learner(lambda learner: learner | {"markets": {}}),
+    "observations of another market": of_learner(lambda learner: learner | {"last_obs": torch.zeros(3, 3)}),
+    "returns": of_learner(lambda learner: learner | {"returns": torch.zeros(1)}),
+    "missing": of_learner(lambda learner: {name: learner[name] for name in learner if name != "policy.optimizer"}),
+    "no learner": lambda document: document | {"learners": {}},
+    "another learner": lambda document: document | {"learners": {"mus": document["learners"]["."]}},
+    "curve": lambda document: document | {"curve": 3},
+    "rollouts": lambda document: document | {"rollouts": "many"},
+    "configuration": lambda document: document | {"config": 3},
     "random numbers": lambda document: document | {"torch_rng": torch.zeros(3, dtype=torch.uint8)},
     "numpy": lambda document: document | {"numpy_rng": [torch.zeros(3, dtype=torch.int64), 0, 0, 0.0]},
-    "missing": lambda document: {name: value for name, value in document.items() if name != "policy.optimizer"},
 }
 
 
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
-def test_a_checkpoint_with_a_wrong_entry_is_an_error_that_names_it(learner, run, change):
+def test_a_checkpoint_with_a_wrong_entry_is_an_error_that_names_it(begun, run, change):
     path = run / CHECKPOINT_FILE
     torch.save(change(torch.load(path, weights_only=True)), path)
     with pytest.raises(ValueError, match=r"checkpoint\.pt"):
-        load_checkpoint(path, *learner)
+        begun.load(run)

@@ -16,11 +16,10 @@ from agents.config import FollowerConfig, JointConfig
 from agents.documents import flat
 from agents.market_draws import MarketDistribution
 from agents.set_config import EquilibriumConfig
-from agents.set_training import run as set_training
 from agents.set_training.run import train_set_policy
-from agents.training import both as joint_training
-from agents.training import callbacks, checkpoint
+from agents.training import run as loop
 from agents.training.both import train_both
+from agents.training.checkpoint import save_checkpoint
 from agents.training.event_files import keep_events
 from agents.training.one_side import train_followers, train_leaders
 
@@ -101,21 +100,15 @@ def dies_after(patch, saves):
     """Have a run be killed an evaluation and a rollout or two after a number of checkpoints."""
     count = 0
 
-    def saved_or_not(save):
-        def watched(*arguments):
-            nonlocal count
-            count += 1
-            if count <= saves:
-                return save(*arguments)
-            if count == saves + 3:
-                raise Killed
-            return None
+    def saved_or_not(*arguments):
+        nonlocal count
+        count += 1
+        if count <= saves:
+            save_checkpoint(*arguments)
+        if count == saves + 3:
+            raise Killed
 
-        return watched
-
-    patch.setattr(callbacks, "save_checkpoint", saved_or_not(checkpoint.save_checkpoint))
-    patch.setattr(joint_training, "save_joint_checkpoint", saved_or_not(checkpoint.save_joint_checkpoint))
-    patch.setattr(set_training, "save_state", saved_or_not(checkpoint.save_state))
+    patch.setattr(loop, "save_checkpoint", saved_or_not)
 
 
 @EVERY

@@ -11,9 +11,10 @@ from agents.evaluation.followers import evaluate_followers
 from agents.policy.actions import allocation_of
 from agents.policy.files import WEIGHTS_FILE
 from agents.policy.rule_of_thumb import Seen
-from agents.training import algorithms, callbacks
-from agents.training import one_side as training
+from agents.training import algorithms
+from agents.training import run as loop
 from agents.training.follower_env import FollowerVecEnv
+from agents.training.learner import extract_follower_policy
 from agents.training.one_side import FollowerConfig, read_config, train_followers
 
 TINY = {
@@ -79,7 +80,7 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(finished, tmp_path, mo
         pass
 
     saves = []
-    keep = callbacks.save_checkpoint
+    keep = loop.save_checkpoint
 
     def save_then_die(*arguments):
         keep(*arguments)
@@ -87,10 +88,10 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(finished, tmp_path, mo
         if len(saves) == 3:
             raise KilledError
 
-    monkeypatch.setattr(callbacks, "save_checkpoint", save_then_die)
+    monkeypatch.setattr(loop, "save_checkpoint", save_then_die)
     with pytest.raises(KilledError):
         train_followers(tiny(), tmp_path)
-    monkeypatch.setattr(callbacks, "save_checkpoint", keep)
+    monkeypatch.setattr(loop, "save_checkpoint", keep)
     train_followers(tiny(), tmp_path, resume=True)
     assert weights(tmp_path) == weights(finished)
 
@@ -145,7 +146,7 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average():
     scenario = config.make_scenario()
     env = FollowerVecEnv(scenario, 3)
     model = algorithms.make_model(config, env)
-    policy = training.extract_follower_policy(model, scenario, config.hidden)
+    policy = extract_follower_policy(model, scenario, config.hidden)
     flat = env.reset()
     means = model.policy.get_distribution(torch.from_numpy(flat)).distribution.mean.detach().numpy()
     observations = env.state()["markets"]["asp_observations"]

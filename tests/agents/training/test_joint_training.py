@@ -11,10 +11,10 @@ from agents import FollowerPolicy, LeaderPolicy, load_policy
 from agents.config import JointConfig
 from agents.policy.files import WEIGHTS_FILE
 from agents.run_folder import read_config
-from agents.training import both as joint_training
-from agents.training import callbacks
-from agents.training.both import Plan, train_both
-from agents.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_joint_checkpoint
+from agents.training import run as loop
+from agents.training import tensorboard
+from agents.training.both import train_both
+from agents.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
 from agents.training.one_side import FollowerConfig, train_followers
 
 
@@ -89,13 +89,13 @@ def test_a_run_killed_at_any_rollout_ends_with_the_same_bytes(finished, tmp_path
         nonlocal count
         count += 1
         if count < saves or written:
-            save_joint_checkpoint(path, *rest)
+            save_checkpoint(path, *rest)
         if count == saves:
             path.with_suffix(".new").write_bytes(b"PK half a checkpoint")
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(joint_training, "save_joint_checkpoint", save_then_die)
+        patch.setattr(loop, "save_checkpoint", save_then_die)
         with pytest.raises(KilledError):
             train_both(tiny(), tmp_path)
     assert not (tmp_path / "mus" / WEIGHTS_FILE).exists()
@@ -110,7 +110,7 @@ def test_a_run_told_to_stop_saves_itself_and_ends_with_the_same_bytes(finished, 
     config = tiny(checkpoint_seconds=1e9)
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.MarketScalars, "_on_rollout_end", lambda self: signal.raise_signal(number))
+        patch.setattr(tensorboard.MarketScalars, "_on_rollout_end", lambda self: signal.raise_signal(number))
         with pytest.raises(KeyboardInterrupt):
             train_both(config, tmp_path)
     assert signal.getsignal(number) is before
@@ -121,7 +121,7 @@ def test_a_run_told_to_stop_saves_itself_and_ends_with_the_same_bytes(finished, 
 
 def test_resuming_a_finished_run_trains_no_more(run, monkeypatch):
     before = weights(run)
-    monkeypatch.setattr(callbacks.MarketScalars, "_on_rollout_end", lambda self: pytest.fail("a rollout"))
+    monkeypatch.setattr(tensorboard.MarketScalars, "_on_rollout_end", lambda self: pytest.fail("a rollout"))
     _, metrics = train_both(tiny(), run, resume=True)
     assert weights(run) == before
     assert metrics["transitions"] == 640
@@ -132,7 +132,7 @@ def test_a_run_made_longer_keeps_its_head_start_and_is_exactly_resumable(run, tm
     shutil.copytree(run, killed)
     _, metrics = train_both(longer, run, resume=True)
     assert metrics["transitions"] == 1280 == 128 + 9 * (64 + 64)  # two rollouts of the ASPs, as before; nine rounds
-    save = save_joint_checkpoint
+    save = save_checkpoint
 
     def save_then_die(path, *rest):
         save(path, *rest)
@@ -140,7 +140,7 @@ def test_a_run_made_longer_keeps_its_head_start_and_is_exactly_resumable(run, tm
 
     for _ in range(3):
         with monkeypatch.context() as patch:
-            patch.setattr(joint_training, "save_joint_checkpoint", save_then_die)
+            patch.setattr(loop, "save_checkpoint", save_then_die)
             with pytest.raises(KilledError):
                 train_both(longer, killed, resume=True)
     train_both(longer, killed, resume=True)
@@ -162,9 +162,10 @@ def test_a_checkpoint_that_does_not_fit_is_named(run, tmp_path):
         train_both(tiny(), run, resume=True)
 
 
-def test_one_side_does_not_go_on_from_a_checkpoint_of_both(finished):
+def test_one_side_does_not_go_on_from_a_checkpoint_of_both(run):
+    one_side = FollowerConfig(scenario="duo", transitions=640, markets=8, slots=8, hidden=(6,))
     with pytest.raises(ValueError, match=r"checkpoint\.pt"):
-        load_checkpoint(finished / CHECKPOINT_FILE, None, None)
+        train_followers(one_side, run, resume=True)
 
 
 def test_tensorboard_shows_both_sides(finished):
@@ -178,17 +179,6 @@ def test_tensorboard_shows_both_sides(finished):
         assert np.allclose([e.value for e in events.Scalars(f"equilibrium/{own}")], [point[own] for point in curve])
         assert len(tags["images"]) == 2
         assert "config/text_summary" in tags["tensors"]
-
-
-def test_who_learns_when_and_how_fast():
-    plan = Plan.of(tiny(transitions=1000, head_start=0.2), 64, 100)
-    assert plan == Plan(head_start=2, rounds=5)
-    assert [plan.is_for_mus(k) for k in range(plan.rollouts)] == [False] * 2 + [True, False] * 5
-    assert np.allclose([plan.remaining(k) for k in range(6)], [1, 1, 1, 1, 0.8, 0.8])
-    assert plan.remaining(plan.rollouts - 1) > 0
-    assert Plan.of(tiny(transitions=0), 64, 64).rollouts == 0
-    assert Plan.of(tiny(transitions=640, head_start=0.0), 64, 64) == Plan(0, 5)
-    assert Plan.of(tiny(transitions=640, head_start=1.0), 64, 64) == Plan(10, 0)
 
 
 @pytest.mark.parametrize("head_start", [0.0, 1.0])

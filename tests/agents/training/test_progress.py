@@ -17,8 +17,8 @@ from agents.set_config import EquilibriumConfig
 from agents.set_training.run import train_set_policy
 from agents.sweeps.follow import Followed, follow
 from agents.sweeps.sweep import SweepRun, begin, train_runs
-from agents.training import callbacks
 from agents.training import progress as shown
+from agents.training import tensorboard
 from agents.training.both import train_both
 from agents.training.one_side import train_leaders
 from agents.training.progress import PROGRESS_FILE, Bar, Standing, clock, read_standing, told_in_file
@@ -96,7 +96,7 @@ def test_a_run_told_to_stop_says_so_at_once(file, tmp_path, monkeypatch, train, 
         assert not (tmp_path / "checkpoint.pt").exists()
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(callbacks.MarketScalars, "_on_rollout_end", told)
+    monkeypatch.setattr(tensorboard.MarketScalars, "_on_rollout_end", told)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path)
     assert file.getvalue().count(STOPPING) == 1
@@ -205,7 +205,7 @@ def test_several_runs_in_this_process_say_that_they_stop(tmp_path, monkeypatch):
         signal.raise_signal(signal.SIGINT)
         wait_for("Stopping; the checkpoints are being written", file)
 
-    monkeypatch.setattr(callbacks.MarketScalars, "_on_rollout_end", told)
+    monkeypatch.setattr(tensorboard.MarketScalars, "_on_rollout_end", told)
     begin(runs)
     with pytest.raises(KeyboardInterrupt):
         train_runs(runs, here, Console(file=file))

@@ -11,12 +11,13 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from agents import load_policy
 from agents.algorithms import ppo
+from agents.config import STREAMS_PER_SEED
 from agents.documents import as_document, flat
 from agents.policy.actions import shares_of
 from agents.policy.files import WEIGHTS_FILE
 from agents.training import algorithms
-from agents.training import one_side as training
 from agents.training.leader_env import LeaderVecEnv
+from agents.training.learner import extract_leader_policy
 from agents.training.one_side import LeaderConfig, read_config, train_leaders
 from aigc_market_env import BatchedMarketEnv, Scenario
 
@@ -66,7 +67,7 @@ def test_runs_of_two_seeds_share_no_market_stream(tiny, tmp_path, monkeypatch):
         used.clear()
         train_leaders(tiny(seed=seed, transitions=1), tmp_path / str(seed))
         firsts.append(next(iter(used.values())))
-    assert min(np.diff(firsts)) >= training.STREAMS_PER_SEED
+    assert min(np.diff(firsts)) >= STREAMS_PER_SEED
 
 
 def test_tensorboard_shows_market_training_and_equilibrium(tiny, tmp_path):
@@ -229,7 +230,7 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average(tiny):
     scenario = config.make_scenario()
     env = LeaderVecEnv(scenario, 3)
     model = algorithms.make_model(config, env)
-    policy = training.extract_policy(model, scenario, config.hidden)
+    policy = extract_leader_policy(model, scenario, config.hidden)
     flat = env.reset()
     means = model.policy.get_distribution(torch.from_numpy(flat)).distribution.mean.detach().numpy()
     seen = flat.reshape(3, 2, -1)[..., 2:]

@@ -1,8 +1,7 @@
-"""What happens beside learning: TensorBoard scalars, evaluation, checkpoints, the progress bar, a clean stop."""
+"""What TensorBoard shows of a run: its configuration, its markets and updates, its evaluations."""
 
 import math
-import time
-from collections.abc import Callable, Container
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from agents.evaluation.protocol import OneSidedEvaluation
 from agents.evaluation.side_regret import worst_of
 from agents.reports.figures import REGRETS, small_figures
-from agents.training.checkpoint import save_checkpoint
 from agents.training.event_files import delete_events, keep_events
-from agents.training.progress import Bar
-from agents.training.stop_requests import StopRequests
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env.files import readable
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
@@ -125,99 +121,3 @@ def by_agent(result: OneSidedEvaluation) -> dict[str, float]:
     return {
         f"{what}/{result.group}_{i}": float(value) for what, values in means.items() for i, value in enumerate(values)
     }
-
-
-class Evaluations(BaseCallback):
-    """Measures the regret of the current policy every so many slots, and keeps the curve.
-
-    Args:
-        evaluate: measures the current policy.
-        every: transitions between two evaluations.
-        curve: evaluations so far, extended in place.
-        clock: seconds that the run has taken so far.
-    """
-
-    def __init__(
-        self,
-        evaluate: Callable[[], OneSidedEvaluation],
-        every: int,
-        curve: list[dict[str, float]],
-        clock: Callable[[], float],
-    ) -> None:
-        super().__init__()
-        self._evaluate, self._every, self._curve, self._clock = evaluate, every, curve, clock
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_start(self) -> None:
-        last = self._curve[-1]["transitions"] if self._curve else -self._every
-        if self.num_timesteps - last >= self._every:
-            result = self._evaluate()
-            numbers, pictures = result.point(), worth_pictures(self._curve)
-            self._curve.append({"transitions": self.num_timesteps, "wall_seconds": self._clock(), **numbers})
-            log_evaluation(self.logger, numbers, result, self.num_timesteps, pictures=pictures)
-
-
-class Checkpoints(BaseCallback):
-    """Saves the run between updates, every so many seconds, and when it is told to stop by SIGINT or SIGTERM.
-
-    Args:
-        path: the checkpoint file.
-        env: the environment to save with the model.
-        every_seconds: time between two checkpoints.
-        progress: what the run wants back when it is resumed.
-        when_told: shows that it was told to stop.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        env: MarketVecEnv,
-        every_seconds: float,
-        progress: Callable[[], dict[str, Any]],
-        when_told: Callable[[], None],
-    ) -> None:
-        super().__init__()
-        self._path, self._env, self._every, self._progress = path, env, every_seconds, progress
-        self._saved_at = time.monotonic()
-        self._requests = StopRequests(when_told)
-        self.stopped = False
-
-    def _on_training_start(self) -> None:
-        self._requests.listen()
-
-    def _on_training_end(self) -> None:
-        self._requests.restore()
-
-    def _on_rollout_start(self) -> None:
-        if self._requests.told or time.monotonic() - self._saved_at >= self._every:
-            save_checkpoint(self._path, self.model, self._env, self._progress())
-            self._saved_at = time.monotonic()
-            self.stopped = self._requests.told
-
-    def _on_step(self) -> bool:
-        return not self.stopped
-
-
-class ProgressBar(BaseCallback):
-    """A :class:`~agents.training.progress.Bar` for one learner."""
-
-    def __init__(self, bar: Bar) -> None:
-        super().__init__()
-        self._bar = bar
-
-    def _on_training_start(self) -> None:
-        self._bar.start(self.num_timesteps)
-
-    def _on_rollout_start(self) -> None:
-        self._bar.update(self.num_timesteps)  # there may have been an evaluation
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_end(self) -> None:
-        self._bar.update(self.num_timesteps)
-
-    def _on_training_end(self) -> None:
-        self._bar.stop()

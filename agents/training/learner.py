@@ -1,0 +1,100 @@
+"""What learns on one market: stable-baselines3's learner of a side, and its policy as the other side meets it."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import nn
+
+from agents.config import FollowerConfig, LeaderConfig, TrainingConfig
+from agents.evaluation.reward_sources import RewardSource
+from agents.policy.agent_features import Features
+from agents.policy.followers import FollowerArchitecture, FollowerPolicy
+from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
+from agents.training.algorithms import deterministic_layers, make_model, nonlinearities
+from agents.training.follower_env import FollowerVecEnv
+from agents.training.leader_env import LeaderVecEnv
+from agents.training.tensorboard import MarketScalars
+from agents.training.vec_env import MarketVecEnv
+from aigc_market_env import Scenario
+from aigc_market_env.model.parameters import FloatArray
+
+SidePolicy = TypeVar("SidePolicy", LeaderPolicy, FollowerPolicy)
+
+
+class Learner(Generic[SidePolicy]):
+    """The learner of one side of a market.
+
+    Args:
+        env: where it learns.
+        config: how.
+        extract: a deterministic policy with a copy of a model's weights.
+
+    Attributes:
+        env: where it learns.
+        model: what learns.
+        policy: a deterministic policy with a copy of the model's weights.
+        rollout: transitions in a rollout.
+    """
+
+    policy: SidePolicy
+
+    def __init__(
+        self, env: MarketVecEnv, config: TrainingConfig, extract: Callable[[BaseAlgorithm], SidePolicy]
+    ) -> None:
+        self.env, self.model = env, make_model(config, env)
+        self.rollout = config.slots * env.num_envs
+        self._extract: Callable[[BaseAlgorithm], SidePolicy] = extract
+        self._full_rate = self.model.lr_schedule(1.0)
+        self.refresh()
+
+    def begin(self, first_stream: int) -> None:
+        """Open the markets, so that there is something to save before the first rollout."""
+        self.env.seed(first_stream)  # the model has seeded it with its own seed
+        self.model._last_obs = self.env.reset()
+        self.model._last_episode_starts = np.ones(self.env.num_envs, bool)
+
+    def refresh(self) -> None:
+        """Have the policy be what the model is now."""
+        self.policy = self._extract(self.model)
+
+    def learn(self, remaining: float) -> None:
+        """Play one rollout and learn from it, at a share of the learning rate."""
+        self.model.lr_schedule = lambda _: self._full_rate * remaining
+        self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)
+        self.refresh()
+
+
+def mu_learner(
+    config: LeaderConfig, scenario: Scenario, followers: Callable[[Features], FloatArray] | None = None
+) -> Learner[LeaderPolicy]:
+    """The learner of the MUs, among ASPs at their best response or following a policy; see :class:`LeaderVecEnv`."""
+    env = LeaderVecEnv(scenario, config.markets, followers=followers)
+    return Learner(env, config, lambda model: extract_leader_policy(model, scenario, config.hidden))
+
+
+def asp_learner(config: FollowerConfig, scenario: Scenario, source: RewardSource) -> Learner[FollowerPolicy]:
+    """The learner of the ASPs, on rewards from a source."""
+    env = FollowerVecEnv(scenario, config.markets, source=source)
+    return Learner(env, config, lambda model: extract_follower_policy(model, scenario, config.hidden))
+
+
+def extract_leader_policy(model: BaseAlgorithm, scenario: Scenario, hidden: tuple[int, ...]) -> LeaderPolicy:
+    """A deterministic policy of the MUs with a copy of the model's weights."""
+    architecture = LeaderArchitecture(scenario.num_mus, scenario.num_asps, hidden, **nonlinearities(model))
+    return LeaderPolicy(architecture, _copy_weights(model, architecture.network()))
+
+
+def extract_follower_policy(model: BaseAlgorithm, scenario: Scenario, hidden: tuple[int, ...]) -> FollowerPolicy:
+    """A deterministic policy of the ASPs with a copy of the model's weights."""
+    slot_duration = float(scenario.sample(0).slot_duration)
+    sizes = scenario.num_mus, scenario.num_asps
+    architecture = FollowerArchitecture(*sizes, hidden, slot_duration, **nonlinearities(model))
+    return FollowerPolicy(architecture, _copy_weights(model, architecture.network()))
+
+
+def _copy_weights(model: BaseAlgorithm, network: nn.Sequential) -> nn.Sequential:
+    weights: dict[str, Any] = deterministic_layers(model).state_dict()
+    network.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
+    return network
