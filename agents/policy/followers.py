@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from torch import nn
 
 from agents.policy.actions import allocation_of
 from agents.policy.agent_features import features_per_asp, plan_features, with_identity
-from agents.policy.mlp import act_by_name, check_size, checked_nonlinearities, checked_sizes, mlp
+from agents.policy.mlp import MLPPolicy, mlp
 from agents.policy.rule_of_thumb import Seen
 from aigc_market_env import Market, Scenario, spaces
 from aigc_market_env.model.parameters import FloatArray
@@ -44,7 +44,7 @@ class FollowerArchitecture:
         return mlp(inputs, self.hidden, self.num_mus + 1, activation=self.activation, squashed=self.squashed)
 
 
-class FollowerPolicy:
+class FollowerPolicy(MLPPolicy[FollowerArchitecture]):
     """Allocates every ASP's compute and bandwidth in a market of one size, deterministically.
 
     Args:
@@ -53,25 +53,15 @@ class FollowerPolicy:
     """
 
     kind: ClassVar[str] = "follower_mlp"
-    any_size: ClassVar[Literal[False]] = False
-
-    def __init__(self, architecture: FollowerArchitecture, network: nn.Sequential) -> None:
-        self.architecture = architecture
-        self.network = network.eval()
+    architecture_type: ClassVar[type[Any]] = FollowerArchitecture
+    group: ClassVar[str] = "asp"
 
     @classmethod
-    def described(cls, document: Mapping[str, Any]) -> Self:
-        """The policy that a file describes; its weights are still to be loaded.
-
-        Raises:
-            ValueError: an entry is missing or impossible.
-        """
-        sizes = checked_sizes(*(document.get(name) for name in ("num_mus", "num_asps", "hidden")))
+    def _checked_entries(cls, document: Mapping[str, Any]) -> tuple[Any, ...]:
         slot_duration: Any = document.get("slot_duration")
         if type(slot_duration) not in (int, float) or not 0.0 < slot_duration < math.inf:
             raise ValueError(f"slot_duration = {slot_duration!r} must be a finite number > 0")
-        architecture = FollowerArchitecture(*sizes, float(slot_duration), **checked_nonlinearities(document))
-        return cls(architecture, architecture.network())
+        return (float(slot_duration),)
 
     @property
     def mus(self) -> None:
@@ -88,7 +78,7 @@ class FollowerPolicy:
         Raises:
             ValueError: they have not; the message begins with what the policy is for.
         """
-        check_size(self.architecture.num_mus, self.architecture.num_asps, scenario)
+        super().check_fits(scenario)
         trained, asked = self.architecture.slot_duration, np.unique(scenario.sample(0).slot_duration)
         if not np.array_equal(asked, [trained]):
             raise ValueError(
@@ -118,11 +108,3 @@ class FollowerPolicy:
         with torch.no_grad():
             outputs = self.network(torch.from_numpy(features)).numpy()
         return allocation_of(outputs.reshape(-1, m + 1), seen).reshape(-1, n, 2, m)
-
-    def act(self, observations: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
-        """Actions of all ASPs among the agents of a PettingZoo environment.
-
-        Raises:
-            ValueError: an ASP's observation is missing, or the market has another size.
-        """
-        return act_by_name(self.act_batch, "asp", self.architecture.num_asps, observations)

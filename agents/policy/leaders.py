@@ -1,8 +1,7 @@
 """A trained policy of the MUs of a market of one size."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,8 @@ from torch import nn
 
 from agents.policy.actions import shares_of
 from agents.policy.agent_features import with_identity
-from agents.policy.mlp import act_by_name, check_size, checked_nonlinearities, checked_sizes, mlp
-from aigc_market_env import Market, Scenario, spaces
+from agents.policy.mlp import MLPPolicy, mlp
+from aigc_market_env import Market, spaces
 from aigc_market_env.model.parameters import FloatArray
 
 
@@ -41,7 +40,7 @@ class LeaderArchitecture:
         return mlp(inputs, self.hidden, self.num_asps, activation=self.activation, squashed=self.squashed)
 
 
-class LeaderPolicy:
+class LeaderPolicy(MLPPolicy[LeaderArchitecture]):
     """Posts rewards for every MU of a market of one size, deterministically.
 
     Args:
@@ -50,22 +49,8 @@ class LeaderPolicy:
     """
 
     kind: ClassVar[str] = "leader_mlp"
-    any_size: ClassVar[Literal[False]] = False
-
-    def __init__(self, architecture: LeaderArchitecture, network: nn.Sequential) -> None:
-        self.architecture = architecture
-        self.network = network.eval()
-
-    @classmethod
-    def described(cls, document: Mapping[str, Any]) -> Self:
-        """The policy that a file describes; its weights are still to be loaded.
-
-        Raises:
-            ValueError: an entry is missing or impossible.
-        """
-        sizes = checked_sizes(*(document.get(name) for name in ("num_mus", "num_asps", "hidden")))
-        architecture = LeaderArchitecture(*sizes, **checked_nonlinearities(document))
-        return cls(architecture, architecture.network())
+    architecture_type: ClassVar[type[Any]] = LeaderArchitecture
+    group: ClassVar[str] = "mu"
 
     @property
     def mus(self) -> Self:
@@ -75,14 +60,6 @@ class LeaderPolicy:
     @property
     def asps(self) -> None:
         """Nobody acts for the ASPs."""
-
-    def check_fits(self, scenario: Scenario) -> None:
-        """Make sure that a scenario's markets are of the size that the policy was trained on.
-
-        Raises:
-            ValueError: they are not; the message begins with what the policy is for.
-        """
-        check_size(self.architecture.num_mus, self.architecture.num_asps, scenario)
 
     def post(self, market: Market, observations: npt.NDArray[np.float32]) -> FloatArray:
         """Rewards as shares of ω/q, (B, M, N), by what the MUs observe, (B, M, D); see :meth:`act_batch`."""
@@ -102,11 +79,3 @@ class LeaderPolicy:
             )
         with torch.no_grad():
             return shares_of(self.network(torch.from_numpy(with_identity(observations))).numpy())
-
-    def act(self, observations: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
-        """Actions of all MUs among the agents of a PettingZoo environment.
-
-        Raises:
-            ValueError: an MU's observation is missing, or the market has another size.
-        """
-        return act_by_name(self.act_batch, "mu", self.architecture.num_mus, observations)

@@ -1,8 +1,9 @@
-"""What policies for markets of one size share: a network of layers, their sizes and nonlinearities, agents by name."""
+"""What policies for markets of one size share: a network of layers, its sizes and nonlinearities, agents by name."""
 
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,89 @@ from aigc_market_env.model.parameters import FloatArray
 
 #: What may stand between two layers, by the name that a policy's file gives it.
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class _Sized(Protocol):
+    @property
+    def num_mus(self) -> int: ...
+    @property
+    def num_asps(self) -> int: ...
+
+
+Architecture = TypeVar("Architecture", bound=_Sized)
+
+
+class MLPPolicy(ABC, Generic[Architecture]):
+    """Acts for every agent of one side of a market of one size, deterministically.
+
+    Args:
+        architecture: the network's shape.
+        network: the network itself.
+    """
+
+    kind: ClassVar[str]
+    any_size: ClassVar[Literal[False]] = False
+    architecture_type: ClassVar[type[Any]]
+    #: What the agents' names begin with.
+    group: ClassVar[str]
+
+    def __init__(self, architecture: Architecture, network: nn.Sequential) -> None:
+        self.architecture = architecture
+        self.network = network.eval()
+
+    @classmethod
+    def described(cls, document: Mapping[str, Any]) -> Self:
+        """The policy that a file describes; its weights are still to be loaded.
+
+        Raises:
+            ValueError: an entry is missing or impossible.
+        """
+        sizes, own = checked_sizes(document), cls._checked_entries(document)
+        architecture = cls.architecture_type(*sizes, *own, **checked_nonlinearities(document))
+        return cls(architecture, architecture.network())
+
+    @classmethod
+    def _checked_entries(cls, document: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What else the architecture says, behind the sizes."""
+        return ()
+
+    def check_fits(self, scenario: Scenario) -> None:
+        """Make sure that a scenario's markets are of the size that the policy was trained on.
+
+        Raises:
+            ValueError: they are not; the message begins with what the policy is for.
+        """
+        m, n = self.architecture.num_mus, self.architecture.num_asps
+        if (m, n) != (scenario.num_mus, scenario.num_asps):
+            raise ValueError(
+                f"a policy for markets of {m} MUs and {n} ASPs; {scenario.name} has {scenario.num_mus} and "
+                f"{scenario.num_asps}. Only set policies act in markets of other sizes"
+            )
+
+    @abstractmethod
+    def act_batch(self, observations: npt.NDArray[np.float32]) -> FloatArray:
+        """Actions of the batched environment's group from its observations, (B, agents, D).
+
+        Raises:
+            ValueError: the observations are from a market of another size.
+        """
+
+    def act(self, observations: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+        """Actions of the side's agents among those of a PettingZoo environment.
+
+        Raises:
+            ValueError: an observation of one of them is missing, or the market has another size.
+        """
+        count = {"mu": self.architecture.num_mus, "asp": self.architecture.num_asps}[self.group]
+        names = [f"{self.group}_{i}" for i in range(count)]
+        present = [name for name in observations if name.startswith(f"{self.group}_")]
+        if sorted(present) != sorted(names):
+            strangers, missing = sorted(set(present) - set(names)), [name for name in names if name not in present]
+            wrong = [f"it has no actions for {strangers}"] if strangers else []
+            wrong += [f"there are no observations of {missing}"] if missing else []
+            raise ValueError(f"this policy acts for {names[0]} … {names[-1]}; {' and '.join(wrong)}")
+        actions = self.act_batch(np.stack([observations[name] for name in names])[None])[0].astype(np.float32)
+        return dict(zip(names, actions, strict=True))
 
 
 def mlp(
@@ -38,30 +122,18 @@ def mlp(
     return nn.Sequential(*layers, *([nn.Tanh()] if squashed else []))
 
 
-def checked_sizes(num_mus: object, num_asps: object, hidden: object) -> tuple[int, int, tuple[int, ...]]:
-    """Sizes read from a file.
+def checked_sizes(document: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
+    """What a file says of ``num_mus``, ``num_asps`` and ``hidden``.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is impossible.
     """
+    num_mus, num_asps, hidden = (document.get(name) for name in ("num_mus", "num_asps", "hidden"))
     widths = hidden if isinstance(hidden, list) and hidden else [None]
     sizes = [size for size in (num_mus, num_asps, *widths) if type(size) is int and 0 < size <= 65536]
     if len(sizes) < 2 + len(widths):
         raise ValueError("num_mus, num_asps and the entries of hidden must be integers from 1 to 65536")
     return sizes[0], sizes[1], tuple(sizes[2:])
-
-
-def check_size(num_mus: int, num_asps: int, scenario: Scenario) -> None:
-    """Make sure that a scenario has as many MUs and ASPs as a policy was trained with.
-
-    Raises:
-        ValueError: it has not.
-    """
-    if (num_mus, num_asps) != (scenario.num_mus, scenario.num_asps):
-        raise ValueError(
-            f"a policy for markets of {num_mus} MUs and {num_asps} ASPs; {scenario.name} has {scenario.num_mus} and "
-            f"{scenario.num_asps}. Only set policies act in markets of other sizes"
-        )
 
 
 def checked_nonlinearities(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,25 +148,3 @@ def checked_nonlinearities(document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(squashed, bool):
         raise ValueError(f"squashed = {squashed!r} must be true or false")
     return {"activation": activation, "squashed": squashed}
-
-
-def act_by_name(
-    act_batch: Callable[[npt.NDArray[np.float32]], FloatArray],
-    group: str,
-    count: int,
-    observations: Mapping[str, npt.NDArray[np.float32]],
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Actions of the ``count`` agents of a group among those of a PettingZoo environment.
-
-    Raises:
-        ValueError: one of their observations is missing, or there are more of them.
-    """
-    names = [f"{group}_{i}" for i in range(count)]
-    present = [name for name in observations if name.startswith(f"{group}_")]
-    if sorted(present) != sorted(names):
-        strangers, missing = sorted(set(present) - set(names)), [name for name in names if name not in present]
-        wrong = [f"it has no actions for {strangers}"] if strangers else []
-        wrong += [f"there are no observations of {missing}"] if missing else []
-        raise ValueError(f"this policy acts for {names[0]} … {names[-1]}; {' and '.join(wrong)}")
-    actions = act_batch(np.stack([observations[name] for name in names])[None])[0].astype(np.float32)
-    return dict(zip(names, actions, strict=True))

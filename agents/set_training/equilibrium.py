@@ -16,7 +16,6 @@ from agents.policy.follower_set import FollowerSetArchitecture, capacity_states
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, played, rewards_seen
 from agents.policy.link_features import capacity_states as exact_states
 from agents.policy.link_features import follower_features
-from agents.policy.network import SetNetwork
 from agents.set_config import EquilibriumConfig
 from agents.set_training.learner import Metrics, SetLearner, flat_features
 from aigc_market_env.equilibrium.first_order import FirstOrder, first_order
@@ -74,7 +73,7 @@ class EquilibriumLearner(SetLearner):
 
 
 class LeaderEquilibriumLearner(EquilibriumLearner):
-    """Learns what rewards to post."""
+    """Learns what to post: the loss is the squared distance of log r from where the first-order conditions put it."""
 
     architecture: LeaderSetArchitecture
 
@@ -82,7 +81,19 @@ class LeaderEquilibriumLearner(EquilibriumLearner):
         super().__init__(config, LeaderSetArchitecture(config.width, config.layers))
 
     def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
-        return leader_loss(self.architecture, self.network, market, self.config)
+        config, architecture, network = self.config, self.architecture, self.network
+        start = rewards_seen(architecture, network, market)
+        log_shares = architecture.log_shares(network, torch.from_numpy(architecture.features(market, start)))
+        said = log_shares.detach().numpy().astype(np.float64)
+        shares, bound = played(said), market.reward_bound[..., None]
+        rewards = shares * bound
+        at = first_order(market, rewards, kink_width=config.kink_width)
+        step = np.clip(at.step + np.log(shares) - said, -config.longest_step, config.longest_step)
+        worth = _worth_of_rewards(market, rewards, at)
+        weight = _EVEN_WEIGHT + (1.0 - _EVEN_WEIGHT) * worth / worth.mean()
+        target = torch.from_numpy((said + step).astype(np.float32))
+        loss = 0.5 * (torch.from_numpy(weight.astype(np.float32)) * (log_shares - target).square()).mean()
+        return loss, math.sqrt((worth * step**2).mean() / worth.mean())
 
     def _agents(self, market: Market) -> int:
         return market.num_mus
@@ -90,24 +101,6 @@ class LeaderEquilibriumLearner(EquilibriumLearner):
     def _features(self, market: Market, rng: np.random.Generator) -> list[Features]:
         seen_at = first_rewards(market), _towards_equilibrium(market)
         return [self.architecture.features(market, rewards) for rewards in seen_at]
-
-
-def leader_loss(
-    architecture: LeaderSetArchitecture, network: SetNetwork, market: Market, config: EquilibriumConfig
-) -> tuple[torch.Tensor, float]:
-    """Squared distance of log r from where the first-order conditions put it, and its weighted root mean square."""
-    start = rewards_seen(architecture, network, market)
-    log_shares = architecture.log_shares(network, torch.from_numpy(architecture.features(market, start)))
-    said = log_shares.detach().numpy().astype(np.float64)
-    shares, bound = played(said), market.reward_bound[..., None]
-    rewards = shares * bound
-    at = first_order(market, rewards, kink_width=config.kink_width)
-    step = np.clip(at.step + np.log(shares) - said, -config.longest_step, config.longest_step)
-    worth = _worth_of_rewards(market, rewards, at)
-    weight = _EVEN_WEIGHT + (1.0 - _EVEN_WEIGHT) * worth / worth.mean()
-    target = torch.from_numpy((said + step).astype(np.float32))
-    loss = 0.5 * (torch.from_numpy(weight.astype(np.float32)) * (log_shares - target).square()).mean()
-    return loss, math.sqrt((worth * step**2).mean() / worth.mean())
 
 
 def _worth_of_rewards(market: Market, rewards: FloatArray, at: FirstOrder) -> FloatArray:
@@ -125,36 +118,31 @@ def _worth_of_rewards(market: Market, rewards: FloatArray, at: FirstOrder) -> Fl
 
 
 class FollowerEquilibriumLearner(EquilibriumLearner):
-    """Learns what to serve at posted rewards."""
+    """Learns what to serve: the loss is the squared distance of the capacities' states from the exact ones."""
 
     def __init__(self, config: EquilibriumConfig) -> None:
         super().__init__(config, FollowerSetArchitecture(config.width, config.layers))
 
     def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
-        return follower_loss(self.network, market, rng)
+        rewards = draw_rewards(market, rng)
+        states = capacity_states(self.network, torch.from_numpy(follower_features(market, rewards)))
+        response = follower_response(market, rewards)
+        exact = np.stack(
+            [
+                exact_states(market, response.compute.sum(axis=-2), response.compute_price, "compute"),
+                exact_states(market, response.bandwidth.sum(axis=-2), response.bandwidth_price, "bandwidth"),
+            ],
+            axis=-1,
+            dtype=np.float32,
+        )
+        loss = 0.5 * (states - torch.from_numpy(exact)).square().mean()
+        return loss, math.sqrt(2.0 * float(loss.detach()))
 
     def _agents(self, market: Market) -> int:
         return market.num_asps
 
     def _features(self, market: Market, rng: np.random.Generator) -> list[Features]:
         return [follower_features(market, draw_rewards(market, rng))]
-
-
-def follower_loss(network: SetNetwork, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
-    """Squared distance of the capacities' states from those at the exact best response, and its root mean square."""
-    rewards = draw_rewards(market, rng)
-    states = capacity_states(network, torch.from_numpy(follower_features(market, rewards)))
-    response = follower_response(market, rewards)
-    exact = np.stack(
-        [
-            exact_states(market, response.compute.sum(axis=-2), response.compute_price, "compute"),
-            exact_states(market, response.bandwidth.sum(axis=-2), response.bandwidth_price, "bandwidth"),
-        ],
-        axis=-1,
-        dtype=np.float32,
-    )
-    loss = 0.5 * (states - torch.from_numpy(exact)).square().mean()
-    return loss, math.sqrt(2.0 * float(loss.detach()))
 
 
 def draw_rewards(market: Market, rng: np.random.Generator) -> FloatArray:

@@ -214,8 +214,9 @@ def _learn(run: Run[Any], out: Path) -> None:
         while not run.finished:
             run.evaluate_when_due()
             bar.update(run.progress)
-            run.advance()
-            bar.update(run.progress)
+            if not requests.told:  # while it was evaluated
+                run.advance()
+                bar.update(run.progress)
             if requests.told or run.finished or time.monotonic() - saved_at >= run.config.checkpoint_seconds:
                 run.save(out)
                 saved_at = time.monotonic()
