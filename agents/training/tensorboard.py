@@ -22,8 +22,8 @@ from aigc_market_env.model.qoe import QOE_DIMENSIONS
 class MarketScalars(BaseCallback):
     """Logs what the last slot of each rollout looked like, as ``market/…``, and what the update after it came to.
 
-    A learner keeps figures of an update until it has played another rollout. They are written before that, at the step
-    at which the update was made, so that the last one is not missing, and none when a run goes on from a checkpoint.
+    A learner keeps figures of an update until it has played another rollout. Here they are written when it was made, at
+    its step, so that the last one is not missing, and none when a run goes on from a checkpoint.
     """
 
     def __init__(self, env: MarketVecEnv) -> None:
@@ -32,9 +32,6 @@ class MarketScalars(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
-
-    def _on_rollout_start(self) -> None:
-        self.logger.dump(self.num_timesteps)
 
     def _on_training_end(self) -> None:
         self.logger.dump(self.num_timesteps)
