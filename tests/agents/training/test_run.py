@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_configs import TINY
+from tiny_configs import TINY, made
 
 from agents.config import JointConfig
 from agents.market_draws import MarketDistribution
@@ -21,9 +21,9 @@ KINDS = {
     "leaders": (train_leaders, replace(TINY, checkpoint_seconds=1e9)),
     "both": (
         train_both,
-        JointConfig(
-            scenario="duo", transitions=256, markets=8, slots=4, follower_slots=4, batch_size=32, epochs=1, hidden=(8,),
-            evaluation_slots=4, final_evaluation_slots=4, checkpoint_seconds=1e9,
+        made(
+            JointConfig, scenario="duo", transitions=256, markets=8, slots=4, follower_slots=4, batch_size=32, epochs=1,
+            hidden=(8,), evaluation_slots=4, final_evaluation_slots=4, checkpoint_seconds=1e9,
         ),
     ),
     "set": (
