@@ -41,10 +41,6 @@ if __name__ == "__main__":
     end_on_name_clash("agents", "experiments", beside=__file__)
 
 from agents.config import Config
-from agents.evaluation.plays import plays_of
-from agents.evaluation.sets import SetEvaluation
-from agents.reports.set_table import set_table
-from agents.reports.tables import evaluation_table
 from agents.run_folder import lengthen_run, read_config
 from agents.runs import CONFIG_FILE, latest_run_folder
 from agents.sweeps.arguments import Arguments, parse
@@ -91,13 +87,8 @@ def train_and_tell(config: Config, out: Path, console: Console, *, resume: bool 
     except KeyboardInterrupt:
         console.print(f"Stopped. Go on with: python train.py --resume --out {folder}", markup=False, soft_wrap=True)
         return 130
-    result, metrics, summary = trained.result, trained.metrics, trained.result.summary()
-    if isinstance(result, SetEvaluation):
-        table = set_table(result, escape(f"{summary['markets']} held-out markets; trained on {config.scenario_name}"))
-    else:
-        title = escape(f"{config.scenario_name}: {summary['slots']} evaluation slots")
-        table = evaluation_table(result, plays_of(result), title)
-    console.print(table)
+    console.print(trained.table)
+    metrics = trained.metrics
     console.print(f"{metrics['transitions']:,} transitions in {metrics['wall_seconds']:.0f} s")
     console.print(f"Figures: {', '.join(path.name for path in trained.figures)} in {out}", markup=False)
     return 0

@@ -151,10 +151,10 @@ class TrainingConfig:
         for name in ("num_mus", "num_asps"):
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} applies to presets; a market of your own has its size")
-        if isinstance(self.scenario, Scenario):
-            scenario = self.scenario.fix(self.market_seed)
-            return scenario if self.dynamics is None else replace(scenario, dynamics=self.dynamics)
-        return replace(Scenario.of(self.scenario), dynamics=self.dynamics or Dynamics())
+        if isinstance(self.scenario, str):
+            return replace(Scenario.of(self.scenario), dynamics=self.dynamics or Dynamics())
+        scenario = self.scenario.fix(self.market_seed)
+        return scenario if self.dynamics is None else replace(scenario, dynamics=self.dynamics)
 
 
 @dataclass(frozen=True)

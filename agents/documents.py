@@ -11,7 +11,8 @@ from typing import Any, TypeVar, get_type_hints
 
 from agents.algorithms import ALGORITHMS, Algorithm
 from agents.config import SIDES, Config, TrainingConfig
-from agents.set_config import SET_ALGORITHMS, SetConfig
+from agents.set_algorithms import SET_ALGORITHMS
+from agents.set_config import SetConfig
 from aigc_market_env.scenarios import Dynamics
 
 _Any = TypeVar("_Any")

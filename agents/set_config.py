@@ -1,5 +1,6 @@
 """Everything that the training of a set policy depends on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -11,7 +12,9 @@ Side = Literal["leaders", "followers"]
 #: Points that a learning curve has at least, unless its configuration says how far they are apart.
 LEAST_EVALUATIONS = 20
 #: What a quick run is measured on.
-_QUICK: dict[str, Any] = {"final_evaluation_markets": 8, "larger_sizes": ((12, 6), (20, 5))}
+QUICK: dict[str, Any] = {"final_evaluation_markets": 8, "larger_sizes": ((12, 6), (20, 5))}
+#: All algorithms of set policies, by name.
+SET_ALGORITHMS: dict[str, type["SetConfig"]] = {}
 _LEARN = {
     "leaders": "One network for all mobile users learns, providers respond exactly,",
     "followers": "One network for all providers learns",
@@ -19,8 +22,8 @@ _LEARN = {
 
 
 @dataclass(frozen=True)
-class SetConfig:
-    """What a run of either algorithm depends on.
+class SetConfig(ABC):
+    """What a training of a set policy depends on; a subclass with an ``algorithm`` is registered under it.
 
     Attributes:
         side: whose policy to learn, leaders or followers.
@@ -47,6 +50,10 @@ class SetConfig:
     any_size: ClassVar[Literal[True]] = True
     algorithm: ClassVar[str]
 
+    def __init_subclass__(cls) -> None:
+        if "algorithm" in vars(cls):
+            SET_ALGORITHMS[cls.algorithm] = cls
+
     side: Side = "leaders"
     markets: MarketDistribution = field(default_factory=MarketDistribution)
     seed: int = 0
@@ -61,6 +68,10 @@ class SetConfig:
     final_evaluation_markets: int | None = None
     larger_sizes: tuple[Size, ...] = LARGER_SIZES
     checkpoint_seconds: float = 30.0
+
+    @abstractmethod
+    def make_learner(self) -> Any:
+        """The SetLearner, untrained; to train without a run folder, call its ``step``."""
 
     @property
     def scenario_name(self) -> str:
@@ -104,71 +115,3 @@ class SetConfig:
         for size in self.larger_sizes:
             if len(size) != 2 or not all(type(count) is int and count > 0 for count in size):
                 raise ValueError(f"larger_sizes = {self.larger_sizes!r} must be pairs of positive whole numbers")
-
-
-@dataclass(frozen=True)
-class EquilibriumConfig(SetConfig):
-    """One network for every market learns on exact conditions of optimality (agents/set_training/equilibrium.py).
-
-    Attributes:
-        kink_width: how gradually leaders' elasticities change where a capacity starts to bind; see first_order.
-        longest_step: largest correction of log r that leaders are asked for at once.
-    """
-
-    algorithm: ClassVar[str] = "equilibrium"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "quick": {"updates": 300, **_QUICK},
-        "default": {},
-        "long": {"updates": 16_000},
-    }
-
-    kink_width: float = 0.1
-    longest_step: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        finite_numbers(self, "kink_width", "longest_step", least=0.0)
-
-
-@dataclass(frozen=True)
-class SetPPOConfig(SetConfig):
-    """One network for every market learns by PPO, from rewards alone (agents/set_training/ppo.py).
-
-    Attributes:
-        batches: gradient steps in an epoch; each has markets of one size.
-        epochs: passes over what an update has drawn and played.
-        clip_range: how far a ratio of probabilities may move from 1 before it stops to count.
-        initial_std: standard deviation of exploration in log r at the start.
-        final_std: at the end; in between it falls evenly in the logarithm.
-    """
-
-    algorithm: ClassVar[str] = "ppo"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "quick": {"updates": 60, **_QUICK},
-        "default": {},
-        "long": {"updates": 3000},
-    }
-
-    updates: int = 400
-    links: int = 1024
-    warm_up: int = 20
-    batches: int = 4
-    epochs: int = 2
-    clip_range: float = 0.2
-    initial_std: float = 0.4
-    final_std: float = 0.05
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_numbers(self, batches=(1, 2**31 - 1), epochs=(1, 2**31 - 1))
-        finite_numbers(self, "clip_range", "initial_std", "final_std", least=0.0)
-        if self.side != "leaders":
-            raise ValueError(f"side = {self.side!r}: ppo trains leaders only; followers learn by equilibrium")
-        if not 0.0 < self.final_std <= self.initial_std:
-            raise ValueError(f"final_std = {self.final_std} must be above 0 and at most initial_std")
-
-
-#: By the name of their algorithm.
-SET_ALGORITHMS: dict[str, type[EquilibriumConfig] | type[SetPPOConfig]] = {
-    kind.algorithm: kind for kind in (EquilibriumConfig, SetPPOConfig)
-}

@@ -26,7 +26,8 @@ from agents.algorithms import ALGORITHMS
 from agents.config import FollowerConfig, JointConfig, LeaderConfig
 from agents.documents import with_fields
 from agents.market_draws import MarketDistribution
-from agents.set_config import EquilibriumConfig, SetPPOConfig
+from agents.set_algorithms.equilibrium import EquilibriumConfig
+from agents.set_algorithms.ppo import SetPPOConfig
 from agents.set_training.run import train_set_policy
 from agents.training.both import train_both
 from agents.training.one_side import train_followers, train_leaders

@@ -6,8 +6,8 @@ from stable_baselines3 import PPO
 
 from agents.config import LeaderConfig
 from agents.torch_settings import one_torch_thread
-from agents.training.algorithms import make_model
 from agents.training.leader_env import LeaderVecEnv
+from agents.training.learner import make_model
 from benchmarks.floors import DoNothingVecEnv
 
 

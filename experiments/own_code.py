@@ -80,12 +80,12 @@ def own_scenario(text: str) -> Scenario:
     """
     named = named_code(text, "--scenario", "object")
     found = getattr(named.load(), named.attribute, None)
-    if not isinstance(found, Scenario | Market):
-        there = [name for name, value in vars(named.load()).items() if isinstance(value, Scenario | Market)]
+    scenarios = {name: value for name, value in vars(named.load()).items() if isinstance(value, Scenario | Market)}
+    if named.attribute not in scenarios:
         what = "no such object" if found is None else f"a {type(found).__name__}"
-        known = f"; there are {', '.join(there)}" if there else ", nor any other"
+        known = f"; there are {', '.join(scenarios)}" if scenarios else ", nor any other"
         raise ValueError(f"--scenario {text}: {what}, not a Scenario or Market{known} in {named.file}")
-    return Scenario.of(found)
+    return Scenario.of(scenarios[named.attribute])
 
 
 def _file_of_module(text: str, option: str, module: str) -> Path:

@@ -1,38 +1,26 @@
 """Training of one network for every market, by PPO or on exact conditions: the run around the learning."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 
+from agents.documents import learning_fields
 from agents.evaluation.protocol import OneSidedEvaluation
 from agents.evaluation.sets import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
 from agents.policy.files import OneSidePolicy
-from agents.reports.set_table import save_set_figures
+from agents.reports.set_table import save_set_figures, set_table
+from agents.set_algorithms.learner import Metrics, SetLearner
 from agents.set_config import SetConfig
-from agents.set_training.equilibrium import FollowerEquilibriumLearner, LeaderEquilibriumLearner
-from agents.set_training.learner import Metrics, SetLearner
-from agents.set_training.ppo import PPOLearner
 from agents.torch_settings import one_torch_thread
+from agents.training.checkpoint import check_goes_on
 from agents.training.run import HERE, Run, train
+from experiments.tables import NumberTable
 
-#: By algorithm and side.
-_LEARNERS: dict[tuple[str, str], Callable[[Any], SetLearner]] = {
-    ("equilibrium", "leaders"): LeaderEquilibriumLearner,
-    ("equilibrium", "followers"): FollowerEquilibriumLearner,
-    ("ppo", "leaders"): PPOLearner,
-}
 #: Updates whose figures TensorBoard shows as one point.
 _UPDATES_PER_POINT = 10
-
-
-def make_learner(config: SetConfig) -> SetLearner:
-    """The learner that a configuration asks for, untrained; to train without a run folder, call its ``step``."""
-    learner = _LEARNERS.get((getattr(config, "algorithm", ""), config.side))
-    if learner is None:
-        raise ValueError(f"{type(config).__name__} names no algorithm; use EquilibriumConfig or SetPPOConfig")
-    return learner(config)
 
 
 @one_torch_thread()
@@ -59,9 +47,14 @@ class SetRun(Run[SetEvaluation[Any]]):
 
     def __init__(self, config: SetConfig) -> None:
         super().__init__(config)
-        self.learner = make_learner(config)
+        self.learner: SetLearner = config.make_learner()
         self.regrets = ("leader_regret_relative" if config.side == "leaders" else "follower_regret_relative",)
         self._recent: list[Metrics] = []
+
+    @staticmethod
+    def table(result: SetEvaluation[Any], name: str) -> NumberTable:
+        """Regrets by size."""
+        return set_table(result, escape(f"{result.summary()['markets']} held-out markets; trained on {name}"))
 
     @property
     def finished(self) -> bool:
@@ -108,8 +101,10 @@ class SetRun(Run[SetEvaluation[Any]]):
         return self.config.evaluation_interval
 
     def _state(self) -> dict[str, Any]:
-        return self.learner.state() | {"recent": self._recent}  # figures that TensorBoard is yet to show
+        config = {"config": learning_fields(self.config)}
+        return config | self.learner.state() | {"recent": self._recent}  # figures that TensorBoard is yet to show
 
     def _restore(self, state: Mapping[str, Any]) -> None:
+        check_goes_on(state, self.config)
         self.learner.restore(state)
         self._recent = list(state["recent"])

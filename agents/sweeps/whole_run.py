@@ -17,6 +17,7 @@ from agents.training.both import JointRun
 from agents.training.one_side import FollowerRun, LeaderRun
 from agents.training.run import Run, train
 from aigc_market_env.files import naming
+from experiments.tables import NumberTable
 
 #: Runs on one market, by who learns.
 _ON_ONE_MARKET: dict[str, type[Run[Any]]] = {"leaders": LeaderRun, "followers": FollowerRun, "both": JointRun}
@@ -30,11 +31,13 @@ class Trained:
         result: the final evaluation.
         metrics: what ``metrics.json`` holds.
         figures: the files of its figures.
+        table: what to show of it.
     """
 
     result: Evaluation | SetEvaluation[Any]
     metrics: dict[str, Any]
     figures: list[Path]
+    table: NumberTable
 
 
 def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
@@ -54,7 +57,7 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
             result, metrics = train(kind, config, out, resume=resume)
         figures = kind.save_figures(result, metrics["curve"], out)
         write_json(out / EVALUATION_FILE, result.summary())
-    return Trained(result, metrics, figures)
+    return Trained(result, metrics, figures, kind.table(result, config.scenario_name))
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from agents.evaluation.reward_sources import RewardSource
 from agents.policy.agent_features import Features
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
-from agents.training.algorithms import deterministic_layers, make_model, nonlinearities
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
 from agents.training.tensorboard import MarketScalars
@@ -71,30 +70,44 @@ def mu_learner(
 ) -> Learner[LeaderPolicy]:
     """The learner of the MUs, among ASPs at their best response or following a policy; see :class:`LeaderVecEnv`."""
     env = LeaderVecEnv(scenario, config.markets, followers=followers)
-    return Learner(env, config, lambda model: extract_leader_policy(model, scenario, config.hidden))
+    return Learner(env, config, lambda model: extract_leader_policy(model, scenario, config))
 
 
 def asp_learner(config: FollowerConfig, scenario: Scenario, source: RewardSource) -> Learner[FollowerPolicy]:
     """The learner of the ASPs, on rewards from a source."""
     env = FollowerVecEnv(scenario, config.markets, source=source)
-    return Learner(env, config, lambda model: extract_follower_policy(model, scenario, config.hidden))
+    return Learner(env, config, lambda model: extract_follower_policy(model, scenario, config))
 
 
-def extract_leader_policy(model: BaseAlgorithm, scenario: Scenario, hidden: tuple[int, ...]) -> LeaderPolicy:
+def make_model(config: TrainingConfig, env: MarketVecEnv) -> BaseAlgorithm:
+    """What learns, untrained, by the configuration's algorithm."""
+    return config.algorithm.make(
+        env,
+        slots=config.slots,
+        hidden=config.hidden,
+        # The last rollout may reach beyond the end, where the rate would be negative and undo what was learned.
+        rate=lambda remaining: config.learning_rate * max(remaining, 0.0),
+        usual_log_std=config.usual_log_std,
+        seed=config.seed,
+    )
+
+
+def extract_leader_policy(model: BaseAlgorithm, scenario: Scenario, config: TrainingConfig) -> LeaderPolicy:
     """A deterministic policy of the MUs with a copy of the model's weights."""
-    architecture = LeaderArchitecture(scenario.num_mus, scenario.num_asps, hidden, **nonlinearities(model))
-    return LeaderPolicy(architecture, _copy_weights(model, architecture.network()))
+    sizes, squashed = (scenario.num_mus, scenario.num_asps), config.algorithm.squashed
+    architecture = LeaderArchitecture(*sizes, config.hidden, activation="relu", squashed=squashed)
+    return LeaderPolicy(architecture, _copy_weights(model, config, architecture.network()))
 
 
-def extract_follower_policy(model: BaseAlgorithm, scenario: Scenario, hidden: tuple[int, ...]) -> FollowerPolicy:
+def extract_follower_policy(model: BaseAlgorithm, scenario: Scenario, config: TrainingConfig) -> FollowerPolicy:
     """A deterministic policy of the ASPs with a copy of the model's weights."""
+    sizes, squashed = (scenario.num_mus, scenario.num_asps), config.algorithm.squashed
     slot_duration = float(scenario.sample(0).slot_duration)
-    sizes = scenario.num_mus, scenario.num_asps
-    architecture = FollowerArchitecture(*sizes, hidden, slot_duration, **nonlinearities(model))
-    return FollowerPolicy(architecture, _copy_weights(model, architecture.network()))
+    architecture = FollowerArchitecture(*sizes, config.hidden, slot_duration, activation="relu", squashed=squashed)
+    return FollowerPolicy(architecture, _copy_weights(model, config, architecture.network()))
 
 
-def _copy_weights(model: BaseAlgorithm, network: nn.Sequential) -> nn.Sequential:
-    weights: dict[str, Any] = deterministic_layers(model).state_dict()
+def _copy_weights(model: BaseAlgorithm, config: TrainingConfig, network: nn.Sequential) -> nn.Sequential:
+    weights: dict[str, Any] = config.algorithm.layers(model).state_dict()
     network.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
     return network

@@ -4,15 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from agents.config import STREAMS_PER_SEED, FixedMarketConfig
 from agents.documents import learning_fields
+from agents.evaluation.plays import plays_of
+from agents.evaluation.protocol import Evaluation
 from agents.policy.files import OneSidePolicy
 from agents.reports.figures import save_drawings
+from agents.reports.tables import evaluation_table
 from agents.training.checkpoint import check_goes_on
 from agents.training.learner import Learner
 from agents.training.learner_state import learner_state, random_state, restore_learner, restore_random
 from agents.training.run import Result, Run
 from agents.training.schedule import Schedule
+from experiments.tables import NumberTable
 
 
 class MarketRun(Run[Result]):
@@ -36,6 +42,13 @@ class MarketRun(Run[Result]):
         first, streams = config.seed * STREAMS_PER_SEED, STREAMS_PER_SEED // len(learners)
         for number, learner in enumerate(learners.values()):
             learner.begin(first + number * streams)
+
+    @staticmethod
+    def table(result: Evaluation, name: str) -> NumberTable:
+        """What is learned beside the equilibrium and other play."""
+        return evaluation_table(
+            result, plays_of(result), escape(f"{name}: {result.summary()['slots']} evaluation slots")
+        )
 
     @property
     def finished(self) -> bool:

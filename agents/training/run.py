@@ -22,6 +22,7 @@ from agents.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_ch
 from agents.training.progress import Bar
 from agents.training.stop_requests import StopRequests
 from agents.training.tensorboard import log_evaluation, open_log, worth_pictures
+from experiments.tables import NumberTable
 
 #: The sub-folder of a run's only policy: the run folder itself.
 HERE = "."
@@ -87,6 +88,11 @@ class Run(ABC, Generic[Result]):
     @abstractmethod
     def save_figures(result: Any, curve: list[dict[str, float]], folder: Path) -> list[Path]:
         """Draw the final evaluation and the learning curve; the files written."""
+
+    @staticmethod
+    @abstractmethod
+    def table(result: Any, name: str) -> NumberTable:
+        """The final evaluation as a table, of a market or markets of that name."""
 
     def amounts(self) -> dict[str, int]:
         """How far the run is, as ``metrics.json`` says it."""

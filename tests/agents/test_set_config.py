@@ -5,7 +5,8 @@ import pytest
 from agents.documents import as_document
 from agents.market_draws import MarketDistribution
 from agents.run_folder import read_config
-from agents.set_config import EquilibriumConfig, SetPPOConfig
+from agents.set_algorithms.equilibrium import EquilibriumConfig
+from agents.set_algorithms.ppo import SetPPOConfig
 
 CONFIGS = [
     EquilibriumConfig(side="followers", larger_sizes=((3, 2),), seed=4),

@@ -15,8 +15,7 @@ from agents.policy.files import save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
 from agents.runs import write_json
-from agents.set_config import EquilibriumConfig
-from agents.set_training.run import make_learner
+from agents.set_algorithms.equilibrium import EquilibriumConfig
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
 
@@ -29,7 +28,7 @@ SMALL = EquilibriumConfig(
 def set_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets")
     with one_torch_thread():
-        save_policy(make_learner(SMALL).policy(), folder)
+        save_policy(SMALL.make_learner().policy(), folder)
     write_json(folder / "config.json", as_document(SMALL))
     return folder
 

@@ -10,8 +10,7 @@ from agents.policy.files import load_policy, save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.reports.episode import play_episode, posting_mus, scenario_of
 from agents.runs import write_json
-from agents.set_config import EquilibriumConfig
-from agents.set_training.run import make_learner
+from agents.set_algorithms.equilibrium import EquilibriumConfig
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import leader_best_response, market_v0, solve_equilibrium
 
@@ -83,7 +82,7 @@ def test_a_run_of_both_sides_is_played_by_both():
 @pytest.fixture
 def set_run(tmp_path):
     with one_torch_thread():
-        save_policy(make_learner(SMALL).policy(), tmp_path)
+        save_policy(SMALL.make_learner().policy(), tmp_path)
     write_json(tmp_path / "config.json", as_document(SMALL))
     return tmp_path
 

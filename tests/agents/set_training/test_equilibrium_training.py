@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 
 from agents.market_draws import MarketDistribution
-from agents.set_config import EquilibriumConfig
-from agents.set_training.equilibrium import draw_rewards
-from agents.set_training.run import make_learner
+from agents.set_algorithms.equilibrium import EquilibriumConfig, draw_rewards
 from aigc_market_env import follower_regret, follower_response, leader_regret
 
 SMALL = MarketDistribution(num_mus=(3, 5), num_asps=(2, 3))
@@ -22,7 +20,7 @@ def regret(policy, market):
 def test_training_lowers_regret_in_markets_of_another_size(side):
     config = EquilibriumConfig(side=side, markets=SMALL, updates=120, links=240, width=32, layers=2, warm_up=10)
     market = SMALL.sample_size(np.random.default_rng(99), 7, 4, 12)
-    learner = make_learner(config)
+    learner = config.make_learner()
     before = regret(learner.policy(), market)
     while not learner.done:
         learner.step()
@@ -33,7 +31,7 @@ def test_transitions_count_decisions_of_the_side_that_learns():
     only = MarketDistribution(num_mus=(4, 4), num_asps=(3, 3))
     for side, agents in (("leaders", 4), ("followers", 3)):
         config = EquilibriumConfig(side=side, markets=only, updates=2, links=60, width=8, layers=1)
-        learner = make_learner(config)
+        learner = config.make_learner()
         learner.step()
         assert learner.transitions == agents * 5
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from agents.market_draws import MarketDistribution
-from agents.set_config import EquilibriumConfig, SetPPOConfig
-from agents.set_training.run import make_learner
+from agents.set_algorithms.equilibrium import EquilibriumConfig
+from agents.set_algorithms.ppo import SetPPOConfig
+from agents.set_training.run import SetRun
 
 SMALL = MarketDistribution(num_mus=(3, 5), num_asps=(2, 3))
 SIZE = {"markets": SMALL, "updates": 6, "links": 60, "width": 8, "layers": 2, "warm_up": 2}
@@ -19,7 +20,7 @@ EVERY = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
 def trained(config, updates=6, learner=None):
-    learner = learner or make_learner(config)
+    learner = learner or config.make_learner()
     while learner.update < updates:
         learner.step()
     return learner
@@ -46,7 +47,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(config):
 def test_a_learner_put_into_a_saved_state_ends_with_the_same_weights(config, tmp_path):
     whole = weights(trained(config).network)
     torch.save(trained(config, 3).state(), tmp_path / "state.pt")
-    again = make_learner(config)
+    again = config.make_learner()
     again.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     assert again.update == 3
     assert equal(whole, weights(trained(config, learner=again).network))
@@ -64,7 +65,7 @@ def test_neither_training_nor_measuring_touches_the_global_generators(config):
 
 @EVERY
 def test_a_policy_keeps_its_weights_while_training_goes_on(config):
-    learner = make_learner(config)
+    learner = config.make_learner()
     policy = learner.policy()
     before = weights(policy.network)
     learner.step()
@@ -74,7 +75,7 @@ def test_a_policy_keeps_its_weights_while_training_goes_on(config):
 
 @EVERY
 def test_what_an_update_reports(config):
-    learner = make_learner(config)
+    learner = config.make_learner()
     metrics = [learner.step() for _ in range(6)]
     assert learner.done
     assert all({"loss", "learning_rate"} <= set(figures) == set(metrics[0]) for figures in metrics)
@@ -83,20 +84,18 @@ def test_what_an_update_reports(config):
 
 
 @EVERY
-def test_a_state_of_another_run_is_refused(config):
-    state = make_learner(config).state()
-    with pytest.raises(ValueError, match="another configuration"):
-        make_learner(replace(config, seed=5)).restore(state)
-    for damaged in (state | {"network": {}}, {name: state[name] for name in ("config", "network")}):
+def test_a_state_that_is_none_is_refused(config):
+    state = config.make_learner().state()
+    for damaged in (state | {"network": {}}, {name: state[name] for name in ("update", "network")}):
         with pytest.raises(ValueError, match="not the saved state"):
-            make_learner(config).restore(damaged)
+            config.make_learner().restore(damaged)
 
 
-def test_how_often_checkpoints_are_written_does_not_matter():
-    rarely = EquilibriumConfig(**SIZE, checkpoint_seconds=1e9)
-    make_learner(rarely).restore(make_learner(CONFIGS["leaders, equilibrium"]).state())
-
-
-def test_the_other_algorithm_is_another_configuration():
-    with pytest.raises(ValueError, match="another configuration"):
-        make_learner(CONFIGS["leaders, ppo"]).restore(make_learner(CONFIGS["leaders, equilibrium"]).state())
+@EVERY
+def test_a_checkpoint_of_another_run_is_refused(config, tmp_path):
+    SetRun(config).save(tmp_path)
+    SetRun(replace(config, checkpoint_seconds=1e9)).load(tmp_path)
+    others = [other for other in CONFIGS.values() if other != config]
+    for other in (replace(config, seed=5), *others):
+        with pytest.raises(ValueError, match="another configuration"):
+            SetRun(other).load(tmp_path)

@@ -13,7 +13,8 @@ from agents.evaluation.sets import evaluate_set_policy
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
 from agents.run_folder import read_config
-from agents.set_config import EquilibriumConfig, SetPPOConfig
+from agents.set_algorithms.equilibrium import EquilibriumConfig
+from agents.set_algorithms.ppo import SetPPOConfig
 from agents.set_training import run as set_training
 from agents.set_training.run import train_set_policy
 

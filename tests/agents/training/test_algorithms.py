@@ -17,12 +17,11 @@ from agents.policy.files import WEIGHTS_FILE
 from agents.policy.rule_of_thumb import Seen
 from agents.training import run as loop
 from agents.training import tensorboard
-from agents.training.algorithms import make_model
 from agents.training.both import train_both
 from agents.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
-from agents.training.learner import extract_follower_policy, extract_leader_policy
+from agents.training.learner import extract_follower_policy, extract_leader_policy, make_model
 from agents.training.one_side import LeaderRun, read_config, train_followers, train_leaders
 
 #: The replay holds eight slots of the MUs' sixteen learners, so that it comes full and goes round.
@@ -201,7 +200,7 @@ def test_the_leaders_policy_does_what_the_model_does_deterministically():
     scenario = config.make_scenario()
     env = LeaderVecEnv(scenario, 3)
     model = moved(make_model(config, env))
-    policy = extract_leader_policy(model, scenario, config.hidden)
+    policy = extract_leader_policy(model, scenario, config)
     flat = env.reset()
     seen = flat.reshape(3, 2, -1)[..., 2:]
     before = policy.act_batch(seen)
@@ -220,7 +219,7 @@ def test_the_followers_policy_does_what_the_model_does_deterministically():
     scenario = config.make_scenario()
     env = FollowerVecEnv(scenario, 3)
     model = moved(make_model(config, env))
-    policy = extract_follower_policy(model, scenario, config.hidden)
+    policy = extract_follower_policy(model, scenario, config)
     flat = env.reset()
     observations = env.state()["markets"]["asp_observations"]
     exact = model.policy.actor(torch.from_numpy(flat), deterministic=True).detach().numpy()

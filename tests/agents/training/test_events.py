@@ -15,7 +15,7 @@ from agents.algorithms.sac import SAC
 from agents.config import FollowerConfig, JointConfig
 from agents.documents import flat
 from agents.market_draws import MarketDistribution
-from agents.set_config import EquilibriumConfig
+from agents.set_algorithms.equilibrium import EquilibriumConfig
 from agents.set_training.run import train_set_policy
 from agents.training import run as loop
 from agents.training.both import train_both

@@ -11,10 +11,9 @@ from agents.evaluation.followers import evaluate_followers
 from agents.policy.actions import allocation_of
 from agents.policy.files import WEIGHTS_FILE
 from agents.policy.rule_of_thumb import Seen
-from agents.training import algorithms
 from agents.training import run as loop
 from agents.training.follower_env import FollowerVecEnv
-from agents.training.learner import extract_follower_policy
+from agents.training.learner import extract_follower_policy, make_model
 from agents.training.one_side import FollowerConfig, read_config, train_followers
 
 TINY = {
@@ -145,8 +144,8 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average():
     config = tiny()
     scenario = config.make_scenario()
     env = FollowerVecEnv(scenario, 3)
-    model = algorithms.make_model(config, env)
-    policy = extract_follower_policy(model, scenario, config.hidden)
+    model = make_model(config, env)
+    policy = extract_follower_policy(model, scenario, config)
     flat = env.reset()
     means = model.policy.get_distribution(torch.from_numpy(flat)).distribution.mean.detach().numpy()
     observations = env.state()["markets"]["asp_observations"]

@@ -15,8 +15,9 @@ from agents.algorithms.sac import SAC
 from agents.config import FollowerConfig, JointConfig
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
-from agents.set_config import EquilibriumConfig, SetPPOConfig
-from agents.set_training.run import make_learner, train_set_policy
+from agents.set_algorithms.equilibrium import EquilibriumConfig
+from agents.set_algorithms.ppo import SetPPOConfig
+from agents.set_training.run import train_set_policy
 from agents.sweeps.sweep import SweepRun, begin, train_runs
 from agents.training.both import train_both
 from agents.training.one_side import train_followers, train_leaders
@@ -115,7 +116,7 @@ def test_settings_stay_when_training_fails(tmp_path):
 
 def test_a_learner_without_a_run_heeds_no_setting_either():
     def learned():
-        learner = make_learner(KINDS["set"][1])
+        learner = KINDS["set"][1].make_learner()
         learner.step()
         return [tensor.numpy().tobytes() for tensor in learner.policy().network.state_dict().values()]
 

@@ -15,9 +15,8 @@ from agents.config import STREAMS_PER_SEED
 from agents.documents import as_document, flat
 from agents.policy.actions import shares_of
 from agents.policy.files import WEIGHTS_FILE
-from agents.training import algorithms
 from agents.training.leader_env import LeaderVecEnv
-from agents.training.learner import extract_leader_policy
+from agents.training.learner import extract_leader_policy, make_model
 from agents.training.one_side import LeaderConfig, read_config, train_leaders
 from aigc_market_env import BatchedMarketEnv, Scenario
 
@@ -229,8 +228,8 @@ def test_the_extracted_policy_is_a_copy_of_what_the_model_does_on_average(tiny):
     config = tiny()
     scenario = config.make_scenario()
     env = LeaderVecEnv(scenario, 3)
-    model = algorithms.make_model(config, env)
-    policy = extract_leader_policy(model, scenario, config.hidden)
+    model = make_model(config, env)
+    policy = extract_leader_policy(model, scenario, config)
     flat = env.reset()
     means = model.policy.get_distribution(torch.from_numpy(flat)).distribution.mean.detach().numpy()
     seen = flat.reshape(3, 2, -1)[..., 2:]

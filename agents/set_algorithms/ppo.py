@@ -22,22 +22,67 @@ get a baseline for free!", 2019 (baselines from other samples of the same contex
 with shared parameters in multi-agent problems).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from agents.checks import finite_numbers, whole_numbers
 from agents.policy.agent_features import Features
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, rewards_seen
 from agents.policy.network import SetNetwork
-from agents.set_config import SetPPOConfig
-from agents.set_training.learner import Metrics, SetLearner, flat_features
+from agents.set_algorithms.learner import Metrics, SetLearner, flat_features
+from agents.set_config import QUICK, SetConfig
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray
 
 #: Batches of markets whose features say how to standardise.
 _STANDARD_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class SetPPOConfig(SetConfig):
+    """One network for every market learns by PPO, from rewards alone.
+
+    Attributes:
+        batches: gradient steps in an epoch; each has markets of one size.
+        epochs: passes over what an update has drawn and played.
+        clip_range: how far a ratio of probabilities may move from 1 before it stops to count.
+        initial_std: standard deviation of exploration in log r at the start.
+        final_std: at the end; in between it falls evenly in the logarithm.
+    """
+
+    algorithm: ClassVar[str] = "ppo"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {"updates": 60, **QUICK},
+        "default": {},
+        "long": {"updates": 3000},
+    }
+
+    updates: int = 400
+    links: int = 1024
+    warm_up: int = 20
+    batches: int = 4
+    epochs: int = 2
+    clip_range: float = 0.2
+    initial_std: float = 0.4
+    final_std: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole_numbers(self, batches=(1, 2**31 - 1), epochs=(1, 2**31 - 1))
+        finite_numbers(self, "clip_range", "initial_std", "final_std", least=0.0)
+        if self.side != "leaders":
+            raise ValueError(f"side = {self.side!r}: ppo trains leaders only; followers learn by equilibrium")
+        if not 0.0 < self.final_std <= self.initial_std:
+            raise ValueError(f"final_std = {self.final_std} must be above 0 and at most initial_std")
+
+    def make_learner(self) -> SetLearner:
+        """See :meth:`SetConfig.make_learner`."""
+        return PPOLearner(self)
 
 
 @dataclass(frozen=True, eq=False)

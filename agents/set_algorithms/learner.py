@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.documents import learning_fields
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetArchitecture, LeaderSetPolicy
 from agents.set_config import SetConfig
 from agents.torch_settings import usual_numerics
-from agents.training.checkpoint import check_goes_on
 
 Metrics = dict[str, float]
 
@@ -73,7 +71,6 @@ class SetLearner(ABC):
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, as numbers and tensors; not copies."""
         return {
-            "config": learning_fields(self.config),
             "update": self.update,
             "transitions": self.transitions,
             "network": self.network.state_dict(),
@@ -81,12 +78,11 @@ class SetLearner(ABC):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a :meth:`state` of a run with the same configuration, or a shorter one, bit for bit.
+        """Go on from a :meth:`state` of a training with the same configuration, or a shorter one, bit for bit.
 
         Raises:
-            ValueError: the state is of another configuration, or does not fit the network.
+            ValueError: the state does not fit the network.
         """
-        check_goes_on(state, self.config)
         try:
             self.network.load_state_dict(state["network"])
             self.optimiser.load_state_dict(state["optimiser"])

@@ -7,17 +7,21 @@ pushed by so much. Followers learn the states of their capacities at the exact b
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from agents.checks import finite_numbers
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, capacity_states
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, played, rewards_seen
 from agents.policy.link_features import capacity_states as exact_states
 from agents.policy.link_features import follower_features
-from agents.set_config import EquilibriumConfig
-from agents.set_training.learner import Metrics, SetLearner, flat_features
+from agents.set_algorithms.learner import Metrics, SetLearner, flat_features
+from agents.set_config import QUICK, SetConfig
 from aigc_market_env.equilibrium.first_order import FirstOrder, first_order
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
@@ -30,6 +34,34 @@ _EVEN_WEIGHT = 0.1
 _HIGHEST_MARKDOWN = 0.98
 #: How followers' rewards are drawn; see :func:`draw_rewards`.
 _LEADER_STEPS, _LEADER_NOISE, _LOWEST_SHARE = 6, 0.3, 1e-3
+
+
+@dataclass(frozen=True)
+class EquilibriumConfig(SetConfig):
+    """One network for every market learns on exact conditions of optimality.
+
+    Attributes:
+        kink_width: how gradually leaders' elasticities change where a capacity starts to bind; see first_order.
+        longest_step: largest correction of log r that leaders are asked for at once.
+    """
+
+    algorithm: ClassVar[str] = "equilibrium"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {"updates": 300, **QUICK},
+        "default": {},
+        "long": {"updates": 16_000},
+    }
+
+    kink_width: float = 0.1
+    longest_step: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite_numbers(self, "kink_width", "longest_step", least=0.0)
+
+    def make_learner(self) -> SetLearner:
+        """See :meth:`SetConfig.make_learner`."""
+        return {"leaders": LeaderEquilibriumLearner, "followers": FollowerEquilibriumLearner}[self.side](self)
 
 
 class EquilibriumLearner(SetLearner):
