@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from agents.algorithms import ALGORITHMS, Algorithm
+from agents.algorithms.checks import finite_numbers, whole_numbers
 from agents.algorithms.ppo import PPO
-from agents.checks import finite_numbers, whole_numbers
+from agents.algorithms.set_config import LEAST_EVALUATIONS, SetConfig
 from agents.evaluation.reward_sources import Mixture, Posted, RewardSource, source_called
 from agents.policy import load_policy
-from agents.set_config import LEAST_EVALUATIONS, SetConfig
 from aigc_market_env import Scenario
 from aigc_market_env.scenarios import PRESETS, Dynamics
 

@@ -9,10 +9,9 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from agents.algorithms import ALGORITHMS, Algorithm
+from agents.algorithms import ALGORITHMS, SET_ALGORITHMS, Algorithm
+from agents.algorithms.set_config import SetConfig
 from agents.config import SIDES, Config, TrainingConfig
-from agents.set_algorithms import SET_ALGORITHMS
-from agents.set_config import SetConfig
 from aigc_market_env.scenarios import Dynamics
 
 _Any = TypeVar("_Any")

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from agents.algorithms.set_config import SetConfig
 from agents.config import Config, TrainingConfig
 from agents.documents import as_document, config_of
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
-from agents.set_config import SetConfig
 from aigc_market_env import Market, Scenario
 from aigc_market_env.files import FolderTakenError, read_json, write_new
 

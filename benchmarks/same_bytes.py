@@ -23,11 +23,11 @@ import tyro
 from rich.console import Console
 
 from agents.algorithms import ALGORITHMS
+from agents.algorithms.set_equilibrium import EquilibriumConfig
+from agents.algorithms.set_ppo import SetPPOConfig
 from agents.config import FollowerConfig, JointConfig, LeaderConfig
 from agents.documents import with_fields
 from agents.market_draws import MarketDistribution
-from agents.set_algorithms.equilibrium import EquilibriumConfig
-from agents.set_algorithms.ppo import SetPPOConfig
 from agents.set_training.run import train_set_policy
 from agents.training.both import train_both
 from agents.training.one_side import train_followers, train_leaders

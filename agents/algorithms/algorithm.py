@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from agents.checks import finite_numbers
+from agents.algorithms.checks import finite_numbers
 
 if TYPE_CHECKING:  # configurations are read where stable-baselines3 is not installed
     from stable_baselines3.common.base_class import BaseAlgorithm

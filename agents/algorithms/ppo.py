@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 from agents.algorithms.algorithm import Algorithm
-from agents.checks import finite_numbers, whole_numbers
+from agents.algorithms.checks import finite_numbers, whole_numbers
 
 if TYPE_CHECKING:
     import stable_baselines3

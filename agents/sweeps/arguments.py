@@ -14,12 +14,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from agents.algorithms import ALGORITHMS
+from agents.algorithms import ALGORITHMS, SET_ALGORITHMS
 from agents.config import SIDES, Config
 from agents.documents import flat, parts, with_fields
 from agents.run_folder import read_config, read_config_file
 from agents.runs import CONFIG_FILE
-from agents.set_algorithms import SET_ALGORITHMS
 from agents.sweeps.grid import combinations
 from agents.sweeps.sweep import Values
 from aigc_market_env import Scenario

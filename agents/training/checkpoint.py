@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
+from agents.algorithms.set_config import SetConfig
 from agents.config import TrainingConfig
 from agents.documents import goes_on
-from agents.set_config import SetConfig
 from aigc_market_env.files import write_whole
 
 CHECKPOINT_FILE = "checkpoint.pt"

@@ -12,10 +12,10 @@ import pytest
 import torch
 from tiny_runs import ROOT, TINY
 
+from agents.algorithms.set_ppo import SetPPOConfig
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
 from agents.run_folder import write_config
-from agents.set_algorithms.ppo import SetPPOConfig
 from agents.set_training.run import train_set_policy
 from agents.training.one_side import train_leaders
 

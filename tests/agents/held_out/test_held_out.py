@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.documents import as_document
 from agents.evaluation.sets import MarketDistribution
 from agents.held_out.runs import check_comparable, evaluate_run, evaluate_runs, learning_curve, together
@@ -15,7 +16,6 @@ from agents.policy.files import save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
 from agents.runs import write_json
-from agents.set_algorithms.equilibrium import EquilibriumConfig
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
 

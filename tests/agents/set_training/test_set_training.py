@@ -9,12 +9,12 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import load_policy
+from agents.algorithms.set_equilibrium import EquilibriumConfig
+from agents.algorithms.set_ppo import SetPPOConfig
 from agents.evaluation.sets import evaluate_set_policy
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
 from agents.run_folder import read_config
-from agents.set_algorithms.equilibrium import EquilibriumConfig
-from agents.set_algorithms.ppo import SetPPOConfig
 from agents.set_training import run as set_training
 from agents.set_training.run import train_set_policy
 

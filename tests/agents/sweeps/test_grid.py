@@ -10,10 +10,10 @@ from rich.console import Console
 from widths import WIDTHS, words_at
 
 from agents.algorithms.ppo import PPO
+from agents.algorithms.set_equilibrium import EquilibriumConfig
+from agents.algorithms.set_ppo import SetPPOConfig
 from agents.config import FollowerConfig, JointConfig, LeaderConfig
 from agents.documents import as_document
-from agents.set_algorithms.equilibrium import EquilibriumConfig
-from agents.set_algorithms.ppo import SetPPOConfig
 from agents.sweeps.grid import combination_name, combinations, grid_table, with_values
 from agents.sweeps.sweep import SweepRun
 from experiments.jobs import Done

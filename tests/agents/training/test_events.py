@@ -12,10 +12,10 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tiny_configs import TINY, made
 
 from agents.algorithms.sac import SAC
+from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.config import FollowerConfig, JointConfig
 from agents.documents import flat
 from agents.market_draws import MarketDistribution
-from agents.set_algorithms.equilibrium import EquilibriumConfig
 from agents.set_training.run import train_set_policy
 from agents.training import run as loop
 from agents.training.both import train_both

@@ -12,11 +12,11 @@ from rich.console import Console
 from tiny_configs import TINY, made
 
 from agents.algorithms.sac import SAC
+from agents.algorithms.set_equilibrium import EquilibriumConfig
+from agents.algorithms.set_ppo import SetPPOConfig
 from agents.config import FollowerConfig, JointConfig
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
-from agents.set_algorithms.equilibrium import EquilibriumConfig
-from agents.set_algorithms.ppo import SetPPOConfig
 from agents.set_training.run import train_set_policy
 from agents.sweeps.sweep import SweepRun, begin, train_runs
 from agents.training.both import train_both

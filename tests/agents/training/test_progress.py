@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 from tiny_configs import TINY, made
 
+from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.config import JointConfig
 from agents.market_draws import MarketDistribution
-from agents.set_algorithms.equilibrium import EquilibriumConfig
 from agents.set_training.run import train_set_policy
 from agents.sweeps.follow import Followed, follow
 from agents.sweeps.sweep import SweepRun, begin, train_runs

@@ -7,10 +7,10 @@ import pytest
 import torch
 from tiny_configs import TINY, made
 
+from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.config import JointConfig
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
-from agents.set_algorithms.equilibrium import EquilibriumConfig
 from agents.set_training.run import train_set_policy
 from agents.training import run as loop
 from agents.training.both import train_both

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from agents.algorithms import set_ppo
+from agents.algorithms.set_ppo import AntitheticPlays, PPOLearner, SetPPOConfig, clipped_loss, explorers_utilities
 from agents.market_draws import MarketDistribution
 from agents.policy.link_features import OUTCOME_FEATURES, outcome_features
-from agents.set_algorithms import ppo as set_ppo
-from agents.set_algorithms.ppo import AntitheticPlays, PPOLearner, SetPPOConfig, clipped_loss, explorers_utilities
 from aigc_market_env import BatchedMarketEnv, follower_response, leader_regret, reward_gradient
 from aigc_market_env.equilibrium import first_order as exact
 from aigc_market_env.scenarios import STATIC, Scenario

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from agents.algorithms.set_config import SetConfig
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetArchitecture, LeaderSetPolicy
-from agents.set_config import SetConfig
 from agents.torch_settings import usual_numerics
 
 Metrics = dict[str, float]

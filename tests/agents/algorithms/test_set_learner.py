@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from agents.algorithms.set_equilibrium import EquilibriumConfig
+from agents.algorithms.set_ppo import SetPPOConfig
 from agents.market_draws import MarketDistribution
-from agents.set_algorithms.equilibrium import EquilibriumConfig
-from agents.set_algorithms.ppo import SetPPOConfig
 from agents.set_training.run import SetRun
 
 SMALL = MarketDistribution(num_mus=(3, 5), num_asps=(2, 3))

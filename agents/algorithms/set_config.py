@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from agents.checks import finite_numbers, whole_numbers
+from agents.algorithms.checks import finite_numbers, whole_numbers
 from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
 
 Side = Literal["leaders", "followers"]

@@ -29,12 +29,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from agents.checks import finite_numbers, whole_numbers
+from agents.algorithms.checks import finite_numbers, whole_numbers
+from agents.algorithms.set_config import QUICK, SetConfig
+from agents.algorithms.set_learner import Metrics, SetLearner, flat_features
 from agents.policy.agent_features import Features
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, rewards_seen
 from agents.policy.network import SetNetwork
-from agents.set_algorithms.learner import Metrics, SetLearner, flat_features
-from agents.set_config import QUICK, SetConfig
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray

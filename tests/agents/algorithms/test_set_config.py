@@ -2,11 +2,11 @@ import json
 
 import pytest
 
+from agents.algorithms.set_equilibrium import EquilibriumConfig
+from agents.algorithms.set_ppo import SetPPOConfig
 from agents.documents import as_document
 from agents.market_draws import MarketDistribution
 from agents.run_folder import read_config
-from agents.set_algorithms.equilibrium import EquilibriumConfig
-from agents.set_algorithms.ppo import SetPPOConfig
 
 CONFIGS = [
     EquilibriumConfig(side="followers", larger_sizes=((3, 2),), seed=4),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from agents.algorithms.set_equilibrium import EquilibriumConfig, draw_rewards
 from agents.market_draws import MarketDistribution
-from agents.set_algorithms.equilibrium import EquilibriumConfig, draw_rewards
 from aigc_market_env import follower_regret, follower_response, leader_regret
 
 SMALL = MarketDistribution(num_mus=(3, 5), num_asps=(2, 3))

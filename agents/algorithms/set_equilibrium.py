@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from agents.checks import finite_numbers
+from agents.algorithms.checks import finite_numbers
+from agents.algorithms.set_config import QUICK, SetConfig
+from agents.algorithms.set_learner import Metrics, SetLearner, flat_features
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, capacity_states
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, played, rewards_seen
 from agents.policy.link_features import capacity_states as exact_states
 from agents.policy.link_features import follower_features
-from agents.set_algorithms.learner import Metrics, SetLearner, flat_features
-from agents.set_config import QUICK, SetConfig
 from aigc_market_env.equilibrium.first_order import FirstOrder, first_order
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
