@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, over_markets
+from aigc_market_env.equilibrium.best_responses import least_regret
 from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, certify_rewards
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.system import STATE, new_system
 from aigc_market_env.game.followers import follower_response
-from aigc_market_env.game.leader_bound import best_row, new_search
-from aigc_market_env.game.leaders import settle, standing
 from aigc_market_env.market import Market
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.checks import link_arrays, market_index
@@ -32,10 +31,8 @@ from aigc_market_env.model.parameters import FloatArray, MarketArrays
 _START = 0.3
 #: Further attempts, as (share of the reward bound to start from, initial sliver), when the first one fails.
 _ATTEMPTS = ((0.6, 1.0), (0.1, 0.03), (0.6, 3.0), (0.3, 1e-6), (0.6, 0.3), (0.1, 0.3))
-#: Best-response sweeps, the last resort, and the number of pairs up to which they take seconds rather than hours.
-_MAX_SWEEPS = 20
-_MAX_SWEPT_PAIRS = 400
-_SWEPT = 1e-8  # gain from a sweep, over the MUs' utilities, at which sweeps end
+#: Number of pairs up to which best responses, the last resort, take seconds rather than hours.
+_MOST_SEARCHED_PAIRS = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +102,15 @@ def solve_equilibrium(
     if not certify:
         return _settled(market, rewards, residual, steps)
     certificate = certify_rewards(market, rewards, tolerance=tolerance)
-    for sweep_from in (rewards, np.broadcast_to(default, rewards.shape)) if m * n <= _MAX_SWEPT_PAIRS else ():
-        failed = np.flatnonzero(~certificate.converged)
-        if not len(failed):
-            break
-        swept = rewards.reshape(size, m, n).copy()
-        swept[failed] = _best_responses(market.flat, index[failed], sweep_from.reshape(size, m, n)[failed])
-        swept = swept.reshape(*batch, m, n)
-        after = certify_rewards(market, swept, tolerance=tolerance)
+    failed = np.flatnonzero(~certificate.converged)
+    if len(failed) and m * n <= _MOST_SEARCHED_PAIRS:
+        tried = rewards.reshape(size, m, n).copy()
+        begin = np.broadcast_to(default, rewards.shape).reshape(size, m, n)
+        tried[failed] = least_regret(market.flat, index[failed], tried[failed], begin[failed], tolerance)
+        tried = tried.reshape(*batch, m, n)
+        after = certify_rewards(market, tried, tolerance=tolerance)
         better = after.leader_regret_bound.max(axis=-1) < certificate.leader_regret_bound.max(axis=-1)
-        rewards = np.where(better[..., None, None], swept, rewards)
+        rewards = np.where(better[..., None, None], tried, rewards)
         residual = np.where(better, np.inf, residual)
         certificate = Certificate(
             np.where(better[..., None], after.leader_regret, certificate.leader_regret),
@@ -132,13 +128,6 @@ def _settled(
     response = follower_response(market, rewards)
     outcome = market.outcome(rewards, response.compute, response.bandwidth)
     return Equilibrium(rewards, outcome, None, residual, iterations)
-
-
-def _best_responses(market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> FloatArray:
-    """Where best responses, one leader after another, lead from ``rewards`` (B, M, N) within _MAX_SWEEPS rounds."""
-    swept = np.ascontiguousarray(rewards)
-    over_markets(_sweep, len(swept), market, index, swept, min_slice=1)
-    return swept
 
 
 # A batch of markets --------------------------------------------------------------------------------------------------
@@ -180,27 +169,4 @@ def _solve(
                         posted[n, m] = min(s.rewards[n, m], bound)
                         rewards[i, m, n] = posted[n, m] if np.isfinite(posted[n, m]) else initial[i, m, n]
             if residual[i] <= SOLVED:
-                break
-
-
-@compiled
-def _sweep(start: int, stop: int, market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray) -> None:
-    """Best responses, one leader after another, until nobody gains; ``rewards`` (B, M, N) is updated."""
-    num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    prices, x, row = np.empty((num_asps, 2)), np.empty((num_asps, num_mus)), np.empty(num_asps)
-    search = new_search(num_mus, num_asps)
-    links, r = search.offers.links, search.offers.rewards
-    for i in range(start, stop):
-        k = index[i]
-        for _ in range(_MAX_SWEEPS):
-            gained = earned = 0.0
-            for m in range(num_mus):
-                r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
-                settle(market, k, r, links, prices, x, search.offers.trial)
-                utility, worth = standing(market, k, links, m, r, x)
-                best, _ = best_row(search, m, market, k, prices, x, worth, utility, row)
-                gained += best - utility
-                earned += best
-                rewards[i, m] = row
-            if gained <= _SWEPT * earned:
                 break
