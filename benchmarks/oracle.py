@@ -1,6 +1,7 @@
 """The equilibrium oracle: robustness on random markets, time against its peers, growth, and the learned mechanism.
 
-Run from the repository's root: ``python -m benchmarks.oracle [study|starts|time|mpec|growth|mechanism ...]``. Set
+Run from the repository's root: ``python -m benchmarks.oracle [starts|time|mpec|growth|mechanism ...]``, or the study of
+its answers, with options of its own: ``python -m benchmarks.oracle study`` (benchmarks/oracle_study.py). Set
 ``NUMBA_NUM_THREADS=1`` and ``OMP_NUM_THREADS=1`` for times on one core: without the latter, BLAS threads get in the way
 of SciPy's L-BFGS-B, which then took six times as long. Compilation is not counted. ``mpec`` needs CasADi (the extra
 ``bench``).
@@ -14,7 +15,7 @@ regrets of 1e-15, in 20-29 s.
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -23,16 +24,18 @@ from scipy.optimize import minimize
 from aigc_market_env import Market, Scenario, follower_response, leader_regret, relative_regret, reward_gradient
 from aigc_market_env.equilibrium import DualPerturbation, certify_rewards, solve_equilibrium
 from baselines.coordinate_perturbation import OneAtATime
+from benchmarks import oracle_study
+from benchmarks.oracle_study import Drawn
+from experiments.command import run_command
 from experiments.terminal import lasting_output
 
-STUDIED = 500
 LOADS = (0.3, 1.0, 3.0)
 #: Markets solved by the slow peers too.
 COMPARED = 6
 
 
-#: What the studied markets are drawn from, in turn: half of them are random, the others of each preset.
-STUDIED_PRESETS = ("random", "campus", "random", "town", "random", "duo")
+#: Markets that are solved from several starts: the first ones of the study.
+STARTED = 500
 
 
 def random_market(seed: int, num_mus: int, num_asps: int, load: float) -> Market:
@@ -40,49 +43,18 @@ def random_market(seed: int, num_mus: int, num_asps: int, load: float) -> Market
     return Scenario.preset("random", load=load, num_mus=num_mus, num_asps=num_asps).sample(seed)
 
 
-def studied_markets() -> Iterator[tuple[str, Market]]:
-    """STUDIED markets of all presets, of 1-20 MUs and 1-8 ASPs and loads 0.05-8, evenly in log, with their names."""
-    rng = np.random.default_rng(0)
-    for i in range(STUDIED):
-        preset = STUDIED_PRESETS[i % len(STUDIED_PRESETS)]
-        load = float(np.exp(rng.uniform(np.log(0.05), np.log(8.0))))
-        size = {"num_mus": int(rng.integers(1, 21)), "num_asps": int(rng.integers(1, 9))}
-        seed = int(rng.integers(2**31))
-        market = Scenario.preset(preset, load=load, **(size if preset != "duo" else {})).sample(seed)
-        yield f"{preset:6s} {market.num_mus:2d} x {market.num_asps}, load {load:4.2f}, seed {seed}", market
-
-
-def study() -> None:
-    """Certificates of the studied markets; every failure is named."""
-    held, certified_at_once, widest_gap = 0, 0, 0.0
-    print(f"\nCertificates on {STUDIED} markets of all presets, 1-20 x 1-8, loads 0.05-8")
-    for name, market in studied_markets():
-        found = solve_equilibrium(market)
-        held += bool(found.certificate.converged)
-        certified_at_once += bool(found.certificate.converged and np.isfinite(found.residual))
-        paid = found.outcome.payment.sum(axis=-2)
-        widest_gap = max(widest_gap, (found.certificate.follower_regret[paid > 0] / paid[paid > 0]).max(initial=0.0))
-        if not found.certificate.converged:
-            regret = relative_regret(found.certificate.leader_regret[None], found.outcome.mu_utility[None])
-            print(
-                f"  {name}: worst MU's regret {regret.worst:.1e} of its utility, residual {found.residual:.1e}",
-                flush=True,
-            )
-    print(f"  certificate holds on {held / STUDIED:.1%}; without best responses on {certified_at_once / STUDIED:.1%}")
-    print(f"  widest duality gap {widest_gap:.1e} of what the ASP is paid")
-
-
 def starts() -> None:
     """Agreement of allocations from five random starts, relative to the market's largest throughput."""
-    spread, unsolved = np.zeros(STUDIED), 0
-    for i, (_, market) in enumerate(studied_markets()):
+    spread, unsolved = np.zeros(STARTED), 0
+    for i in range(STARTED):
+        market = Drawn.of(i).market()
         draw = np.random.default_rng(i)
         shares = draw.uniform(0.0, 1.0, (5, market.num_mus, market.num_asps))
         found = solve_equilibrium(market, start=shares * market.reward_bound[:, None], certify=False)
         x = found.outcome.throughput
         unsolved += int((found.residual > 1e-6).any())
         spread[i] = np.ptp(x, axis=0).max() / max(x.max(), 1e-300)
-    print(f"\nFive random starts on {STUDIED} markets: some start unsolved on {unsolved}")
+    print(f"\nFive random starts on {STARTED} markets: some start unsolved on {unsolved}")
     agree = (spread <= 1e-5).mean()
     print(f"  allocations agree to 1e-5 on {agree:.1%}; median {np.median(spread):.1e}, worst {spread.max():.1e}")
 
@@ -246,9 +218,12 @@ def mechanism() -> None:
             )
 
 
-PARTS = {"study": study, "starts": starts, "time": times, "mpec": mpec, "growth": growth, "mechanism": mechanism}
+PARTS = {"starts": starts, "time": times, "mpec": mpec, "growth": growth, "mechanism": mechanism}
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["study"]:
+        del sys.argv[1]
+        sys.exit(run_command(oracle_study.main, oracle_study.Arguments, oracle_study.__doc__))
     with lasting_output():
         for name in sys.argv[1:] or PARTS:
             PARTS[name]()

@@ -1,11 +1,13 @@
 """Results that outlive an interruption: a line of JSON each, in one file."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aigc_market_env.files import naming
 from baselines.study.metrics import Figures
-from experiments.jobs import Done
+from experiments.execute import Execute
+from experiments.jobs import Done, Job
 
 #: Name of the file in a study's folder.
 CACHE_FILE = "results.jsonl"
@@ -47,3 +49,18 @@ class Cache:
         with naming(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(self._before + json.dumps([done.key, done.result]) + "\n")
         self._before = ""
+
+
+def done_or_known(jobs: Sequence[Job[Figures]], cache: Cache, execute: Execute) -> Iterator[Done[Figures]]:
+    """Do what is not known yet; an interruption loses nothing but the jobs under way."""
+    unknown: list[Job[Figures]] = []
+    for job in jobs:
+        known = cache.find(job.key)
+        if known is None:
+            unknown.append(job)
+        else:
+            yield known
+    if unknown:
+        for result in execute(unknown):
+            cache.keep(result)
+            yield result

@@ -8,11 +8,11 @@ from rich.console import Console
 
 from aigc_market_env.model.parameters import FloatArray
 from baselines.mechanism import Mechanism
-from baselines.study.cache import Cache
+from baselines.study.cache import Cache, done_or_known
 from baselines.study.jobs import Match, Setting, Trial
 from baselines.study.metrics import Figures
 from experiments.execute import Execute
-from experiments.jobs import Done, Job
+from experiments.jobs import Done
 from experiments.progress import watch
 
 #: The mechanism whose claim is looked at, and the one that tells where it would end.
@@ -139,7 +139,7 @@ def play_study(plan: StudyPlan, cache: Cache, execute: Execute, console: Console
     settings = (plan.table, *plan.sweep)
 
     def do(description: str, jobs: Sequence[Trial | Match]) -> list[tuple[Trial | Match, Done[Figures]]]:
-        done = watch(description, _do_all(jobs, cache, execute), {job.key: 1 for job in jobs}, console)
+        done = watch(description, done_or_known(jobs, cache, execute), {job.key: 1 for job in jobs}, console)
         return [(job, done[job.key]) for job in jobs]
 
     done = do("mechanisms in markets", plan.trials(settings, plan.mechanisms))
@@ -148,20 +148,6 @@ def play_study(plan: StudyPlan, cache: Cache, execute: Execute, console: Console
     done += do("overhead at other sizes", plan.trials(plan.sizes, learners))
     matched = do("ours at the QoE of others", _matches(plan, settings, played))
     return Study(plan, Results(plan.seeds, done), Results(plan.seeds, matched))
-
-
-def _do_all(jobs: Sequence[Job[Figures]], cache: Cache, execute: Execute) -> Iterator[Done[Figures]]:
-    unknown: list[Job[Figures]] = []
-    for job in jobs:
-        known = cache.find(job.key)
-        if known is None:
-            unknown.append(job)
-        else:
-            yield known
-    if unknown:
-        for result in execute(unknown):
-            cache.keep(result)
-            yield result
 
 
 def _matches(plan: StudyPlan, settings: Iterable[Setting], played: Results) -> list[Match]:
