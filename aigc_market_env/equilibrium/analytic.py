@@ -69,7 +69,7 @@ def solve_equilibrium(
         market: one market or a batch.
         start: rewards to start from, (..., M, N), credits per QoE, or a function that gives them for a market, such as
             a trained policy's; "dual_perturbation" for those that 20 probes of :class:`DualPerturbation` learn; by
-            default 0.3 of the reward bound. The answer does not depend on it, unless the market has several equilibria.
+            default 0.3 of the reward bound. Where the market has several equilibria, it may decide which is found.
         tolerance: leader regret that still counts as none, relative to the mean equilibrium utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
 

@@ -10,8 +10,11 @@ round by round, up to V: it is either served again or rightly priced out.
 **Convergence.** This is stochastic approximation of the markdown map on logarithms. Elasticities are averaged with
 gains (1 + t)^-0.55 and rewards move by steps (1 + t/τ)^-0.6. Both sum to infinity, so the start is forgotten, and their
 squares do not, so the noise of the signs dies out, as Robbins and Monro require. What they also require, that the
-averaged map contracts, is observed, not proved. The bias of a two-sided difference is of order δ²,
-and δ (1 + t)^-0.5 goes to zero; QoE is delivered without noise, so a small δ amplifies none.
+averaged map contracts, is not proved: that rewards end near an equilibrium is observed. Where QoE is smooth in the
+rewards, the bias of a two-sided difference is of order δ², and δ (1 + t)^-0.5 goes to zero; QoE is delivered without
+noise, so a small δ amplifies none. On a kink, where a capacity is used up at a shadow price of zero or an MU stands at
+its entry threshold, the difference lies between the elasticities on both sides however small δ is: its bias may be as
+large as they are apart.
 
 Source: the name, and that it lowers the complexity of adaptive pricing, are the paper's; this reading is the project's.
 """
