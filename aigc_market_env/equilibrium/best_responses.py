@@ -45,8 +45,7 @@ class Play(NamedTuple):
     x: FloatArray  # throughputs there, tokens/s (N, M)
     row: FloatArray  # (N,)
     utility: FloatArray  # of the MUs, credits per slot (M,)
-    regret: FloatArray  # theirs where all were last assessed, over their mean utility (M,)
-    target: FloatArray  # best rows there (N, M)
+    target: FloatArray  # best rows where all were last assessed (N, M)
     least: FloatArray  # the rewards of the least regret (N, M)
     least_target: FloatArray  # best rows there (N, M)
     score: FloatArray  # largest regret there, but at least the tolerance, and largest bound, over mean utility (2,)
@@ -122,7 +121,6 @@ def _new_play(num_mus: int, num_asps: int) -> Play:
         np.empty((n, m)),
         np.empty(n),
         np.empty(m),
-        np.empty(m),
         np.empty((n, m)),
         np.empty((n, m)),
         np.empty((n, m)),
@@ -185,19 +183,19 @@ def _assess(p: Play, market: MarketArrays, k: int, tolerance: float, only_if_les
     for m in range(num_mus):
         p.utility[m], _ = standing(market, k, offers.links, m, offers.rewards, p.x)
     mean = p.utility.mean()
-    regret, bound, worst = tolerance, 0.0, 0
+    largest, bound, worst = tolerance, 0.0, 0
     for j in range(num_mus):
         m = (j + p.worst[0]) % num_mus
         utility, best, ceiling = _find_row(p, market, k, m)
         p.target[:, m] = p.row
-        p.regret[m] = (best - utility) / mean if mean > 0.0 else np.inf
+        regret = (best - utility) / mean if mean > 0.0 else np.inf
         bound = max(bound, (ceiling - utility) / mean if mean > 0.0 else np.inf)
-        if p.regret[m] > regret:
-            regret, worst = p.regret[m], m
-        if only_if_less and regret > p.score[0]:
+        if regret > largest:
+            largest, worst = regret, m
+        if only_if_less and largest > p.score[0]:
             return
-    if regret < p.score[0] or (regret == p.score[0] and bound < p.score[1]):
-        p.score[0], p.score[1], p.worst[0] = regret, bound, worst
+    if largest < p.score[0] or (largest == p.score[0] and bound < p.score[1]):
+        p.score[0], p.score[1], p.worst[0] = largest, bound, worst
         p.least[:], p.least_target[:] = offers.rewards, p.target
 
 
