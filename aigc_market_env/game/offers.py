@@ -29,7 +29,7 @@ _MOST_OFFERS = 256
 #: how far rounding and the solver's tolerance may have moved them, as a share; then, of the cell up to the next reward:
 #: the range of the marginal cost's slope, whether it was taken from this very cell, and the bound on the surplus.
 REWARD, RATE, QOE, RESPONSE, COST, COMPUTE_PRICE, BANDWIDTH_PRICE, ERROR, LEAST, MOST, OWN, BOUND = range(12)
-_COLUMNS = 12
+COLUMNS = 12
 #: What is lost to the solver's tolerance is estimated to first order, and taken this many times; what to rounding, as a
 #: share, many times more than was ever seen.
 _SAFETY, _ROUNDING = 4.0, 1e-13
@@ -42,7 +42,7 @@ class Offers(NamedTuple):
 
     links: FloatArray  # (N, LINK_ROWS, M)
     rewards: FloatArray  # (N, M), as posted
-    table: FloatArray  # (N, _MOST_OFFERS, _COLUMNS)
+    table: FloatArray  # (N, _MOST_OFFERS, COLUMNS)
     length: npt.NDArray[np.int64]  # (N,), rows in use
     prices: FloatArray  # (2,)
     rate: FloatArray  # (N, M)
@@ -56,7 +56,7 @@ def new_offers(num_mus: int, num_asps: int) -> Offers:
     return Offers(
         np.empty((num_asps, LINK_ROWS, num_mus)),
         np.empty((num_asps, num_mus)),
-        np.empty((num_asps, _MOST_OFFERS, _COLUMNS)),
+        np.empty((num_asps, _MOST_OFFERS, COLUMNS)),
         np.zeros(num_asps, dtype=np.int64),
         np.empty(2),
         np.empty((num_asps, num_mus)),
@@ -120,20 +120,20 @@ def insert(s: Offers, n: int, m: int, asp: Asp, reward: float) -> int:
     if length == _MOST_OFFERS:
         return -1
     for i in range(length, j + 1, -1):
-        for column in range(_COLUMNS):
+        for column in range(COLUMNS):
             table[i, column] = table[i - 1, column]
     s.length[n] = length + 1
-    for column in range(_COLUMNS):
+    for column in range(COLUMNS):
         table[j + 1, column] = table[j, column]
     table[j, OWN] = table[j + 1, OWN] = 0.0
-    s.prices[0] = _between(asp.compute_cost, table[j, COMPUTE_PRICE], table[j + 2, COMPUTE_PRICE])
-    s.prices[1] = _between(asp.bandwidth_cost, table[j, BANDWIDTH_PRICE], table[j + 2, BANDWIDTH_PRICE])
+    s.prices[0] = between(asp.compute_cost, table[j, COMPUTE_PRICE], table[j + 2, COMPUTE_PRICE])
+    s.prices[1] = between(asp.bandwidth_cost, table[j, BANDWIDTH_PRICE], table[j + 2, BANDWIDTH_PRICE])
     _ask(s, n, m, asp, reward, table[j + 1])
     return j + 1
 
 
 @compiled
-def _between(cost: float, low: float, high: float) -> float:
+def between(cost: float, low: float, high: float) -> float:
     """The shadow price whose effective price is the geometric mean of those of two others."""
     return low if low == high else max(math.sqrt((cost + low) * (cost + high)) - cost, 0.0)
 
@@ -141,13 +141,31 @@ def _between(cost: float, low: float, high: float) -> float:
 @compiled
 def _ask(s: Offers, n: int, m: int, asp: Asp, reward: float, offer: FloatArray) -> None:
     """Fill one row of a table; ``s.prices`` and ``s.rate`` hold a start for the ASP's own search."""
-    link, rewards, x, prices = s.links[n], s.rewards[n], s.rate[n], s.prices
+    ask(s.links[n], m, asp, s.rewards[n], reward, s.prices, s.rate[n], s.trial, offer)
+
+
+@compiled
+def ask(
+    link: FloatArray,
+    m: int,
+    asp: Asp,
+    rewards: FloatArray,
+    reward: float,
+    prices: FloatArray,
+    x: FloatArray,
+    trial: FloatArray,
+    offer: FloatArray,
+) -> None:
+    """Fill the first eight columns of an offer: what ``reward`` buys MU ``m`` where the others post ``rewards`` (M,).
+
+    ``prices`` (2,) and ``x`` (M,) hold a start for the ASP's own search and get what it finds; ``trial`` is scratch.
+    """
     posted, rewards[m] = rewards[m], reward
-    shadow_prices(link, asp, rewards, TOLERANCE, prices, x, s.trial)
+    shadow_prices(link, asp, rewards, TOLERANCE, prices, x, trial)
     u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
     for i in range(x.shape[0]):  # x itself may be a mean of what is best on either side of a price that cannot be hit
-        s.trial[i] = x[i]
-    _, f, b, huu, huw, hww = demand(link, asp.flops_per_token, u, w, rewards, s.trial)
+        trial[i] = x[i]
+    _, f, b, huu, huw, hww = demand(link, asp.flops_per_token, u, w, rewards, trial)
     rewards[m] = posted
     c = coefficients_of(link, m)
     cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)

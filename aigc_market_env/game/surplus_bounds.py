@@ -68,7 +68,7 @@ def _over_line(
         low, high = worth * q0 - low_cost * t0, worth * q1 - high_cost * t1
         rise = worth * s0 - slope * t0 - low_cost * (1.0 - q0 * d1 / (s0 * s0))
         fall = worth * s1 - slope * t1 - high_cost * (1.0 - q1 * d0 / (s1 * s1))
-        peak = _peak(low, high, rise, fall, right - left)
+        peak = peak_between(low, high, rise, fall, right - left)
         if not peak <= worth * q1 - low_cost * t0:  # Q and the payment C T both rise
             peak = worth * q1 - low_cost * t0
         middle = math.sqrt(max(left, 1e-3 * right) * right)
@@ -87,7 +87,7 @@ def _over_line(
 
 
 @compiled
-def _peak(low: float, high: float, rise: float, fall: float, width: float) -> float:
+def peak_between(low: float, high: float, rise: float, fall: float, width: float) -> float:
     """The most that a function can reach between ``low`` and ``high``, its derivative from ``fall`` to ``rise``."""
     if rise <= 0.0:
         return low
