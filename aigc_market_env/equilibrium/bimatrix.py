@@ -1,0 +1,59 @@
+"""Equilibria of finite games of two players, by trying supports of equal size."""
+
+from itertools import combinations
+
+import numpy as np
+
+from aigc_market_env.model.parameters import FloatArray
+
+#: Pure strategies that a player mixes, at most.
+_LARGEST_SUPPORT = 4
+#: Regret that counts as none, relative to the spread of a player's payoffs.
+_EXACT = 1e-11
+
+
+def bimatrix_equilibrium(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Probabilities of each player's pure strategies at an equilibrium, or at the profile of least regret met.
+
+    A player mixes strategies that the other's probabilities make equally good; nondegenerate games have an equilibrium
+    with as many strategies on either side.
+
+    Args:
+        first: the first player's payoffs; rows are its own strategies. (K1, K2)
+        second: the second player's, with the same axes. (K1, K2)
+
+    Returns:
+        Probabilities (K1,) and (K2,).
+
+    Source: Dickhaut and Kaplan, A program for finding Nash equilibria, The Mathematica Journal 1(4), 1991.
+    """
+    exact = _EXACT * max(float(np.ptp(first)), float(np.ptp(second)), np.finfo(np.float64).tiny)
+    least, found = np.inf, (np.eye(first.shape[0])[0], np.eye(first.shape[1])[0])
+    for size in range(1, min(*first.shape, _LARGEST_SUPPORT) + 1):
+        for rows in combinations(range(first.shape[0]), size):
+            for columns in combinations(range(first.shape[1]), size):
+                x = _indifference(second[np.ix_(rows, columns)].T)
+                y = None if x is None else _indifference(first[np.ix_(rows, columns)])
+                if x is None or y is None:
+                    continue
+                one, other = np.zeros(first.shape[0]), np.zeros(first.shape[1])
+                one[list(rows)], other[list(columns)] = x, y
+                worth, other_worth = first @ other, one @ second
+                regret = max(float(worth.max() - one @ worth), float(other_worth.max() - other @ other_worth))
+                if regret < least:
+                    least, found = regret, (one, other)
+                if least <= exact:
+                    return found
+    return found
+
+
+def _indifference(payoffs: FloatArray) -> FloatArray | None:
+    """Probabilities of the columns that make all rows of a square matrix equally good; None if there are none."""
+    size = len(payoffs)
+    system = np.ones((size + 1, size + 1))
+    system[:size, :size], system[:size, size], system[size, size] = payoffs, -1.0, 0.0
+    try:
+        solution = np.linalg.solve(system, np.eye(size + 1)[size])[:size]
+    except np.linalg.LinAlgError:
+        return None
+    return solution / solution.sum() if (solution >= 0.0).all() and np.isfinite(solution).all() else None
