@@ -7,7 +7,6 @@ of this. Where Newton steps fail, best responses by that same search are the las
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,14 +16,15 @@ from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.equilibrium.best_responses import least_regret
 from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, certify_rewards
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
+from aigc_market_env.equilibrium.mixed import mixed_where_refused
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
+from aigc_market_env.equilibrium.solution import Equilibrium
 from aigc_market_env.equilibrium.system import STATE, new_system
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.checks import link_arrays, market_index
 from aigc_market_env.model.options import positive_number
-from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 #: Rewards that the solver starts from by default, as a share of the reward bound.
@@ -35,33 +35,13 @@ _ATTEMPTS = ((0.6, 1.0), (0.1, 0.03), (0.6, 3.0), (0.3, 1e-6), (0.6, 0.3), (0.1,
 _MOST_SEARCHED_PAIRS = 400
 
 
-@dataclass(frozen=True, eq=False)
-class Equilibrium:
-    """An equilibrium of the market, as far as its certificate says so.
-
-    Attributes:
-        rewards: r, credits per QoE; for a pair that is priced out, the MU's marginal worth of QoE, the most that it
-            could sensibly offer. (..., M, N)
-        outcome: what a slot produces at these rewards, the ASPs responding exactly.
-        certificate: regrets, computed separately from the solver; None when it was not asked for.
-        residual: largest residual of the system solved, by the solver's own account; inf where best responses had the
-            last word. (...)
-        iterations: Newton steps. (...)
-    """
-
-    rewards: FloatArray
-    outcome: Outcome
-    certificate: Certificate | None
-    residual: FloatArray
-    iterations: npt.NDArray[np.int64]
-
-
 def solve_equilibrium(
     market: Market,
     *,
     start: npt.ArrayLike | Callable[[Market], npt.ArrayLike] | Literal["dual_perturbation"] | None = None,
     tolerance: float = TOLERANCE,
     certify: bool = True,
+    mixed: bool = False,
 ) -> Equilibrium:
     """Equilibrium of the leaders' game, the followers responding exactly.
 
@@ -72,18 +52,23 @@ def solve_equilibrium(
             default 0.3 of the reward bound. Where the market has several equilibria, it may decide which is found.
         tolerance: leader regret that still counts as none, relative to the mean equilibrium utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
+        mixed: where the certificate refuses the pure answer, search for an equilibrium in which MUs mix: some tenths of
+            a second for each such market, some seconds where that is in vain. Markets of more than 400 pairs of MUs and
+            ASPs are not searched.
 
     Returns:
         The :class:`Equilibrium`, with the market's batch axes. When the solver fails, it holds the best point
-        found, and ``certificate.converged`` is False.
+        found, or with ``mixed`` the best mixture, and ``certificate.converged`` is False.
 
     Raises:
         ValueError: ``start`` has a wrong shape, or an entry that is negative or not finite, or ``tolerance`` is not a
-            finite number > 0.
+            finite number > 0, or ``mixed`` is asked for without ``certify``.
 
     Source: docs/market.md#what-a-user-does.
     """
     tolerance = positive_number("tolerance", tolerance)
+    if mixed and not certify:
+        raise ValueError("mixed answers are found where a certificate refuses the pure one: leave certify=True")
     if isinstance(start, str):
         if start != "dual_perturbation":
             raise ValueError(f"start must be None, rewards, a function or 'dual_perturbation', got {start!r}")
@@ -100,7 +85,7 @@ def solve_equilibrium(
     over_markets(_solve, size, market.flat, index, flat["start"], rewards, residual, steps, min_slice=4)
     rewards, residual, steps = rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch)
     if not certify:
-        return _settled(market, rewards, residual, steps)
+        return _settled(market, rewards, None, residual, steps)
     certificate = certify_rewards(market, rewards, tolerance=tolerance)
     failed = np.flatnonzero(~certificate.converged)
     if len(failed) and m * n <= _MOST_SEARCHED_PAIRS:
@@ -118,16 +103,25 @@ def solve_equilibrium(
             np.where(better, after.converged, certificate.converged),
             np.where(better[..., None], after.leader_regret_bound, certificate.leader_regret_bound),
         )
-    return replace(_settled(market, rewards, residual, steps), certificate=certificate)
+    found = _settled(market, rewards, certificate, residual, steps)
+    return mixed_where_refused(market, index, found, tolerance) if mixed else found
 
 
 def _settled(
-    market: Market, rewards: FloatArray, residual: FloatArray, iterations: npt.NDArray[np.int64]
+    market: Market,
+    rewards: FloatArray,
+    certificate: Certificate | None,
+    residual: FloatArray,
+    iterations: npt.NDArray[np.int64],
 ) -> Equilibrium:
-    """The equilibrium at these rewards, not certified."""
+    """The answer that these rewards are, nobody mixing."""
     response = follower_response(market, rewards)
     outcome = market.outcome(rewards, response.compute, response.bandwidth)
-    return Equilibrium(rewards, outcome, None, residual, iterations)
+    kind = np.where(residual <= SOLVED if certificate is None else certificate.converged, "pure", "none found")
+    ones = np.ones((*rewards.shape[:-1], 1))
+    return Equilibrium(
+        rewards, outcome, certificate, residual, iterations, np.asarray(kind), rewards[..., None, :], ones
+    )
 
 
 # A batch of markets --------------------------------------------------------------------------------------------------

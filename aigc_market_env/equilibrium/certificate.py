@@ -129,12 +129,29 @@ def certify_rewards(
         response = follower_response(market, rewards)
     outcome = market.outcome(rewards, response.compute, response.bandwidth)
     found, gap = deviations(market, rewards), response.duality_gap
-    smallest = least_utility(market)
-    utility = np.maximum(outcome.mu_utility.mean(axis=-1), smallest)
-    paid = np.maximum(outcome.payment.sum(axis=-2), smallest[..., None])
-    unpaid = relative_regret(gap[..., None, :], paid[..., None, :]).worst
-    converged = (found.regret_bound.max(axis=-1) <= tolerance * utility) & (unpaid <= _GAP_SHARE * tolerance)
+    converged = holds(market, found.regret_bound, outcome.mu_utility, gap, outcome.payment, tolerance)
     return Certificate(found.regret, gap, converged, found.regret_bound)
+
+
+def holds(
+    market: Market, bound: FloatArray, utility: FloatArray, gap: FloatArray, payment: FloatArray, tolerance: float
+) -> npt.NDArray[np.bool_]:
+    """Whether regrets and gaps are small enough; see :attr:`Certificate.converged`.
+
+    Args:
+        market: one market or a batch.
+        bound: on each MU's regret, credits per slot. (..., M)
+        utility: what each MU earns, credits per slot. (..., M)
+        gap: each ASP's duality gap, credits per slot. (..., N)
+        payment: credits per slot. (..., M, N)
+        tolerance: leader regret that still counts as none, relative to the mean utility of the MUs.
+    """
+    smallest = least_utility(market)
+    mean = np.maximum(utility.mean(axis=-1), smallest)
+    paid = np.maximum(payment.sum(axis=-2), smallest[..., None])
+    unpaid = relative_regret(gap[..., None, :], paid[..., None, :]).worst
+    converged: npt.NDArray[np.bool_] = (bound.max(axis=-1) <= tolerance * mean) & (unpaid <= _GAP_SHARE * tolerance)
+    return converged
 
 
 def least_utility(market: Market) -> FloatArray:

@@ -1,328 +1,86 @@
-"""Mixed equilibria of the leaders' game, where no pure one is found (docs/equilibrium.md#mixed-equilibria).
+"""Mixed equilibria where no pure one was found, market by market (docs/equilibrium.md#mixed-equilibria)."""
 
-The MU that gains most by deviating gets its best row beside its own; then two time scales: all rows climb to peaks of
-their own, while the probabilities of those who mix move until their rows are worth the same. Where that fails, rows of
-those who mix stay as they are, and the finite game that they make grows by best responses (double oracle). Whatever is
-found is judged by best responses of all MUs against the mixture, with bounds.
-"""
-
-from dataclasses import dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import over_markets
-from aigc_market_env.equilibrium.bimatrix import bimatrix_equilibrium
-from aigc_market_env.equilibrium.mixture_play import (
-    Play,
-    best_rows,
-    climb_rows,
-    new_play,
-    profile_utilities,
-    row_utilities,
-)
-from aigc_market_env.equilibrium.probability_steps import OptimisticSteps, SignSteps, softmax
+from aigc_market_env.equilibrium.certificate import Certificate, holds
+from aigc_market_env.equilibrium.mixed_search import Judged, MixedSearch
+from aigc_market_env.equilibrium.mixture import expected_outcome
+from aigc_market_env.equilibrium.solution import Equilibrium
+from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
-#: Rounds of best responses, at most; joint profiles of support rows, at most; rows of an MU kept for the finite game.
-_ROUNDS, _PROFILES, _ROWS = 12, 32, 8
-#: Best rows are added of MUs that gain at least this share of what the one gains that gains most.
-_ADDED = 0.2
-#: The search ends when the bound on every regret is within this share of the tolerance.
-_AIM = 0.1
-#: Rows of less probability are dropped, once all have climbed, or in the finite game; rows that differ by no more than
-#: this share in every reward are one.
-_DROPPED, _DROPPED_FIXED, _TWINS = 1e-5, 1e-4, 1e-6
-#: Steps of the probabilities, at most, if one MU mixes and if several do, and at least; sweeps of climbs between two.
-_STEPS, _STEPS_OF_SEVERAL, _LEAST_STEPS, _SWEEPS = 100, 200, 10, 2
-#: What may be missed by the probabilities when the steps end, relative to the mean utility; in a finite game, this share
-#: of what was missed without its last rows. Moves that count as none, if rows of those who mix climb and if they do not.
-_SETTLED, _SETTLED_FIXED, _AT_REST, _AT_REST_FIXED = 1e-9, 1e-2, 1e-7, 1e-4
-#: Longest relative moves of rewards in a sweep: of MUs with one row, at first and in the end, and of those who mix; and
-#: what becomes of the limit after a sweep that meets it.
-_LONGEST_MOVE, _SHORTEST_MOVE, _MIXED_MOVE, _LESS = 1e-2, 1e-5, 1e-3, 0.85
-#: Times that twins are taken together before rows are levelled.
-_MERGERS = 4
-#: Levelling: difference of rows that is none, relative to the mean utility; steps at most; change of log odds that slopes
-#: are taken by, and longest step; singular values of the slopes that count as 0; sweeps at each step.
-_LEVEL, _LEVELS, _NUDGE, _LONGEST_STEP, _SINGULAR, _SWEEPS_OF_LEVELS = 1e-10, 12, 1e-2, 0.5, 1e-9, 20
+#: Pairs of a market up to which mixtures are searched for.
+_MOST_PAIRS = 400
 
 
-@dataclass
-class Mixture:
-    """What M MUs post, each independently of the others.
+def mixed_where_refused(
+    market: Market, index: npt.NDArray[np.int64], found: Equilibrium, tolerance: float
+) -> Equilibrium:
+    """Answers in which refused pure ones have made way for mixtures that are less exploitable.
 
-    Attributes:
-        rows: support rows of each MU, (K_m, N), credits per QoE.
-        probabilities: of each MU's rows, (K_m,).
+    Args:
+        market: one market or a batch.
+        index: the market of ``market.flat`` that each element of the batch belongs to. (B,)
+        found: pure answers with certificates; those that hold stay as they are.
+        tolerance: regret that still counts as none, relative to the mean expected utility of the MUs.
     """
-
-    rows: list[FloatArray]
-    probabilities: list[FloatArray]
-
-    @property
-    def sizes(self) -> npt.NDArray[np.int64]:
-        """Number of rows of each MU. (M,)."""
-        return np.array([len(rows) for rows in self.rows])
-
-    @property
-    def profiles(self) -> int:
-        """Number of joint profiles."""
-        return int(self.sizes.prod())
-
-    def padded(self) -> tuple[FloatArray, FloatArray]:
-        """Rows (M, K, N) and probabilities (M, K), of MUs with fewer than K their first row again, never posted."""
-        most = int(self.sizes.max())
-        rows = np.stack([np.concatenate([r, np.repeat(r[:1], most - len(r), axis=0)]) for r in self.rows])
-        return rows, np.stack([np.pad(p, (0, most - len(p))) for p in self.probabilities])
-
-    def with_row(self, m: int, row: FloatArray) -> "Mixture":
-        """The same with one more row of MU ``m``, posted as often as each of the others on average."""
-        rows, probabilities = list(self.rows), list(self.probabilities)
-        share = 1.0 / (len(rows[m]) + 1)
-        rows[m] = np.concatenate([rows[m], row[None]])
-        probabilities[m] = np.append((1.0 - share) * probabilities[m], share)
-        return Mixture(rows, probabilities)
-
-    @property
-    def twins(self) -> list[tuple[int, int, int]]:
-        """MU, row and an earlier row that is the same, of rows that are posted."""
-        return [
-            (m, a, b)
-            for m, own in enumerate(self.rows)
-            for a in range(len(own))
-            for b in range(a)
-            if min(self.probabilities[m][[a, b]]) > 0.0 and (abs(own[a] - own[b]) <= _TWINS * own[b]).all()
-        ]
-
-    def reduced(self, dropped: float) -> "Mixture":
-        """The same without rows that are posted less often than ``dropped``, twins taken together."""
-        weights = [weight.copy() for weight in self.probabilities]
-        for m, a, b in self.twins:
-            weights[m][b], weights[m][a] = weights[m][a] + weights[m][b], 0.0
-        rows, probabilities = [], []
-        for own, weight in zip(self.rows, weights, strict=True):
-            kept = weight > min(dropped, 0.5 * float(weight.max()))
-            rows.append(own[kept])
-            probabilities.append(weight[kept] / weight[kept].sum())
-        return Mixture(rows, probabilities)
+    assert found.certificate is not None
+    batch, pair = found.kind.shape, found.rewards.shape[-2:]
+    refused = np.flatnonzero(~found.certificate.converged) if pair[0] * pair[1] <= _MOST_PAIRS else np.empty(0, int)
+    if not len(refused):
+        return found
+    judged = find_mixed(market.flat, index[refused], found.rewards.reshape(-1, *pair)[refused], tolerance)
+    most = max(int(answer.mixture.sizes.max()) for answer in judged)
+    answers = []
+    for i, answer in zip(refused, judged, strict=True):
+        own = market[np.unravel_index(index[i], market.batch_shape)] if market.batch_shape else market
+        answers.append(_answer(own, answer, found.iterations.reshape(-1)[i], tolerance).with_room(most))
+    whole: Equilibrium = _put(found.with_room(most), refused, answers, len(batch))
+    return whole
 
 
-@dataclass
-class Judged:
-    """A mixture and every MU's best deviation from it, credits per slot.
-
-    Attributes:
-        mixture: what was judged.
-        best: every MU's best row against the mixture of the others. (M, N)
-        regret: what the MU gains by it. (M,)
-        bound: what no row gains more than. (M,)
-        utility: what the MU earns by the mixture. (M,)
-    """
-
-    mixture: Mixture
-    best: FloatArray
-    regret: FloatArray
-    bound: FloatArray
-    utility: FloatArray
-
-    @property
-    def exploitability(self) -> float:
-        """The largest bound on a regret over the mean utility of the MUs."""
-        mean = float(self.utility.mean())
-        return float(self.bound.max()) / mean if mean > 0.0 else np.inf
-
-
-def find_mixed(market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray, tolerance: float) -> list[Judged]:
-    """Mixtures that rewards (B, M, N) in the markets ``index`` of a flat batch lead to, the least exploitable met."""
-    found: list[Any] = [None] * len(index)
+def find_mixed(
+    market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray, tolerance: float
+) -> list[Judged]:
+    """The least exploitable mixtures met from rewards (B, M, N) in the markets ``index`` (B,) of a flat batch."""
+    found: dict[int, Judged] = {}
 
     def work(start: int, stop: int) -> None:
         for i in range(start, stop):
-            found[i] = _Search(market, int(index[i]), rewards[i], tolerance).run()
+            found[i] = MixedSearch(market, int(index[i]), rewards[i], tolerance).run()
 
     over_markets(work, len(index), min_slice=1)
-    return found
+    return [found[i] for i in range(len(index))]
 
 
-class _Search:
-    """The search for a mixed equilibrium in one market."""
-
-    def __init__(self, market: MarketArrays, k: int, rewards: FloatArray, tolerance: float) -> None:
-        self.market, self.k, self.aim = market, k, _AIM * tolerance
-        ones = np.ones(1)
-        self.start = Mixture([row[None].copy() for row in rewards], [ones] * len(rewards))
-        self.best = self.judge(self.start)
-        self.scale = float(self.best.utility.mean())
-
-    def run(self) -> Judged:
-        """The least exploitable mixture that is found, which may be the rewards that the search starts from."""
-        here, pool = self.best, self.start
-        for _ in range(_ROUNDS):
-            if self.done or not self.scale > 0.0:
-                break
-            mixture = self.grown(here)
-            free = self.note(self.judge(self.settled(mixture)))
-            if self.done:
-                break
-            if len(mixture.rows) == 2:
-                pool = self.matched(pool, here)
-                mixture = pool
-            else:
-                mixture = self.balanced(mixture, 0.0, _SETTLED_FIXED * float(here.regret.max()) / self.scale)
-            fixed = self.note(self.judge(mixture.reduced(_DROPPED_FIXED)))
-            here = free if free.exploitability < 0.5 * fixed.exploitability else fixed
-        return self.best
-
-    @property
-    def done(self) -> bool:
-        """Whether the best mixture met is as good as is asked for."""
-        return self.best.exploitability <= self.aim
-
-    def note(self, judged: Judged) -> Judged:
-        """Remember the least exploitable mixture."""
-        if judged.exploitability < self.best.exploitability:
-            self.best = judged
-        return judged
-
-    def judge(self, mixture: Mixture) -> Judged:
-        """Best responses of all MUs against the mixture."""
-        rows = mixture.padded()[0]
-        best, found = np.empty((rows.shape[0], rows.shape[2])), np.empty((3, rows.shape[0]))
-        best_rows(self.market, self.k, self.play(mixture), best, found)
-        return Judged(mixture, best, found[0] - found[2], found[1] - found[2], found[2])
-
-    def play(self, mixture: Mixture) -> Play:
-        """The mixture, played out."""
-        return new_play(self.market, self.k, *mixture.padded(), mixture.sizes)
-
-    def grown(self, judged: Judged) -> Mixture:
-        """The mixture with the best rows of those who gain most, as far as the joint profiles stay few."""
-        mixture = judged.mixture
-        order = np.argsort(-judged.regret)
-        for m in order[judged.regret[order] >= _ADDED * judged.regret.max()]:
-            more = mixture.with_row(m, judged.best[m])
-            if more.profiles <= _PROFILES or mixture is judged.mixture:
-                mixture = more
-        return mixture
-
-    def settled(self, mixture: Mixture) -> Mixture:
-        """The mixture after all rows have climbed to peaks, those of MUs that mix equally good, as far as can be."""
-        for _ in range(_MERGERS):
-            mixture = self.balanced(mixture, _MIXED_MOVE, _SETTLED)
-            smaller = mixture.reduced(_DROPPED)
-            if smaller.profiles == mixture.profiles:
-                break
-            mixture = smaller
-        return self.levelled(mixture).reduced(_DROPPED)
-
-    def balanced(self, mixture: Mixture, mixed_move: float, enough: float) -> Mixture:
-        """Two time scales: rows climb, and probabilities of those who mix follow what the rows are worth.
-
-        Moves are limited, the more the longer they do not end, so that rows stay at peaks of their own. Rows of those
-        who mix stay as they are where ``mixed_move`` is 0. Ends when nobody could earn ``enough`` more by other
-        probabilities, relative to the mean utility, or with twins.
-        """
-        p, limit = self.play(mixture), _LONGEST_MOVE
-        mixing = np.flatnonzero(p.sizes > 1)
-        several, utilities = len(mixing) > 1, np.empty(p.probabilities.shape)
-        rule = OptimisticSteps if several else SignSteps
-        steps = {m: rule(p.probabilities[m, : p.sizes[m]]) for m in mixing}
-        for count in range(_STEPS_OF_SEVERAL if several else _STEPS):
-            moved = climb_rows(self.market, self.k, p, _SWEEPS, limit, min(mixed_move, limit))
-            if moved >= 0.5 * limit:
-                limit = max(_LESS * limit, _SHORTEST_MOVE)
-            row_utilities(self.market, self.k, p, utilities)
-            at_rest = moved <= (_AT_REST if mixed_move > 0.0 else _AT_REST_FIXED)
-            if at_rest and count >= _LEAST_STEPS and self.missed(p, utilities) <= enough:
-                break
-            for m, step in steps.items():
-                p.probabilities[m, : p.sizes[m]] = step.moved(utilities[m, : p.sizes[m]])
-            if mixed_move > 0.0 and count % _LEAST_STEPS == 0 and _mixture(p).twins:
-                break
-        return _mixture(p)
-
-    def missed(self, p: Play, utilities: FloatArray) -> float:
-        """The most that an MU could earn more by other probabilities of its rows, relative to the mean utility."""
-        least = 0.0
-        for m in np.flatnonzero(p.sizes > 1):
-            own = utilities[m, : p.sizes[m]]
-            least = max(least, float(own.max() - p.probabilities[m, : p.sizes[m]] @ own))
-        return least / self.scale
-
-    def levelled(self, mixture: Mixture) -> Mixture:
-        """The mixture with log odds by Broyden's method, the rows climbing at each, so that rows are equally good."""
-        p = self.play(mixture)
-        mixing = np.flatnonzero(p.sizes > 1)
-        if not len(mixing):
-            return mixture
-
-        def excess(odds: FloatArray) -> FloatArray:
-            _set_odds(p, odds)
-            climb_rows(self.market, self.k, p, _SWEEPS_OF_LEVELS, _MIXED_MOVE, _MIXED_MOVE)
-            utilities = np.empty(p.probabilities.shape)
-            row_utilities(self.market, self.k, p, utilities)
-            return np.concatenate([utilities[m, 1 : p.sizes[m]] - utilities[m, 0] for m in mixing]) / self.scale
-
-        odds = np.concatenate([np.log(q[1:] / q[0]) for q in mixture.probabilities])
-        level = excess(odds)
-        best, kept = float(abs(level).max()), _mixture(p)
-        if best <= _LEVEL:
-            return kept
-        slopes = np.empty((len(odds), len(odds)))
-        for j in range(len(odds)):
-            nudged = odds.copy()
-            nudged[j] += _NUDGE
-            slopes[:, j] = (excess(nudged) - level) / _NUDGE
-        for _ in range(_LEVELS):
-            step = -np.linalg.lstsq(slopes, level, rcond=_SINGULAR)[0]
-            step *= min(1.0, _LONGEST_STEP / max(float(abs(step).max()), _LONGEST_STEP))
-            if not step.any():
-                break
-            odds = odds + step
-            after = excess(odds)
-            slopes += np.outer(after - level - slopes @ step, step) / (step @ step)
-            level = after
-            if abs(level).max() < best:
-                best, kept = float(abs(level).max()), _mixture(p)
-            if best <= _LEVEL:
-                break
-        return kept
-
-    def matched(self, pool: Mixture, judged: Judged) -> Mixture:
-        """An equilibrium of the finite game of two MUs that best rows are added to; all rows of it, some not posted.
-
-        Source: Kroupa and Votroubek, Multiple oracle algorithm to solve continuous games, GameSec 2022.
-        """
-        pool = Mixture(list(pool.rows), list(pool.probabilities))
-        for m in range(2):
-            if judged.regret[m] > self.aim * _SETTLED_FIXED * self.scale:
-                pool = pool.with_row(m, judged.best[m])
-            unused = np.flatnonzero(pool.probabilities[m] <= 0.0)[: max(len(pool.rows[m]) - _ROWS, 0)]
-            pool.rows[m] = np.delete(pool.rows[m], unused, axis=0)
-            pool.probabilities[m] = np.delete(pool.probabilities[m], unused)
-        p = self.play(pool)
-        utilities = np.empty((pool.profiles, 2))
-        profile_utilities(self.market, self.k, p, utilities)
-        tables = utilities.reshape(*pool.sizes[::-1], 2)
-        one, other = bimatrix_equilibrium(tables[..., 0].T, tables[..., 1].T)
-        return Mixture(pool.rows, [one, other])
-
-
-def _mixture(p: Play) -> Mixture:
-    """A copy of what is posted."""
-    sizes = [int(size) for size in p.sizes]
-    return Mixture(
-        [p.rows[m, :size].copy() for m, size in enumerate(sizes)],
-        [p.probabilities[m, :size].copy() for m, size in enumerate(sizes)],
+def _answer(market: Market, judged: Judged, iterations: np.int64, tolerance: float) -> Equilibrium:
+    """A mixture in one market as an answer."""
+    outcome, gap = expected_outcome(market, judged.mixture)
+    converged = holds(market, judged.bound, outcome.mu_utility, gap, outcome.payment, tolerance)
+    supports, probabilities = judged.mixture.padded()
+    return Equilibrium(
+        rewards=outcome.rewards,
+        outcome=outcome,
+        certificate=Certificate(judged.regret, gap, converged, judged.bound),
+        residual=np.array(np.inf),
+        iterations=np.array(iterations),
+        kind=np.array(("mixed" if judged.mixture.profiles > 1 else "pure") if converged else "none found"),
+        supports=supports,
+        probabilities=probabilities,
     )
 
 
-def _set_odds(p: Play, odds: FloatArray) -> None:
-    """Set the probabilities of those who mix by the log odds of all their rows but the first."""
-    used = 0
-    for m in np.flatnonzero(p.sizes > 1):
-        others = int(p.sizes[m]) - 1
-        p.probabilities[m, : others + 1] = softmax(np.append(0.0, odds[used : used + others]))
-        used += others
+def _put(whole: Any, places: npt.NDArray[np.int64], parts: list[Any], batch_axes: int) -> Any:
+    """A copy of a batch of answers, or of what they hold, with single ones in some places of the flat batch."""
+    if is_dataclass(whole) and not isinstance(whole, type):
+        names = [field.name for field in fields(whole)]
+        found = {n: _put(getattr(whole, n), places, [getattr(part, n) for part in parts], batch_axes) for n in names}
+        return replace(whole, **found)
+    array = np.array(whole, dtype=np.result_type(whole, *parts))
+    array.reshape(-1, *array.shape[batch_axes:])[places] = np.stack(parts)
+    return array

@@ -188,13 +188,10 @@ def _climb(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, limit:
         beyond, bought = _slope(market, k, p, m, a, n, far)
         if bought <= 0.0:  # below the entry threshold, which is a valley's floor
             beyond = abs(ahead)
-        if beyond * sign <= 0.0 or far == lowest or far == highest:
+        if beyond * sign <= 0.0 or not lowest < far < highest:
             break
         near, ahead, step = far, beyond, min(2.0 * step, _LONGEST)
-    if beyond * sign > 0.0:
-        near = far
-    else:
-        near = _close(market, k, p, m, a, n, near, far, ahead, beyond)
+    near = far if beyond * sign > 0.0 else _close(market, k, p, m, a, n, near, far, ahead, beyond)
     _slope(market, k, p, m, a, n, near)
     p.rows[m, a, n] = near
     moved = abs(near - start) / start
@@ -269,8 +266,8 @@ def _largest_worth(market: MarketArrays, k: int, p: Play, m: int, a: int) -> flo
 def best_rows(market: MarketArrays, k: int, p: Play, best: FloatArray, found: FloatArray) -> None:
     """Every MU's best row against the mixture of the others, searched globally, with a proof.
 
-    ``best`` (M, N) gets the rows; ``found`` (3, M) what they earn, what no row exceeds, and what the MU earns by its own
-    mixture, credits per slot.
+    ``best`` (M, N) gets the rows; ``found`` (3, M) what they earn, what no row exceeds, and what the MU earns by its
+    own mixture, credits per slot.
     """
     num_mus, num_asps, profiles = p.rows.shape[0], p.rows.shape[2], p.posted.shape[1]
     for m in range(num_mus):

@@ -5,10 +5,10 @@ is concave, for any worths p_s of a unit of QoE, one per profile,
 
     E U <= Σ_s π_s V*(p_s) + Σ_n max_r Σ_s π_s (p_s - r) Q_ns(r),        V*(p) = max_S V(S) - p S.
 
-The right side, the *ceiling*, needs one search per ASP (:mod:`~aigc_market_env.game.mixture_offers`). It is convex in p,
-and its derivative in p_s is π_s times the QoE chosen less the QoE that has p_s as its worth. So it is brought down by a
-quasi-Newton method (BFGS); where the two meet in every profile, so do the best row and the ceiling. Where one ASP's
-choice jumps across that point, they may not: the range of rewards to that ASP is then cut in two.
+The right side, the *ceiling*, needs one search per ASP (:mod:`~aigc_market_env.game.mixture_offers`). It is convex in
+p, and its derivative in p_s is π_s times the QoE chosen less the QoE that has p_s as its worth. So it is brought down
+by a quasi-Newton method (BFGS); where the two meet in every profile, so do the best row and the ceiling. Where one
+ASP's choice jumps across that point, they may not: the range of rewards to that ASP is then cut in two.
 """
 
 from typing import NamedTuple
@@ -18,6 +18,7 @@ import numpy as np
 from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.game.mixture_offers import (
     MixtureOffers,
+    best_of,
     best_reward,
     climb_rewards,
     expected_surplus,
@@ -35,8 +36,8 @@ from aigc_market_env.model.parameters import FloatArray, MarketArrays
 #: Share of its utility that an MU's best row and the bound may be apart, and a share of the satisfaction with the
 #: highest QoE there is, for MUs that get next to nothing.
 _TOLERANCE, _FLOOR = 1e-9, 1e-14
-#: Until the worths are right, proofs are as fine as this share of what wrong worths cost, and rewards as this share of a
-#: proof. In the end, rewards are as fine as a share of what the bound may be apart.
+#: Until the worths are right, proofs are as fine as this share of what wrong worths cost, and rewards as this share of
+#: a proof. In the end, rewards are as fine as a share of what the bound may be apart.
 _COARSE, _SETTLING, _SETTLED = 0.1, 1e-2, 1e-6
 #: Ceilings are raised by this share of the satisfaction, for rounding.
 _ROUNDING = 1e-13
@@ -109,10 +110,10 @@ def best_row_against(
             searched += 1
             utility, lowest = _search_part(s, m, market, k, parts, utility, best)
             s.ceiling[parts] = ceiling = min(ceiling, lowest)
-            if ceiling > utility + _finest(utility, num_asps, omega, q):
-                if _cut(s, m, market, k, parts, ceiling - utility):
-                    parts += 2
-                    continue
+            gap = ceiling - utility
+            if gap > _finest(utility, num_asps, omega, q) and _cut(s, m, market, k, parts, gap):
+                parts += 2
+                continue
         proven = max(proven, ceiling)
     return utility, max(proven, utility)
 
@@ -324,11 +325,7 @@ def _cut(s: MixtureSearch, m: int, market: MarketArrays, k: int, part: int, gap:
     found, widest, cut = -1, 0.0, 0.0
     for n in range(s.row.shape[0]):
         first, last = rows_within(o, n, s.low[part, n], s.high[part, n])
-        best, reached = first, -np.inf
-        for i in range(first, last + 1):
-            value = expected_surplus(o, worths, n, i)
-            if value > reached:
-                best, reached = i, value
+        best, reached = best_of(o, worths, n, first, last)
         for i in range(first, last + 1):
             width = 0.0
             for j in range(worths.shape[0]):

@@ -1,7 +1,7 @@
 """What one MU's rewards buy at one ASP while other MUs mix: tables of offers, and bounds on all in between.
 
-Others who mix post one of L joint *profiles* of rewards, each with a probability. The MU does not see which, so that one
-reward r buys it Q_s(r) in profile s. With QoE worth p_s there, an ASP's best reward maximises the expected surplus
+Others who mix post one of L joint *profiles* of rewards, each with a probability. The MU does not see which, so that
+one reward r buys it Q_s(r) in profile s. With QoE worth p_s there, an ASP's best reward maximises the expected surplus
 
     Σ_s π_s (p_s - r) Q_s(r),
 
@@ -146,13 +146,7 @@ def insert_reward(s: MixtureOffers, n: int, m: int, asp: Asp, reward: float) -> 
     place = length - 1
     if reward >= table[place, 0, REWARD]:
         return place
-    low, high = 0, place  # the reward lies from low on and before high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if table[middle, 0, REWARD] <= reward:
-            low = middle
-        else:
-            high = middle
+    low = _row_before(table, place, reward)
     if table[low, 0, REWARD] == reward:
         return low
     if length == _MOST_OFFERS:
@@ -174,6 +168,19 @@ def insert_reward(s: MixtureOffers, n: int, m: int, asp: Asp, reward: float) -> 
     return low + 1
 
 
+@compiled
+def _row_before(table: FloatArray, last: int, reward: float) -> int:
+    """The last row of a table whose reward is not above ``reward``, which is below that of row ``last``."""
+    low, high = 0, last
+    while high - low > 1:
+        middle = (low + high) // 2
+        if table[middle, 0, REWARD] <= reward:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 # Branch and bound ----------------------------------------------------------------------------------------------------
 
 
@@ -187,11 +194,7 @@ def best_reward(
     Both ends must be in the table, or beyond it.
     """
     first, last = rows_within(s, n, low, high)
-    best, reached = first, expected_surplus(s, worths, n, first)
-    for i in range(first + 1, last + 1):
-        value = expected_surplus(s, worths, n, i)
-        if value > reached:
-            best, reached = i, value
+    best, reached = best_of(s, worths, n, first, last)
     for i in range(first, last):
         s.bound[n, i] = _cell_bound(s, n, m, asp, worths, i, reached + tolerance)
     while True:
@@ -215,6 +218,17 @@ def best_reward(
 
 
 @compiled
+def best_of(s: MixtureOffers, worths: FloatArray, n: int, first: int, last: int) -> tuple[int, float]:
+    """The row with the largest expected surplus from ``first`` to ``last``, and that surplus."""
+    best, reached = first, expected_surplus(s, worths, n, first)
+    for i in range(first + 1, last + 1):
+        value = expected_surplus(s, worths, n, i)
+        if value > reached:
+            best, reached = i, value
+    return best, reached
+
+
+@compiled
 def rows_within(s: MixtureOffers, n: int, low: float, high: float) -> tuple[int, int]:
     """The first and the last row of the rewards from ``low`` to ``high``."""
     first, last = 0, s.length[n] - 1
@@ -226,9 +240,7 @@ def rows_within(s: MixtureOffers, n: int, low: float, high: float) -> tuple[int,
 
 
 @compiled
-def _cell_bound(
-    s: MixtureOffers, n: int, m: int, asp: Asp, worths: FloatArray, place: int, target: float
-) -> float:
+def _cell_bound(s: MixtureOffers, n: int, m: int, asp: Asp, worths: FloatArray, place: int, target: float) -> float:
     """An upper bound of the expected surplus between two rows, no tighter than ``target`` asks for."""
     simple = lost = 0.0
     for j in range(s.weight.shape[0]):
@@ -290,8 +302,8 @@ def _bound_by_slopes(s: MixtureOffers, n: int, m: int, worths: FloatArray, place
 def response_range(c: qoe.Coefficients, a: FloatArray, b: FloatArray) -> tuple[float, float]:
     """The least and most that dQ/dr is between two offers.
 
-    dQ/dr = 1/(C'/Q'² + r |Q''|/Q'²), and |Q''|/Q'² is the product of |Q''|/Q'^1.5, which falls with the throughput because
-    Q'^-0.5 is concave, and Q'^-0.5, which rises. Zero where the MU is not served.
+    dQ/dr = 1/(C'/Q'² + r |Q''|/Q'²), and |Q''|/Q'² is the product of |Q''|/Q'^1.5, which falls with the throughput
+    because Q'^-0.5 is concave, and Q'^-0.5, which rises. Zero where the MU is not served.
     """
     if b[RATE] <= 0.0:
         return 0.0, 0.0

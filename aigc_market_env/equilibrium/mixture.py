@@ -1,0 +1,89 @@
+"""What MUs post who mix: a few rows of rewards each, with probabilities, independently of one another."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_market_env.game.followers import follower_response
+from aigc_market_env.market import Market
+from aigc_market_env.model.outcome import Outcome
+from aigc_market_env.model.parameters import FloatArray
+
+#: Rows that differ by no more than this share in every reward are one.
+_TWINS = 1e-6
+
+
+@dataclass
+class Mixture:
+    """What M MUs post, each independently of the others.
+
+    Attributes:
+        rows: support rows of each MU, (K_m, N), credits per QoE.
+        probabilities: of each MU's rows, (K_m,).
+    """
+
+    rows: list[FloatArray]
+    probabilities: list[FloatArray]
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Number of rows of each MU. (M,)."""
+        return np.array([len(rows) for rows in self.rows])
+
+    @property
+    def profiles(self) -> int:
+        """Number of joint profiles."""
+        return int(self.sizes.prod())
+
+    def padded(self) -> tuple[FloatArray, FloatArray]:
+        """Rows (M, K, N) and probabilities (M, K), of MUs with fewer than K their first row again, never posted."""
+        most = int(self.sizes.max())
+        rows = np.stack([np.concatenate([r, np.repeat(r[:1], most - len(r), axis=0)]) for r in self.rows])
+        return rows, np.stack([np.pad(p, (0, most - len(p))) for p in self.probabilities])
+
+    def with_row(self, m: int, row: FloatArray) -> "Mixture":
+        """The same with one more row of MU ``m``, posted as often as each of the others on average."""
+        rows, probabilities = list(self.rows), list(self.probabilities)
+        share = 1.0 / (len(rows[m]) + 1)
+        rows[m] = np.concatenate([rows[m], row[None]])
+        probabilities[m] = np.append((1.0 - share) * probabilities[m], share)
+        return Mixture(rows, probabilities)
+
+    @property
+    def twins(self) -> list[tuple[int, int, int]]:
+        """MU, row and an earlier row that is the same, of rows that are posted."""
+        return [
+            (m, a, b)
+            for m, own in enumerate(self.rows)
+            for a in range(len(own))
+            for b in range(a)
+            if min(self.probabilities[m][[a, b]]) > 0.0 and (abs(own[a] - own[b]) <= _TWINS * own[b]).all()
+        ]
+
+    def reduced(self, dropped: float) -> "Mixture":
+        """The same without rows that are posted less often than ``dropped``, twins taken together."""
+        weights = [weight.copy() for weight in self.probabilities]
+        for m, a, b in self.twins:
+            weights[m][b], weights[m][a] = weights[m][a] + weights[m][b], 0.0
+        rows, probabilities = [], []
+        for own, weight in zip(self.rows, weights, strict=True):
+            kept = weight > min(dropped, 0.5 * float(weight.max()))
+            rows.append(own[kept])
+            probabilities.append(weight[kept] / weight[kept].sum())
+        return Mixture(rows, probabilities)
+
+
+def expected_outcome(market: Market, mixture: Mixture) -> tuple[Outcome, FloatArray]:
+    """What a slot of one market produces on average over all joint profiles, the ASPs responding exactly to each.
+
+    Returns:
+        The outcome, every field an expectation, and the expected duality gap of each ASP (N,), credits per slot.
+    """
+    choices = np.stack(np.meshgrid(*map(np.arange, mixture.sizes), indexing="ij"), axis=-1).reshape(-1, market.num_mus)
+    rewards = np.stack([own[choices[:, m]] for m, own in enumerate(mixture.rows)], axis=1)  # (J, M, N)
+    weights = np.prod([own[choices[:, m]] for m, own in enumerate(mixture.probabilities)], axis=0)  # (J,)
+    response = follower_response(market, rewards)
+    outcome = market.outcome(rewards, response.compute, response.bandwidth)
+    expected = {field.name: np.tensordot(weights, getattr(outcome, field.name), 1) for field in fields(outcome)}
+    return Outcome(**expected), weights @ response.duality_gap
