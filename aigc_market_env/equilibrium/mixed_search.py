@@ -73,6 +73,14 @@ class Judged:
         return float(self.bound.max()) / mean if mean > 0.0 else np.inf
 
 
+def judge(market: MarketArrays, k: int, mixture: Mixture) -> Judged:
+    """Best responses of all MUs against a mixture in market ``k`` of a flat batch, with bounds."""
+    num_mus, num_asps = len(mixture.rows), mixture.rows[0].shape[1]
+    best, found = np.empty((num_mus, num_asps)), np.empty((3, num_mus))
+    best_rows(market, k, new_play(market, k, *mixture.padded(), mixture.sizes), best, found)
+    return Judged(mixture, best, found[0] - found[2], found[1] - found[2], found[2])
+
+
 class MixedSearch:
     """The search for a mixed equilibrium in one market."""
 
@@ -119,11 +127,8 @@ class MixedSearch:
 
     def judge(self, mixture: Mixture) -> Judged:
         """Best responses of all MUs against the mixture."""
-        rows = mixture.padded()[0]
-        best, found = np.empty((rows.shape[0], rows.shape[2])), np.empty((3, rows.shape[0]))
-        best_rows(self.market, self.k, self.play(mixture), best, found)
         self.count(_SWEEPS_OF_SEARCH, mixture.profiles)
-        return Judged(mixture, best, found[0] - found[2], found[1] - found[2], found[2])
+        return judge(self.market, self.k, mixture)
 
     def play(self, mixture: Mixture) -> Play:
         """The mixture, played out."""

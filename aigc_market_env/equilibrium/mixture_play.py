@@ -194,7 +194,7 @@ def _climb(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, limit:
     near = far if beyond * sign > 0.0 else _close(market, k, p, m, a, n, near, far, ahead, beyond)
     _slope(market, k, p, m, a, n, near)
     p.rows[m, a, n] = near
-    moved = abs(near - start) / start
+    moved = abs(near - start) / near
     p.step[m, a, n] = min(max(0.5 * moved, _SHORTEST), _FIRST)
     return moved
 
