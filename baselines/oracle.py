@@ -6,6 +6,9 @@
 with e the elasticity of the MU's own QoE. That MUs lead with rewards and ASPs follow is the paper's; the payoffs, and
 that one who knows the whole market computes the equilibrium, are this project's
 (:func:`~aigc_market_env.solve_equilibrium`). It is where :class:`~aigc_market_env.DualPerturbation` would end.
+
+Where no pure equilibrium is found, MUs mix rows of rewards, and what is played is a draw: nobody expects to gain by other
+rewards than it drew, though some would have gained, had they known what the others drew.
 """
 
 from dataclasses import dataclass
@@ -13,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aigc_market_env import Market, solve_equilibrium
-from baselines.learning import leaders_have_arrived
-from baselines.mechanism import MechanismResult
+from baselines.mechanism import MechanismResult, has_arrived
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Oracle:
     label: str = "equilibrium (oracle)"
 
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
-        """The equilibrium; nothing is random and nobody has to learn it, so there is no overhead."""
-        equilibrium = solve_equilibrium(market)
-        reached = leaders_have_arrived(market, equilibrium.rewards)
-        return MechanismResult(equilibrium.outcome, reached=reached)
+        """The equilibrium, drawn from where MUs mix; nobody has to learn it, so there is no overhead."""
+        equilibrium = solve_equilibrium(market, mixed=True)
+        assert equilibrium.certificate is not None
+        reached = has_arrived(equilibrium.certificate.leader_regret, equilibrium.outcome.mu_utility)
+        return MechanismResult.of_rewards(market, equilibrium.sample(rng), reached=reached)

@@ -38,7 +38,8 @@ class LeaderEvaluation:
         best_rewards: each MU's best response to the others' posted rewards, credits per QoE. (S, M, N)
         best_utility: what that deviation would earn it, credits per slot. (S, M)
         follower_gap: bound on each ASP's regret from the duality gap, credits per slot. (S, N)
-        equilibrium: of the slots' markets, with a certificate if that was asked for. batch (S,)
+        equilibrium: of the slots' markets, with a certificate if that was asked for; then mixed where no pure one is
+            found. batch (S,)
     """
 
     #: Who was measured, as agents and figures are named.
@@ -141,6 +142,7 @@ class LeaderEvaluation:
             "utility_ratio": self.utility_ratio,
             "mu_best_response_utility": float(self.best_utility.mean()),
             "equilibrium_certified": None if certificate is None else float(certificate.converged.mean()),
+            "equilibrium_mixed": None if certificate is None else float((self.equilibrium.kind == "mixed").mean()),
             "learned": outcome_means(self.outcome),
             "equilibrium": outcome_means(self.equilibrium.outcome),
             "regret_by_mu": self.regret.mean(axis=0).tolist(),
@@ -158,7 +160,8 @@ def evaluate_leaders(
         scenario: where markets come from.
         num_slots: S, slots measured, each in an episode of its own.
         seed: of the first episode; the others follow.
-        certify: whether to certify the equilibria, which takes longer than to find them.
+        certify: whether to certify the equilibria, and to look for mixed ones where no pure one is certified, which
+            takes longer than to find them.
     """
     env = BatchedMarketEnv(scenario, num_slots, asps="best_response", max_cycles=None, seed=seed)
     observations, _ = env.reset()
@@ -180,7 +183,7 @@ def judge_rewards(market: Market, rewards: FloatArray, *, certify: bool = False)
         best_rewards=best_rewards,
         best_utility=best_utility,
         follower_gap=response.duality_gap,
-        equilibrium=solve_equilibrium(market, certify=certify),
+        equilibrium=solve_equilibrium(market, certify=certify, mixed=certify),
     )
 
 

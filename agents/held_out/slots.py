@@ -24,7 +24,7 @@ from agents.market_draws import Size
 from agents.policy.files import AnyPolicy, check_fits, load_policy
 from agents.run_folder import read_config
 from agents.torch_settings import one_torch_thread
-from aigc_market_env import Market, Scenario
+from aigc_market_env import Equilibrium, Market, Scenario
 from aigc_market_env.scenarios import STATIC
 
 #: Slots that a run on one market is measured in.
@@ -156,6 +156,9 @@ def joined(parts: Sequence[Any]) -> Any:
         return first.replace(**joined([part.__getstate__() for part in parts]))
     if isinstance(first, Mapping):
         return {name: joined([part[name] for part in parts]) for name in first}
+    if isinstance(first, Equilibrium):
+        most = max(part.supports.shape[-2] for part in parts)
+        parts = [part.with_room(most) for part in parts]
     whole = copy(first)  # with those properties that have been worked out already
     vars(whole).update(joined([vars(part) for part in parts]))
     return whole

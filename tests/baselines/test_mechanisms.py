@@ -96,3 +96,12 @@ def test_the_same_seed_gives_the_same_bytes(name):
     assert first.outcome.rewards.tobytes() == second.outcome.rewards.tobytes()
     assert first.outcome.compute.tobytes() == second.outcome.compute.tobytes()
     assert first.overhead == second.overhead
+
+
+def test_the_oracle_draws_what_is_posted_where_mus_mix():
+    market = Scenario.preset("duo", load=7.25).sample(0)
+    drawn = [MECHANISMS["oracle"].run(market, np.random.default_rng(seed)) for seed in range(20)]
+    posted = np.array([result.outcome.rewards[:, 0] for result in drawn])
+    assert len(np.unique(posted[:, 0])) == 2
+    assert len(np.unique(posted[:, 1])) == 1
+    assert all(result.reached for result in drawn)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agents.evaluation.leaders import evaluate_leaders
+from agents.evaluation.leaders import evaluate_leaders, judge_rewards
 from agents.evaluation.plays import plays_of
 from agents.held_out import slots as held_out_slots
 from agents.held_out.runs import evaluate_run, evaluate_runs
@@ -75,6 +75,17 @@ def test_what_was_worked_out_of_the_parts_stays(run):
     assert whole.result.market == Market.stack([leaders.market[i] for i in (0, 1, 0, 1)])
     assert whole.result.equilibrium.certificate is None
     assert len(leaders.rewards) == 2
+
+
+def test_slots_in_which_mus_mix_are_joined_to_others():
+    markets = Market.stack([Scenario.preset("duo", load=load).sample(0) for load in (1.0, 7.25)])
+    parts = [judge_rewards(markets[i : i + 1], 0.2 * np.ones((1, 2, 1)), certify=True) for i in range(2)]
+    whole = joined(parts).equilibrium
+    assert np.array_equal(
+        whole.supports, judge_rewards(markets, 0.2 * np.ones((2, 1)), certify=True).equilibrium.supports
+    )
+    assert whole.kind.tolist() == ["pure", "mixed"]
+    assert [part.summary()["equilibrium_mixed"] for part in parts] == [0.0, 1.0]
 
 
 @pytest.mark.usefixtures("two_a_job")
