@@ -7,8 +7,8 @@ with e the elasticity of the MU's own QoE. That MUs lead with rewards and ASPs f
 that one who knows the whole market computes the equilibrium, are this project's
 (:func:`~aigc_market_env.solve_equilibrium`). It is where :class:`~aigc_market_env.DualPerturbation` would end.
 
-Where no pure equilibrium is found, MUs mix rows of rewards, and what is played is a draw: nobody expects to gain by other
-rewards than it drew, though some would have gained, had they known what the others drew.
+Where no pure equilibrium is found, MUs mix rows of rewards, and what is played is a draw: nobody expects to gain by
+other rewards than it drew, though some would have gained, had they known what the others drew.
 """
 
 from dataclasses import dataclass
