@@ -8,9 +8,11 @@ import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env.equilibrium.certificate import Certificate, holds
+from aigc_market_env.equilibrium.double_oracle import double_oracle
 from aigc_market_env.equilibrium.mixed_search import Judged, MixedSearch
 from aigc_market_env.equilibrium.mixture import expected_outcome
 from aigc_market_env.equilibrium.solution import Equilibrium
+from aigc_market_env.equilibrium.two_scales import follow_gains
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
@@ -52,7 +54,12 @@ def find_mixed(
 
     def work(start: int, stop: int) -> None:
         for i in range(start, stop):
-            found[i] = MixedSearch(market, int(index[i]), rewards[i], tolerance).run()
+            search = MixedSearch(market, int(index[i]), rewards[i], tolerance)
+            if not search.ended():
+                follow_gains(search)
+            if not search.ended():
+                double_oracle(search)
+            found[i] = search.best
 
     over_markets(work, len(index), min_slice=1)
     return [found[i] for i in range(len(index))]
