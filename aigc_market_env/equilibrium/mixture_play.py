@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled
-from aigc_market_env.game.mixture_bound import best_row_against, expected_utility, new_mixture_search
+from aigc_market_env.game.mixture_bound import best_row_against, new_mixture_search
 from aigc_market_env.game.offers import COLUMNS, QOE, RESPONSE, ask
 from aigc_market_env.game.shadow_prices import asp_of
 from aigc_market_env.model import qoe, satisfaction
@@ -281,8 +281,5 @@ def best_rows(market: MarketArrays, k: int, p: Play, best: FloatArray, found: Fl
                     search.offers.rewards[n, j] = p.posted[n, s]
                 j += 1
         search.offers.links[:] = p.links
-        own = p.rows[m, : p.sizes[m]]
-        found[0, m], found[1, m] = best_row_against(search, m, market, k, own, best[m])
-        found[2, m] = 0.0
-        for a in range(p.sizes[m]):
-            found[2, m] += p.probabilities[m, a] * expected_utility(search, m, market, k, own[a])
+        own, often = p.rows[m, : p.sizes[m]], p.probabilities[m, : p.sizes[m]]
+        found[0, m], found[1, m], found[2, m] = best_row_against(search, m, market, k, own, often, best[m])

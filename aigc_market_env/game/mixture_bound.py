@@ -33,16 +33,16 @@ from aigc_market_env.game.shadow_prices import asp_of
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
-#: Share of its utility that an MU's best row and the bound may be apart, and a share of the satisfaction with the
-#: highest QoE there is, for MUs that get next to nothing.
-_TOLERANCE, _FLOOR = 1e-9, 1e-14
+#: Share of its utility that an MU's best row and the bound may be apart, a share of the satisfaction with the highest
+#: QoE there is, for MUs that get next to nothing, and a share of what is gained by the best row.
+_TOLERANCE, _FLOOR, _OF_GAIN = 1e-9, 1e-14, 1e-2
 #: Until the worths are right, proofs are as fine as this share of what wrong worths cost, and rewards as this share of
 #: a proof. In the end, rewards are as fine as a share of what the bound may be apart.
 _COARSE, _SETTLING, _SETTLED = 0.1, 1e-2, 1e-6
 #: Ceilings are raised by this share of the satisfaction, for rounding.
 _ROUNDING = 1e-13
 #: Worths tried for one part of the rewards, and parts, at most.
-_WORTHS, _PARTS = 60, 64
+_WORTHS, _PARTS = 60, 32
 #: Steps shorter than this share of the worths are none.
 _SHORTEST = 1e-7
 
@@ -81,20 +81,30 @@ def new_mixture_search(num_mus: int, num_asps: int, profiles: int) -> MixtureSea
 
 @compiled
 def best_row_against(
-    s: MixtureSearch, m: int, market: MarketArrays, k: int, rows: FloatArray, best: FloatArray
-) -> tuple[float, float]:
-    """Fill ``best`` (N,) with leader ``m``'s best row; return what to expect of it, and a bound that no row's exceeds.
+    s: MixtureSearch,
+    m: int,
+    market: MarketArrays,
+    k: int,
+    rows: FloatArray,
+    probabilities: FloatArray,
+    best: FloatArray,
+) -> tuple[float, float, float]:
+    """Fill ``best`` (N,) with leader ``m``'s best row against others who mix.
 
     ``s.offers`` holds links, the profiles' rewards (N, L, M) and weights; ``rows`` (K, N) are what the MU itself posts,
-    whose best is the least that is returned.
+    with ``probabilities`` (K,).
+
+    Returns:
+        What to expect of the best row, a bound that no row's expectation exceeds, and what to expect of the MU's own.
     """
     omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
     bound, num_asps = satisfaction.marginal(0.0, omega, q), best.shape[0]
     for n in range(num_asps):
         open_mixture_table(s.offers, n, m, asp_of(market, k, n), bound)
-    utility = -np.inf
+    utility, own = -np.inf, 0.0
     for a in range(rows.shape[0]):
         expected = expected_utility(s, m, market, k, rows[a])
+        own += probabilities[a] * expected
         if expected > utility:
             utility = expected
             for n in range(num_asps):
@@ -106,16 +116,16 @@ def best_row_against(
     while parts > 0:
         parts -= 1
         ceiling = s.ceiling[parts]
-        if ceiling > utility + _finest(utility, num_asps, omega, q) and searched < _PARTS:
+        if ceiling > utility + _finest(utility, own, num_asps, omega, q) and searched < _PARTS:
             searched += 1
-            utility, lowest = _search_part(s, m, market, k, parts, utility, best)
+            utility, lowest = _search_part(s, m, market, k, parts, utility, own, best)
             s.ceiling[parts] = ceiling = min(ceiling, lowest)
             gap = ceiling - utility
-            if gap > _finest(utility, num_asps, omega, q) and _cut(s, m, market, k, parts, gap):
+            if gap > _finest(utility, own, num_asps, omega, q) and _cut(s, m, market, k, parts, gap):
                 parts += 2
                 continue
         proven = max(proven, ceiling)
-    return utility, max(proven, utility)
+    return utility, max(proven, utility), own
 
 
 @compiled
@@ -142,14 +152,15 @@ def _expected_satisfaction(s: MixtureSearch, omega: float, q: float) -> float:
 
 
 @compiled
-def _finest(utility: float, num_asps: int, omega: float, q: float) -> float:
-    """How far apart an MU's best utility and its bound may stay."""
-    return _TOLERANCE * max(utility, 0.0) + _FLOOR * satisfaction.value(num_asps, omega, q)
+def _finest(utility: float, own: float, num_asps: int, omega: float, q: float) -> float:
+    """How far apart an MU's best utility and its bound may stay, when it has ``own`` by what it posts."""
+    least = _TOLERANCE * max(utility, 0.0) + _FLOOR * satisfaction.value(num_asps, omega, q)
+    return max(least, _OF_GAIN * (utility - own))
 
 
 @compiled
 def _search_part(
-    s: MixtureSearch, m: int, market: MarketArrays, k: int, part: int, utility: float, best: FloatArray
+    s: MixtureSearch, m: int, market: MarketArrays, k: int, part: int, utility: float, own: float, best: FloatArray
 ) -> tuple[float, float]:
     """Bring the ceiling of one part of the rewards down to the best utility, which rises to what is met on the way.
 
@@ -165,7 +176,7 @@ def _search_part(
     tried[:], step[:] = s.start[part], 0.0
     length = slope = 0.0
     for _ in range(_WORTHS):
-        finest = _finest(utility, best.shape[0], omega, q)
+        finest = _finest(utility, own, best.shape[0], omega, q)
         tolerance = max(_COARSE * mispriced, finest)
         settled = max(_SETTLING * _COARSE * mispriced, _SETTLED * finest)
         paid, ceiling = _choose(s, m, market, k, part, tried, tolerance, settled)
@@ -174,7 +185,7 @@ def _search_part(
         if expected > utility:
             utility = expected
             best[:] = s.row
-        if lowest <= utility + _finest(utility, best.shape[0], omega, q):
+        if lowest <= utility + _finest(utility, own, best.shape[0], omega, q):
             break
         new_mispriced = _mispriced(s, tried, omega, q, new_gradient)
         new_slope = _product(new_gradient, step)

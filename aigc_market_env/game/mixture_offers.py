@@ -42,7 +42,7 @@ from aigc_market_env.model.parameters import FloatArray
 #: Rewards tried at first, evenly in log from the lowest entry threshold to the reward bound.
 _GRID = 8
 #: Offers that a table holds, at most.
-_MOST_OFFERS = 1024
+_MOST_OFFERS = 512
 #: Steps of a climb, at most; every so many it bisects; relative width at which its bracket is closed.
 _CLIMB, _BISECT_EVERY, _CLOSED = 100, 3, 1e-9
 
