@@ -35,7 +35,7 @@ from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 #: Share of its utility that an MU's best row and the bound may be apart, a share of the satisfaction with the highest
 #: QoE there is, for MUs that get next to nothing, and a share of what is gained by the best row.
-_TOLERANCE, _FLOOR, _OF_GAIN = 1e-9, 1e-14, 1e-2
+_TOLERANCE, _FLOOR, _OF_GAIN = 1e-9, 1e-14, 1e-3
 #: Until the worths are right, proofs are as fine as this share of what wrong worths cost, and rewards as this share of
 #: a proof. In the end, rewards are as fine as a share of what the bound may be apart.
 _COARSE, _SETTLING, _SETTLED = 0.1, 1e-2, 1e-6
