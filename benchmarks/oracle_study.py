@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from inspect import signature
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -26,7 +25,7 @@ from rich.console import Console
 
 from aigc_market_env import Market, Scenario
 from aigc_market_env._numerics.import_closure import sources_digest
-from aigc_market_env.equilibrium import Equilibrium, solve_equilibrium
+from aigc_market_env.equilibrium import solve_equilibrium
 from baselines.study.cache import CACHE_FILE, Cache, done_or_known
 from baselines.study.metrics import Figures
 from benchmarks.refutation import gains
@@ -111,14 +110,14 @@ class Solved:
         """Solve it, and tell kind, regrets over the mean utility, seconds of a core, and who mixes."""
         _compile()
         market, began = self.drawn.market(), process_time()
-        answer = solve(market, self.mixed)
+        answer = solve_equilibrium(market, mixed=self.mixed)
         seconds = process_time() - began
         certificate = answer.certificate
         assert certificate is not None
         scale = max(float(answer.outcome.mu_utility.mean()), np.finfo(np.float64).tiny)
-        rows = (mixture_of(answer)[1] > 0.0).sum(axis=1)
+        rows = (answer.probabilities > 0.0).sum(axis=1)
         return {
-            "kind": float(KINDS.index(kind_of(answer))),
+            "kind": float(KINDS.index(str(answer.kind))),
             "found": float(certificate.leader_regret.max()) / scale,
             "bound": float(certificate.leader_regret_bound.max()) / scale,
             "residual": float(min(answer.residual, 1e300)),
@@ -143,13 +142,13 @@ class Attacked:
     def run(self) -> Figures:
         """Solve and attack: the largest gain over the mean utility, and what the certificate says that it can be."""
         market = self.drawn.market()
-        answer = solve(market, self.mixed)
+        answer = solve_equilibrium(market, mixed=self.mixed)
         certificate = answer.certificate
         assert certificate is not None
-        gained = gains(market, *mixture_of(answer), np.random.default_rng(self.drawn.seed))
+        gained = gains(market, answer.supports, answer.probabilities, np.random.default_rng(self.drawn.seed))
         scale = max(float(answer.outcome.mu_utility.mean()), np.finfo(np.float64).tiny)
         return {
-            "kind": float(KINDS.index(kind_of(answer))),
+            "kind": float(KINDS.index(str(answer.kind))),
             "gained": float(gained.max()) / scale,
             "beyond_bound": float((gained - certificate.leader_regret_bound).max()) / scale,
             "beyond_found": float((gained - certificate.leader_regret).max()) / scale,
@@ -166,29 +165,7 @@ def _code() -> str:
 def _compile() -> None:
     """Have this process load all compiled code before a time is taken."""
     for load in (1.0, 7.25):  # the latter has no pure equilibrium
-        solve(Scenario.preset("duo", load=load).sample(0), mixed=True)
-
-
-# The one place that knows how mixed answers are asked for -------------------------------------------------------------
-
-
-def solve(market: Market, mixed: bool) -> Equilibrium:
-    """The oracle's answer."""
-    asked: dict[str, Any] = {"mixed": mixed} if "mixed" in signature(solve_equilibrium).parameters else {}
-    return solve_equilibrium(market, **asked)
-
-
-def kind_of(answer: Equilibrium) -> str:
-    """One of KINDS."""
-    assert answer.certificate is not None
-    return str(getattr(answer, "kind", "pure" if answer.certificate.converged else "none found"))
-
-
-def mixture_of(answer: Equilibrium) -> tuple[Any, Any]:
-    """Rows that MUs draw from, and how likely each is. (M, K, N), (M, K)."""
-    if hasattr(answer, "supports"):
-        return answer.supports, getattr(answer, "probabilities")  # noqa: B009
-    return answer.rewards[:, None], np.ones((len(answer.rewards), 1))
+        solve_equilibrium(Scenario.preset("duo", load=load).sample(0), mixed=True)
 
 
 # What is told ---------------------------------------------------------------------------------------------------------
