@@ -30,30 +30,32 @@ def bimatrix_equilibrium(first: FloatArray, second: FloatArray) -> tuple[FloatAr
     exact = _EXACT * max(float(np.ptp(first)), float(np.ptp(second)), np.finfo(np.float64).tiny)
     least, found = np.inf, (np.eye(first.shape[0])[0], np.eye(first.shape[1])[0])
     for size in range(1, min(*first.shape, _LARGEST_SUPPORT) + 1):
-        for rows in combinations(range(first.shape[0]), size):
-            for columns in combinations(range(first.shape[1]), size):
-                x = _indifference(second[np.ix_(rows, columns)].T)
-                y = None if x is None else _indifference(first[np.ix_(rows, columns)])
-                if x is None or y is None:
-                    continue
-                one, other = np.zeros(first.shape[0]), np.zeros(first.shape[1])
-                one[list(rows)], other[list(columns)] = x, y
-                worth, other_worth = first @ other, one @ second
-                regret = max(float(worth.max() - one @ worth), float(other_worth.max() - other @ other_worth))
-                if regret < least:
-                    least, found = regret, (one, other)
-                if least <= exact:
-                    return found
+        rows, columns = (np.array(list(combinations(range(count), size))) for count in first.shape)
+        inside = rows[:, None, :, None], columns[None, :, None, :]  # every pair of supports
+        x = _indifference(second[inside].swapaxes(-1, -2))
+        y = _indifference(first[inside])
+        for i, j in np.argwhere(((x >= 0.0) & (y >= 0.0)).all(axis=-1)):
+            one, other = np.zeros(first.shape[0]), np.zeros(first.shape[1])
+            one[rows[i]], other[columns[j]] = x[i, j] / x[i, j].sum(), y[i, j] / y[i, j].sum()
+            worth, other_worth = first @ other, one @ second
+            regret = max(float(worth.max() - one @ worth), float(other_worth.max() - other @ other_worth))
+            if regret < least:
+                least, found = regret, (one, other)
+            if least <= exact:
+                return found
     return found
 
 
-def _indifference(payoffs: FloatArray) -> FloatArray | None:
-    """Probabilities of the columns that make all rows of a square matrix equally good; None if there are none."""
-    size = len(payoffs)
-    system = np.ones((size + 1, size + 1))
-    system[:size, :size], system[:size, size], system[size, size] = payoffs, -1.0, 0.0
-    try:
-        solution = np.linalg.solve(system, np.eye(size + 1)[size])[:size]
-    except np.linalg.LinAlgError:
-        return None
-    return solution / solution.sum() if (solution >= 0.0).all() and np.isfinite(solution).all() else None
+def _indifference(payoffs: FloatArray) -> FloatArray:
+    """Weights of the columns that make all rows of square matrices (..., K, K) equally good; NaN if there are none.
+
+    All matrices at once: one by one, most of the time would go into calls.
+    """
+    size = payoffs.shape[-1]
+    system = np.ones((*payoffs.shape[:-2], size + 1, size + 1))
+    system[..., :size, :size], system[..., size], system[..., size, size] = payoffs, -1.0, 0.0
+    regular = np.linalg.slogdet(system)[0] != 0.0
+    found = np.full(payoffs.shape[:-1], np.nan)
+    found[regular] = np.linalg.solve(system[regular], np.eye(size + 1)[:, size:])[:, :size, 0]
+    found[~np.isfinite(found).all(axis=-1)] = np.nan
+    return found

@@ -35,6 +35,13 @@ def test_a_player_with_one_strategy_plays_it():
     assert y.tolist() == [0.0, 1.0]
 
 
+def test_strategies_that_are_the_same_do_no_harm():
+    pennies = np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, 1.0]])
+    x, y = bimatrix_equilibrium(pennies, -pennies)
+    assert x[:2].sum() == pytest.approx(0.5)
+    assert y == pytest.approx([0.5, 0.5])
+
+
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 4), st.sampled_from([1e-9, 1.0, 1e9]))
 def test_nobody_regrets_in_random_games(seed, rows, columns, unit):
     rng = np.random.default_rng(seed)
