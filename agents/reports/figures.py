@@ -104,7 +104,7 @@ def _of_followers(result: FollowerEvaluation) -> dict[str, Draw]:
 
 
 def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
-    """Learned rewards against those at equilibrium, link by link."""
+    """Learned rewards against those at equilibrium, on average where MUs mix, link by link."""
     bound = result.market.reward_bound[..., None]
     learned, reference = (
         np.maximum(100.0 * rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.equilibrium.rewards)

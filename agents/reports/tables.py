@@ -79,9 +79,11 @@ def _asides(result: Evaluation) -> list[tuple[str, str, str]]:
             (" worst ASP", near_worst, "learned"),
             ("MU utility lost to learned ASPs", f"{-lost:.3%}", "learned"),
         ]
-    certificate = None if result.leaders is None else result.leaders.equilibrium.certificate
-    if certificate is not None:
-        found.append(("slots certified", f"{certificate.converged.mean():.1%}", "equilibrium"))
+    equilibrium = None if result.leaders is None else result.leaders.equilibrium
+    if equilibrium is not None and equilibrium.certificate is not None:
+        found.append(("slots certified", f"{equilibrium.certificate.converged.mean():.1%}", "equilibrium"))
+        if (equilibrium.kind == "mixed").any():
+            found.append((" of all, MUs mix in", f"{(equilibrium.kind == 'mixed').mean():.1%}", "equilibrium"))
     return found
 
 

@@ -7,12 +7,12 @@ from matplotlib.image import imread
 from rich.console import Console
 from widths import loses_nothing
 
-from agents.evaluation.leaders import evaluate_leaders
+from agents.evaluation.leaders import evaluate_leaders, judge_rewards
 from agents.evaluation.plays import plays_of
 from agents.held_out.runs import together
 from agents.reports.figures import save_drawings
 from agents.reports.tables import evaluation_table, runs_table, shown, shown_interval
-from aigc_market_env import Dynamics, Scenario
+from aigc_market_env import Dynamics, Market, Scenario
 
 CURVE = [
     {"transitions": 0, "leader_regret_relative": 0.5},
@@ -55,6 +55,16 @@ def test_the_table_shows_the_regret():
     assert f"{low} – {high}%" in text
     assert "best response" in text
     assert "uniform" in text
+
+
+@pytest.mark.parametrize(("load", "mixed"), [(1.0, False), (7.25, True)])
+def test_the_table_says_in_how_many_slots_mus_mix(load, mixed):
+    market = Market.stack([Scenario.preset("duo", load=load).sample(0)])
+    result = judge_rewards(market, 0.2 * np.ones((1, 2, 1)), certify=True)
+    lines = [line for line in rendered(result, 100).splitlines() if "MUs mix" in line]
+    assert len(lines) == mixed
+    assert all("100.0%" in line for line in lines)
+    assert "slots certified" in rendered(result, 100)
 
 
 def test_shares_have_the_digits_that_tell_something():
