@@ -8,7 +8,8 @@ that one who knows the whole market computes the equilibrium, are this project's
 (:func:`~aigc_market_env.solve_equilibrium`). It is where :class:`~aigc_market_env.DualPerturbation` would end.
 
 Where no pure equilibrium is found, MUs mix rows of rewards, and what is played is a draw: nobody expects to gain by
-other rewards than it drew, though some would have gained, had they known what the others drew.
+other rewards than it drew, though some would have gained, had they known what the others drew. Where no mixed one is
+found either, it is a draw from the least exploitable mixture met; ``reached`` tells whether that is good enough.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,8 @@ paid: payment = r Q̃. ASPs therefore allocate for it, and all play the equilibr
 the one with one-hot weights. What an MU then *feels* of that allocation is its true, three-dimensional QoE, and its
 utility is the satisfaction from that less what it has paid; an MU who pays for the wrong thing may lose by trading.
 That a single dimension is a comparison the paper's multi-dimensional QoE calls for is plain; what is paid and felt is
-this project's choice.
+this project's choice. Where that market has no pure equilibrium that is found, MUs post the least exploitable rewards
+met, and ``reached`` tells whether these are good enough.
 """
 
 from dataclasses import dataclass

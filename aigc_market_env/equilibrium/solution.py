@@ -22,9 +22,9 @@ class Equilibrium:
             average, so that payments are not rewards times QoE there.
         certificate: regrets, computed separately from the solver; None when it was not asked for. Where MUs mix, they
             are against the mixture of the others, and duality gaps are averages.
-        residual: largest residual of the system solved, by the solver's own account; inf where best responses had the
-            last word. (...)
-        iterations: Newton steps. (...)
+        residual: largest residual of the system solved, by the solver's own account; inf where best responses or the
+            search for mixtures had the last word. (...)
+        iterations: Newton steps; other searches are not counted. (...)
         kind: "pure" or "mixed" where the certificate holds, and "none found" where it does not; without a certificate,
             "pure" where the system was solved. (...)
         supports: rows of rewards that each MU draws from, credits per QoE; one row for those who do not mix. MUs that
@@ -58,12 +58,17 @@ class Equilibrium:
         return found
 
     def with_room(self, most: int) -> "Equilibrium":
-        """The same with room for ``most`` support rows of an MU, at least as many as it has.
+        """The same with room for ``most`` support rows of an MU, for putting answers of several markets together.
 
         Args:
             most: K, of the supports of the answer.
+
+        Raises:
+            ValueError: ``most`` is less than the number of rows that there is room for already.
         """
         missing = most - self.supports.shape[-2]
+        if missing < 0:
+            raise ValueError(f"most = {most} must be at least {self.supports.shape[-2]}, the rows there already are")
         first = np.repeat(self.supports[..., :1, :], missing, axis=-2)
         nothing = np.zeros((*self.probabilities.shape[:-1], missing))
         return replace(

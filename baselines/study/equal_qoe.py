@@ -2,7 +2,8 @@
 
 A mechanism that serves less costs less, which is no merit. So ours is moved along the one-parameter family of
 equilibria in which all MUs act as if their satisfaction were worth s·ω, until the mean QoE of the MUs is what the other
-mechanism delivers in the same market. What is then paid, spent and used is compared; utilities count the true ω.
+mechanism delivers in the same market. What is then paid, spent and used is compared; utilities count the true ω. The
+equilibria are the pure points that first-order conditions lead to, not certified.
 """
 
 import math

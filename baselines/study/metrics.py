@@ -101,6 +101,7 @@ def regret_figures(market: Market, outcome: Outcome) -> Figures:
 
     What an MU could gain by another offer per QoE than what it pays, the others' as they are and the ASPs responding
     exactly to either, over utility at equilibrium; what an ASP could gain by another allocation, over its best profit.
+    The equilibrium is the pure point that first-order conditions lead to, not certified: it is a scale alone.
     """
     rewards, compute, bandwidth = outcome.rewards, outcome.compute, outcome.bandwidth
     utility = solve_equilibrium(market, certify=False).outcome.mu_utility

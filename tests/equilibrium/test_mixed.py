@@ -185,6 +185,12 @@ def test_a_probability_that_rounding_leaves_over_is_not_an_unused_row():
     assert row[1] == pytest.approx(found.supports[1, 0])
 
 
+def test_room_for_fewer_rows_than_there_are_is_refused_by_name():
+    found = solve_equilibrium(Market.stack([duo(1.0), duo(7.25)]), mixed=True)
+    with pytest.raises(ValueError, match="most = 1 must be at least 2"):
+        found.with_room(1)
+
+
 def test_without_a_certificate_there_is_nothing_to_refuse():
     with pytest.raises(ValueError, match="certify=True"):
         solve_equilibrium(duo(7.25), certify=False, mixed=True)
