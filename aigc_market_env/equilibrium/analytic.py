@@ -53,8 +53,8 @@ def solve_equilibrium(
         tolerance: leader regret that still counts as none, relative to the mean equilibrium utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
         mixed: where the certificate refuses the pure answer, search for an equilibrium in which MUs mix: some tenths of
-            a second for each such market, some seconds where that is in vain. Markets of more than 400 pairs of MUs and
-            ASPs are not searched.
+            a second for each such market, up to some ten seconds where that is in vain. Markets of more than 400 pairs
+            of MUs and ASPs are not searched.
 
     Returns:
         The :class:`Equilibrium`, with the market's batch axes. When the solver fails, it holds the best point

@@ -1,6 +1,7 @@
 """Mixed equilibria by a double oracle of two MUs, while all others adapt (docs/equilibrium.md#mixed-equilibria).
 
-The finite game of two MUs' rows is solved exactly, and grows by their best responses to its solution.
+The finite game of two MUs' rows is solved, exactly where few of them are enough, and grows by their best responses to
+its solution.
 
 Source: Kroupa and Votroubek, Multiple oracle algorithm to solve continuous games, GameSec 2022.
 """

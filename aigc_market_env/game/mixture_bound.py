@@ -219,7 +219,7 @@ def _choose(
     tolerance: float,
     settled: float,
 ) -> tuple[float, float]:
-    """Fill ``s.row``, ``s.qoe`` and ``s.total`` with what an MU chooses to whom QoE is worth ``worths`` (L,).
+    """Fill ``s.row`` and ``s.total`` with what an MU chooses to whom QoE is worth ``worths`` (L,).
 
     It chooses in one part of the rewards. No more than ``settled`` is to be gained by other rewards nearby.
 
