@@ -81,7 +81,7 @@ class TrainingConfig:
     final_evaluation_slots: int = 512
     checkpoint_seconds: float = 30.0
     algorithm: Algorithm = PPO()  # noqa: RUF009 - it is frozen
-    dynamics: Annotated[Dynamics | None, tyro.conf.Suppress] = None
+    dynamics: Annotated[Dynamics | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
 
     def __post_init__(self) -> None:
         whole_numbers(
@@ -98,7 +98,8 @@ class TrainingConfig:
             evaluation_slots=(1, 2**31 - 1),
             final_evaluation_slots=(1, 2**31 - 1),
         )
-        finite_numbers(self, "load", "learning_rate", "checkpoint_seconds")
+        finite_numbers(self, "load")
+        finite_numbers(self, "learning_rate", "checkpoint_seconds", least=0.0)
         if not isinstance(self.algorithm, Algorithm):
             raise ValueError(f"algorithm = {self.algorithm!r} must be one of {', '.join(ALGORITHMS)}, with its options")
         if not self.hidden or not all(type(width) is int and 0 < width <= 65536 for width in self.hidden):
@@ -119,6 +120,11 @@ class TrainingConfig:
         return isinstance(self.scenario, str) and self.scenario in PRESETS
 
     @property
+    def of_file(self) -> bool:
+        """Whether the market is a file's: one, whatever ``market_seed`` is."""
+        return isinstance(self.scenario, str) and not self.of_preset
+
+    @property
     def described(self) -> str:
         """What is trained, in a few words."""
         return f"{self.learn} on {self.scenario_name}"
@@ -134,6 +140,14 @@ class TrainingConfig:
         if self.evaluate_every is not None:
             return self.evaluate_every
         return max(self.transitions // LEAST_EVALUATIONS - rollout + 1, 1)  # what is asked for is overshot by the rest
+
+    def check_named(self) -> None:
+        """Make sure that whatever is named is there, before a run begins.
+
+        Raises:
+            FileNotFoundError, ValueError: see :meth:`make_scenario`; of providers, :meth:`FollowerConfig.make_source`.
+        """
+        self.make_scenario()
 
     def make_scenario(self) -> Scenario:
         """The fixed market with fading links that is trained on.
@@ -175,7 +189,8 @@ class FollowerConfig(TrainingConfig):
     """Providers learn, on rewards from a given source.
 
     Attributes:
-        rewards: what mobile users post: everything, or another of agents.evaluation.reward_sources.REWARD_SOURCES.
+        rewards: what mobile users post: near (equilibrium), uniform or log_uniform (up to the bound), or everything,
+            which is a mixture of these.
         leaders: run folder of trained mobile users, who post in half of the markets; none if empty.
     """
 
@@ -194,6 +209,11 @@ class FollowerConfig(TrainingConfig):
         source_called(self.rewards)
         if not isinstance(self.leaders, str):
             raise ValueError(f"leaders = {self.leaders!r} must be a run folder or empty")
+
+    def check_named(self) -> None:
+        """See :meth:`TrainingConfig.check_named`."""
+        super().check_named()
+        self.make_source()
 
     def make_source(self) -> RewardSource:
         """What the MUs post while the ASPs learn.
@@ -221,8 +241,8 @@ class JointConfig(TrainingConfig):
     Attributes:
         follower_slots: slots in a rollout of the providers.
         follower_hidden: width of each hidden layer of the providers' networks.
-        rewards: what is posted while providers learn, except where the learning mobile users post: everything, or
-            another of agents.evaluation.reward_sources.REWARD_SOURCES.
+        rewards: what is posted while providers learn, except where the learning mobile users post: near (equilibrium),
+            uniform or log_uniform (up to the bound), or everything, which is a mixture of these.
         posted: share of the markets in which they do, after the head start; in between 0 and 1.
         posted_noise: how far from what they would post, as a standard deviation of the logarithm.
         head_start: share of all transitions that the providers learn alone at the beginning, from 0 to 1.
@@ -251,6 +271,7 @@ class JointConfig(TrainingConfig):
             raise ValueError(f"head_start = {self.head_start!r} must be from 0 to 1")
         if not 0.0 < self.posted < 1.0:
             raise ValueError(f"posted = {self.posted!r} must be above 0 and below 1")
+        source_called(self.rewards)
         try:
             self.followers()
         except ValueError as error:

@@ -76,7 +76,7 @@ def own_scenario(text: str) -> Scenario:
     """The Scenario (or Market) that ``--scenario FILE.py:object`` or ``module:object`` names; its file is executed.
 
     Raises:
-        ValueError: there is no such file, module or object, it fails on import, or is something else.
+        ValueError: there is no such file, module or object, it fails on import, draws no market, or is something else.
     """
     named = named_code(text, "--scenario", "object")
     found = getattr(named.load(), named.attribute, None)
@@ -85,7 +85,12 @@ def own_scenario(text: str) -> Scenario:
         what = "no such object" if found is None else f"a {type(found).__name__}"
         known = f"; there are {', '.join(scenarios)}" if scenarios else ", nor any other"
         raise ValueError(f"--scenario {text}: {what}, not a Scenario or Market{known} in {named.file}")
-    return Scenario.of(scenarios[named.attribute])
+    scenario = Scenario.of(scenarios[named.attribute])
+    try:
+        scenario.sample(0)
+    except Exception as error:  # whatever the user's code raises
+        raise ValueError(f"--scenario {text}: drawing a market failed: {type(error).__name__}: {error}") from error
+    return scenario
 
 
 def _file_of_module(text: str, option: str, module: str) -> Path:

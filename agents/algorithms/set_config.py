@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+import tyro
 
 from agents.algorithms.checks import finite_numbers, whole_numbers
 from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
@@ -54,7 +56,7 @@ class SetConfig(ABC):
         if "algorithm" in vars(cls):
             SET_ALGORITHMS[cls.algorithm] = cls
 
-    side: Side = "leaders"
+    side: Annotated[Side, tyro.conf.Fixed, tyro.conf.Suppress] = "leaders"  # which --train says
     markets: MarketDistribution = field(default_factory=MarketDistribution)
     seed: int = 0
     updates: int = 4000

@@ -142,5 +142,5 @@ def source_called(name: str) -> RewardSource:
         ValueError: there is none of that name.
     """
     if not isinstance(name, str) or name not in REWARD_SOURCES:
-        raise ValueError(f"unknown source of rewards {name!r}; they are {', '.join(REWARD_SOURCES)}")
+        raise ValueError(f"rewards = {name!r} must be one of {', '.join(REWARD_SOURCES)}")
     return REWARD_SOURCES[name]

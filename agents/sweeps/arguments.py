@@ -68,7 +68,10 @@ class Choice:
             for name in ("train", "policy", "algorithm", "preset"):
                 if (given := getattr(self, name)) is not None:
                     raise ValueError(f"--{name} {given}: --config {self.config} says that; give one of them")
-            return read_config_file(self.config / CONFIG_FILE if self.config.is_dir() else self.config)
+            file = self.config / CONFIG_FILE if self.config.is_dir() else self.config
+            if not file.is_file():
+                raise FileNotFoundError(f"--config {file}: no such file; name that of a run, such as RUN/{CONFIG_FILE}")
+            return read_config_file(file)
         chosen = self._set() if self.policy == "set" else self._fixed_market()
         return with_fields(chosen, chosen.presets[self.preset or "default"])
 
@@ -98,12 +101,13 @@ class Runs:
         workers: Processes that the runs of --seeds and --sweep share; 0 takes all cores, ray a cluster of machines. The
             weights do not depend on it.
         out: Run folder; by default runs/SCENARIO-seedSEED for both sides, runs/SCENARIO-SIDE-seedSEED for one, with
-            -sac before the seed when that learns, and runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set policy; with
-            a number appended when that exists. With --seeds, their runs are DIR/seed0, DIR/seed1, …; with --sweep, they
-            are DIR/FIELD=VALUE,FIELD=VALUE/seed0, …, and -FIELD=VALUE,FIELD=VALUE stands before the seed of default
-            names.
+            -ALGORITHM before the seed unless that is ppo, and runs/SCENARIO-set-SIDE-ALGORITHM-seedSEED for a set
+            policy; with a number appended when that exists. With --seeds, their runs are DIR/seed0, DIR/seed1, …; with
+            --sweep, they are DIR/FIELD=VALUE,FIELD=VALUE/seed0, …, and -FIELD=VALUE,FIELD=VALUE stands before the seed
+            of default names.
         resume: Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train,
-            --policy and --algorithm). The run's own configuration counts, options need not be given again. More
+            --policy and --algorithm). The run's own configuration counts, options need not be given again; those
+            that are, and a file of --config, must not contradict it. More
             --transitions or --updates than it has lengthen it, also when it has ended: from there on the learning rate
             is what it would be had the run been so long from the beginning. With --seeds or --sweep, what is not there
             yet is begun.
@@ -183,12 +187,17 @@ def parse(description: str | None, typed: Sequence[str] | None = None) -> Argume
     values = {name: value for name, value in flat(found.configuration).items() if name in names}
     if names_object(values.get("scenario")):
         values["scenario"] = own_scenario(values["scenario"])
-    return Arguments(found.training, with_fields(begun, values), found.runs, frozenset(values))
+    fading = {"dynamics": None} if "scenario" in values and "dynamics" in flat(begun) else {}  # is the new scenario's
+    config = with_fields(begun, values | fading)
+    if "market_seed" in values and not runs.resume and not config.any_size and config.of_file:
+        raise ValueError(f"--market-seed {config.market_seed}: {config.scenario} is one market; leave the option out")
+    return Arguments(found.training, config, found.runs, frozenset(values))
 
 
 def _begun(choice: Choice, runs: Runs) -> Config:
     """The configuration whose options there are: of the run that is to go on, where one is named."""
-    if runs.resume and runs.out is not None and (runs.out / CONFIG_FILE).is_file():
+    named = choice.config is None and runs.out is not None and (runs.out / CONFIG_FILE).is_file()
+    if runs.resume and runs.out is not None and named:
         return read_config(runs.out)
     return choice.configuration()
 

@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from agents.config import Config
-from agents.documents import with_fields
+from agents.config import Config, TrainingConfig
+from agents.documents import flat, with_fields
 from agents.run_folder import begin_run, read_config
 from agents.runs import CONFIG_FILE, find_run, new_run_folder
 from agents.sweeps.arguments import Arguments
 from agents.sweeps.grid import combination_name, with_values
 from agents.sweeps.resume import asked_of_run
 from agents.sweeps.sweep import SweepRun, Values, begin, seeds_called
+from aigc_market_env import Scenario
 from aigc_market_env.files import FolderTakenError, readable
 from experiments.places import check_folder
+
+_Fixed = TypeVar("_Fixed", bound=TrainingConfig)
 
 
 def begun_run(arguments: Arguments) -> tuple[Config, Path]:
@@ -80,11 +84,16 @@ def _new(config: Config, values: Values, out: Path | None) -> SweepRun:
     """A run that is still to be begun.
 
     Raises:
-        ValueError: a field is out of range, or there is no such market.
+        FileNotFoundError, ValueError: a field is out of range, or what it names is not there.
     """
     config = with_values(config, values)
     if not config.any_size:
-        config.make_scenario()  # that a wrong one is told before anything is written
+        if "market_seed" in values and config.of_file:
+            raise ValueError(
+                f"--sweep market_seed: {config.scenario_name} is one market; name the Scenario with --scenario"
+            )
+        config.check_named()
+        config = _of_one_market(config)
     out = out or new_run_folder(_name(config, values))
     check_folder(out)
     if readable(out) != str(out):
@@ -92,6 +101,13 @@ def _new(config: Config, values: Values, out: Path | None) -> SweepRun:
             f"--out {out}: TensorBoard takes names in UTF-8 only; name another folder, or set PYTHONUTF8=1"
         )
     return SweepRun(config, out, values)
+
+
+def _of_one_market(config: _Fixed) -> _Fixed:
+    """The configuration with the market that its seed draws, in the place of code, which not every worker can have."""
+    if isinstance(config.scenario, str):
+        return config
+    return replace(config, scenario=config.scenario.fix(config.market_seed))
 
 
 def _name(config: Config, values: Values) -> str:
@@ -116,7 +132,10 @@ def _resumed(arguments: Arguments, asked: Sequence[tuple[int, Values]]) -> list[
         place = _folder(folder, seed, values) or Path("runs") / _name(replace(arguments.config, seed=seed), values)
         where = "" if folder is None else f"--out {folder}: "
         raise ValueError(f"{where}no run to resume, such as {place}; leave out --resume to begin them all")
+    like = begun.config
+    if isinstance(scenario := flat(arguments.config)["scenario"], Scenario):  # its copy is that of one market seed
+        like = with_fields(like, {"scenario": scenario})
     runs = []
     for run, (seed, values) in zip(found, asked, strict=True):
-        runs.append(run or _new(replace(begun.config, seed=seed), values, _folder(arguments.runs.out, seed, values)))
+        runs.append(run or _new(replace(like, seed=seed), values, _folder(arguments.runs.out, seed, values)))
     return runs

@@ -39,6 +39,15 @@ BAD_TRAINING = {
     "load of a file": (["--scenario", "good.json", "--load", "2"], "load"),
     "seed negative": (["--seed", "-1"], "seed"),
     "market seed negative": (["--market-seed", "-1"], "market_seed"),
+    "market seed of a file": (["--scenario", "good.json", "--market-seed", "1"], "--market-seed 1"),
+    "learning rate negative": (["--learning-rate", "-1"], "learning_rate = -1.0"),
+    "checkpoints before the start": (["--checkpoint-seconds", "-1"], "checkpoint_seconds = -1.0"),
+    "unknown rewards": (["--rewards", "far"], "error: rewards = 'far' must be one of"),
+    "unknown rewards of followers": (
+        ["--train", "followers", "--rewards", "far"],
+        "error: rewards = 'far' must be one of",
+    ),
+    "leaders that are nowhere": (["--train", "followers", "--leaders", "nowhere"], "nowhere"),
     "transitions negative": (["--transitions", "-1"], "transitions"),
     "set policy of both sides": (["--policy", "set", "--train", "both"], "--train leaders"),
     "set policy of a file": (["--policy", "set", "--scenario", "good.json"], "good.json"),
@@ -83,7 +92,7 @@ def test_every_field_of_the_configuration_chosen_is_an_option_and_no_other(comma
         ([], ["--updates", "--replay", "--leaders", "--loads"]),
         (["--train", "leaders"], ["--rewards", "--head-start", "--follower-hidden", "--updates"]),
         (["--algorithm", "sac"], ["--clip-range", "--gae-lambda", "--initial-log-std"]),
-        (["--policy", "set"], ["--transitions", "--load", "--market-seed", "--hidden", "--clip-range"]),
+        (["--policy", "set"], ["--side", "--transitions", "--load", "--market-seed", "--hidden", "--clip-range"]),
     ):
         _, text, _ = command("train.py", *chosen, "--help")
         for option in foreign:
@@ -113,10 +122,12 @@ def test_the_configuration_of_a_run_is_given_back(command, run):
 
 
 OWN = """
+from dataclasses import replace
 from aigc_market_env import Dynamics, Scenario
 base = Scenario.preset("duo", dynamics=Dynamics(shadowing_db=1.0, request_probability=0.5))
 market = base.sample()
 number = 3
+broken = replace(base, build=lambda uniforms: 1 / 0)
 """
 
 
@@ -132,6 +143,9 @@ def test_a_scenario_of_ones_own_is_trained_on_from_a_copy_that_runs_no_code(comm
         assert scenario.sample() == Scenario.preset("duo").sample()
         assert command("train.py", "--resume", "--transitions", "64", "--out", place)[0] == 0
         assert command("evaluate.py", place, "--markets", "2")[0] == 0
+    assert typed("--config", tmp_path / "mine_only:base", "--scenario", "duo").config.dynamics is None  # duo's own
+    status, _, err = command("train.py", "--config", "mine_only:base", "--shadowing-db", "5")
+    assert (status, "Unrecognized options: --shadowing-db" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +154,7 @@ def test_a_scenario_of_ones_own_is_trained_on_from_a_copy_that_runs_no_code(comm
         ("mine.py:nothing", ["no such object", "base, market"]),
         ("mine.py:number", ["a int, not a Scenario"]),
         ("mine.py:", ["FILE.py:object"]),
+        ("mine.py:broken", ["drawing a market failed", "ZeroDivisionError"]),
         ("bad.py:base", ["ZeroDivisionError"]),
         ("no_such_module:base", ["no module no_such_module"]),
     ],

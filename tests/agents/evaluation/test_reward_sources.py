@@ -86,7 +86,7 @@ def test_noise_without_sense_is_refused(least, most):
 
 @pytest.mark.parametrize("name", ["oracle", "", None, 3])
 def test_an_unknown_source_is_named(name):
-    with pytest.raises(ValueError, match=r"unknown source.*everything"):
+    with pytest.raises(ValueError, match=r"must be one of.*everything"):
         source_called(name)
 
 
