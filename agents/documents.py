@@ -16,7 +16,7 @@ from aigc_market_env.scenarios import Dynamics
 
 _Any = TypeVar("_Any")
 #: What does not have to be the same when a run goes on.
-_FREE = "checkpoint_seconds"
+FREE = "checkpoint_seconds"
 
 
 def flat(config: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _built(kind: type[_Any], entries: dict[str, Any], chosen: Mapping[type, type
 
 def learning_fields(config: TrainingConfig | SetConfig) -> dict[str, Any]:
     """What has to be the same when a run goes on, as plain numbers; a market file is, wherever the run folder is."""
-    same = {name: value for name, value in as_document(config).items() if name != _FREE}
+    same = {name: value for name, value in as_document(config).items() if name != FREE}
     return same | {"scenario": Path(str(same["scenario"])).name}
 
 

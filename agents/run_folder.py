@@ -36,7 +36,7 @@ def keep_market(config: _Config, run: Path) -> _Config:
         raise ValueError(f"scenario = {name!r}: not the market that {run} was begun on, which is in {copy}")
     if isinstance(own.scenario, str):
         return replace(own, scenario=str(copy))
-    return replace(own, scenario=str(copy), dynamics=scenario.dynamics, market_seed=0)
+    return replace(own, scenario=str(copy), dynamics=scenario.dynamics)
 
 
 def _copy(config: TrainingConfig | SetConfig, run: Path) -> Path | None:

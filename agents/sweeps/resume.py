@@ -1,13 +1,12 @@
 """Going on with a run: its own configuration counts, and may become longer."""
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from agents.config import Config
-from agents.documents import flat, with_fields
+from agents.documents import FREE, flat, with_fields
 from agents.sweeps.arguments import Arguments, option
 from agents.sweeps.sweep import Values
 from aigc_market_env import Market, Scenario
@@ -29,18 +28,19 @@ def asked_of_run(arguments: Arguments, config: Config, out: Path, values: Values
     def told(name: str, asked: Any, of_run: Any) -> ValueError:
         return ValueError(f"{name} {asked}: {out} is a run with {of_run}, and goes on as such; leave the option out")
 
-    for name, of_run in _kind(config).items():
-        asked = getattr(arguments.choice, name)
-        if asked not in (None, of_run):
-            raise told(f"--{name}", asked, f"--{name} {of_run}")
-    own = flat(config)
-    asked = {name: value for name, value in flat(arguments.config).items() if name in arguments.given}
+    file, own, asked = arguments.choice.config, flat(config), _asked(arguments, config)
+    kind = {name: getattr(arguments.choice, name) for name in _kind(config)}
+    for name, value in (kind if file is None else _kind(arguments.config)).items():
+        if value not in (None, _kind(config)[name]):
+            option_asked = f"--{name}" if file is None else f"--config {file}, which is --{name}"
+            raise told(option_asked, value, f"--{name} {_kind(config)[name]}")
     for name, value in asked.items():
         if name not in own:
             raise ValueError(f"{option(name)}: {out} is no run that has it; leave the option out")
-        alike: Callable[[Any, Any], bool] = _same_market if name == "scenario" else operator.eq
-        if name != config.length and name not in values and not alike(value, own[name]):
-            raise told(option(name), _shown(value), _shown(own[name]))
+        alike = _same_market(value, config) if name == "scenario" else value == own[name]
+        if name != config.length and name not in values and not alike:
+            option_asked = option(name) if name in arguments.given else f"--config {file}, which is {option(name)}"
+            raise told(option_asked, _shown(value), _shown(own[name]))
     for name, value in _of_preset(arguments.choice.preset, config).items():
         if name not in values and name not in asked and value != own[name]:
             raise told(f"--preset {arguments.choice.preset}, which is {name} =", value, f"{name} = {own[name]}")
@@ -67,15 +67,29 @@ def _of_preset(preset: str | None, config: Config) -> Mapping[str, Any]:
     return {name: usual[name] for name in changed} | dict(config.presets[preset])
 
 
-def _same_market(asked: str | Scenario, of_run: str) -> bool:
+def _asked(arguments: Arguments, config: Config) -> dict[str, Any]:
+    """The fields that are asked for: those that were typed, and all of a file that --config names.
+
+    A file does not ask for a length, for the run may have become longer since. What changes from slot to slot belongs
+    to its scenario.
+    """
+    names = set(arguments.given)
+    if arguments.choice.config is not None:
+        names |= flat(arguments.config).keys() - {config.length, FREE, "dynamics"}
+    return {name: value for name, value in flat(arguments.config).items() if name in names}
+
+
+def _same_market(asked: str | Scenario, config: Config) -> bool:
     """Whether it is the preset of a run, or the market that it has its copy of; one that is gone, by its name."""
-    if asked == of_run or not Path(of_run).is_file():
-        return asked == of_run
+    if config.any_size or not Path(config.scenario_name).is_file():
+        return asked == flat(config)["scenario"]
     if isinstance(asked, str) and not Path(asked).is_file():
-        return Path(asked).name == Path(of_run).name
-    return Scenario.of(asked).sample(0) == Market.from_json(of_run)
+        return Path(asked).name == Path(config.scenario_name).name
+    return Scenario.of(asked).sample(config.market_seed) == Market.from_json(config.scenario_name)
 
 
 def _shown(value: Any) -> str:
     """The value of an option as it is typed."""
+    if isinstance(value, Scenario):
+        return value.name
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

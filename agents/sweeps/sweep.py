@@ -111,6 +111,7 @@ def begin(runs: Sequence[SweepRun], *, resume: bool = False) -> None:
 
 def _unswept(run: SweepRun) -> dict[str, Any]:
     same = learning_fields(run.config)
+    same["scenario"] = str(same["scenario"]).removesuffix(".json")  # a Scenario, or the copy that a run has of it
     return {name: value for name, value in same.items() if name != "seed" and name not in run.values}
 
 

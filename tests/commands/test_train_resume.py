@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from tiny_runs import TINY, fails
 
-from agents.config import LeaderConfig
+from agents.config import JointConfig, LeaderConfig
 from agents.documents import with_fields
 from agents.policy.files import WEIGHTS_FILE
-from agents.run_folder import begin_run, read_config
+from agents.run_folder import begin_run, read_config, write_config
 from agents.sweeps.whole_run import train_whole
 from aigc_market_env import Scenario
 from aigc_market_env.files import writing
@@ -91,6 +91,38 @@ def test_a_market_file_is_that_of_the_run_or_told(command, tmp_path):
     (tmp_path / "a.json").unlink()
     assert command("train.py", "--resume", "--out", "x", "--scenario", "a.json")[0] == 0
     assert fails(command("train.py", "--resume", "--out", "x", "--scenario", "other.json"), "--scenario other.json")
+
+
+MANY = """
+from aigc_market_env import Scenario
+many = Scenario.preset("duo")
+"""
+
+
+def test_one_of_many_markets_of_ones_own_is_resumed_by_the_same_command_and_by_no_other_market(command, tmp_path):
+    (tmp_path / "mine.py").write_text(MANY)
+    asked = ["--train", "leaders", "--scenario", "mine.py:many", "--transitions", "0", "--final-evaluation-slots", "4"]
+    assert command("train.py", *asked, "--market-seed", "3", "--out", "x")[0] == 0
+    assert read_config(tmp_path / "x").make_scenario().sample() == Scenario.preset("duo").sample(3)
+    for options in (asked, [], ["--market-seed", "3"], [*asked, "--market-seed", "3"]):
+        assert command("train.py", "--resume", "--out", "x", *options)[0] == 0
+    assert fails(command("train.py", "--resume", "--out", "x", *asked, "--market-seed", "4"), "--market-seed 4")
+    (tmp_path / "others.py").write_text(MANY.replace("duo", "random"))
+    others = ["--scenario", "others.py:many"]
+    assert fails(command("train.py", "--resume", "--out", "x", *others), "--scenario random: x is a run with")
+
+
+def test_a_configuration_that_contradicts_the_run_to_resume_is_told(command, tmp_path, run):
+    other = write_tiny(tmp_path / "other", seed=1)
+    same = write_tiny(tmp_path / "same", transitions=320, checkpoint_seconds=9.0)
+    joint = tmp_path / "joint"
+    write_config(JointConfig(), joint)
+    resume = ["--resume", "--out", run, "--config"]
+    assert fails(command("train.py", *resume, other), "--config", "other, which is --seed 1", "a run with 0")
+    assert fails(command("train.py", *resume, joint), "--config", "joint, which is --train both", "--train leaders")
+    assert fails(command("train.py", *resume, "nowhere.json"), "--config nowhere.json: no such file")
+    assert command("train.py", *resume, same)[0] == 0
+    assert command("train.py", *resume, other, "--seed", "0")[0] == 0
 
 
 def test_a_set_policy_is_resumed_by_its_own_options_and_made_longer(command, tmp_path):

@@ -128,3 +128,24 @@ def test_a_sweep_on_a_market_file_resumed_with_more_seeds_has_the_same_market(co
     assert command("train.py", *asked, "--seeds", "0..1", "--resume")[0] == 0
     copies = [Market.from_json(path) for path in tmp_path.rglob("market/m.json")]
     assert copies == [market, market]
+
+
+MANY = """
+from dataclasses import replace
+from aigc_market_env import Scenario
+duo = Scenario.preset("duo")
+many = replace(duo, build=lambda uniforms: duo.build(uniforms))
+"""
+
+
+def test_markets_of_code_that_no_worker_has_are_swept_and_the_sweep_goes_on(command, tmp_path):
+    (tmp_path / "mine.py").write_text(MANY)
+    asked = ["--train", "leaders", "--transitions", "0", "--final-evaluation-slots", "4", "--out", "x"]
+    own = ["--scenario", "mine.py:many"]
+    assert command("train.py", *asked, *own, "--workers", "2", "--sweep", "market_seed=3,4")[0] == 0
+    more = ["--workers", "1", "--resume", "--sweep", "market_seed=3,4,5"]
+    assert fails(command("train.py", *asked, *more), "--sweep market_seed", "is one market")
+    assert command("train.py", *asked, *more, *own)[0] == 0
+    for seed in (3, 4, 5):
+        (run,) = (tmp_path / "x" / f"market_seed={seed}").iterdir()
+        assert read_config(run).make_scenario().sample() == Scenario.preset("duo").sample(seed)
