@@ -220,7 +220,7 @@ class FollowerConfig(TrainingConfig):
 
         Raises:
             FileNotFoundError: the run folder of the leaders has no policy.
-            ValueError: it is not one of leaders of one market, or a file of it is damaged.
+            ValueError: it is not one of leaders of one market of this size, or a file of it is damaged.
         """
         source = source_called(self.rewards)
         if not self.leaders:
@@ -228,6 +228,10 @@ class FollowerConfig(TrainingConfig):
         policy = load_policy(self.leaders)
         if policy.any_size or policy.mus is None:
             raise ValueError(f"leaders = {self.leaders!r} is a run of {policy.kind}, not of mobile users")
+        scenario, trained = self.make_scenario(), policy.mus.architecture
+        sizes = [f"{market.num_mus} MUs and {market.num_asps} ASPs" for market in (trained, scenario)]
+        if sizes[0] != sizes[1]:
+            raise ValueError(f"leaders = {self.leaders!r} is a run on {sizes[0]}; {self.scenario_name} has {sizes[1]}")
         return Mixture([source, Posted(policy.mus.act_batch, noise=0.1)], [1.0, 1.0])
 
 

@@ -48,9 +48,15 @@ class PPO(Algorithm):
     def make(
         self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: float, seed: int
     ) -> "stable_baselines3.PPO":
-        """See :meth:`Algorithm.make`."""
+        """See :meth:`Algorithm.make`.
+
+        Raises:
+            ValueError: a rollout is a single transition, of which there is no advantage over others.
+        """
         import stable_baselines3
 
+        if env.num_envs * slots < 2:
+            raise ValueError(f"slots = {slots!r} makes a rollout of a single transition, which ppo cannot learn from")
         return stable_baselines3.PPO(
             "MlpPolicy",
             env,
@@ -77,9 +83,9 @@ class PPO(Algorithm):
 
 
 def _even_batch_size(rollout: int, batch_size: int) -> int:
-    """The largest size up to ``batch_size`` that divides a rollout, unless that is less than half of it."""
+    """The largest size up to ``batch_size`` that divides a rollout, unless that is 1 or less than half of it."""
     batches = math.ceil(rollout / batch_size)
     while rollout % batches:
         batches += 1
     even = rollout // batches
-    return even if 2 * even >= min(batch_size, rollout) else min(batch_size, rollout)
+    return even if even > 1 and 2 * even >= min(batch_size, rollout) else min(batch_size, rollout)

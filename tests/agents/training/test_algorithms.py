@@ -259,3 +259,21 @@ def test_the_configuration_of_a_run_from_before_there_was_a_choice_is_ppos(tmp_p
     (tmp_path / "config.json").write_text(json.dumps(document))
     assert read_config(tmp_path) == LeaderConfig(scenario="duo", transitions=5, hidden=(8,))
     assert read_config(tmp_path).algorithm == PPO()
+
+
+@pytest.mark.parametrize(("slots", "works"), [(1, False), (2, True), (3, True)])
+def test_ppo_learns_from_two_transitions_and_refuses_one(tmp_path, slots, works):
+    fields = {"scenario": "duo", "transitions": 6, "markets": 1, "slots": slots, "batch_size": 2, "hidden": (8,)}
+    config = made(FollowerConfig, **fields, evaluation_slots=1, final_evaluation_slots=1)
+    if works:
+        assert train_followers(config, tmp_path) is not None
+    else:
+        with pytest.raises(ValueError, match="slots = 1 makes a rollout of a single transition"):
+            train_followers(config, tmp_path)
+
+
+def test_followers_are_not_trained_by_leaders_of_another_size(tmp_path):
+    train_leaders(made(LeaderConfig, scenario="duo", transitions=0, markets=1, final_evaluation_slots=1), tmp_path)
+    assert made(FollowerConfig, scenario="duo", leaders=str(tmp_path)).check_named() is None
+    with pytest.raises(ValueError, match="a run on 2 MUs and 1 ASPs; campus has 8 MUs and 4 ASPs"):
+        made(FollowerConfig, leaders=str(tmp_path)).check_named()

@@ -140,6 +140,7 @@ def test_rollouts_that_batches_do_not_divide_train_without_a_warning(tiny, tmp_p
 def test_a_rollout_that_only_small_batches_divide_keeps_the_batch_size(tiny, tmp_path):
     train_leaders(tiny(markets=13, slots=1, batch_size=5, transitions=1), tmp_path)
     assert ppo._even_batch_size(26, 5) == 5
+    assert ppo._even_batch_size(5, 2) == 2
     assert ppo._even_batch_size(6144, 4096) == 3072
     assert ppo._even_batch_size(16384, 4096) == 4096
 
