@@ -95,19 +95,20 @@ def test_a_market_file_is_that_of_the_run_or_told(command, tmp_path):
 
 MANY = """
 from aigc_market_env import Scenario
-many = Scenario.preset("duo")
+many = Scenario.preset("random", num_mus=2, num_asps=1)
 """
 
 
 def test_one_of_many_markets_of_ones_own_is_resumed_by_the_same_command_and_by_no_other_market(command, tmp_path):
+    drawn = Scenario.preset("random", num_mus=2, num_asps=1)
     (tmp_path / "mine.py").write_text(MANY)
     asked = ["--train", "leaders", "--scenario", "mine.py:many", "--transitions", "0", "--final-evaluation-slots", "4"]
     assert command("train.py", *asked, "--market-seed", "3", "--out", "x")[0] == 0
-    assert read_config(tmp_path / "x").make_scenario().sample() == Scenario.preset("duo").sample(3)
+    assert read_config(tmp_path / "x").make_scenario().sample() == drawn.sample(3) != drawn.sample(0)
     for options in (asked, [], ["--market-seed", "3"], [*asked, "--market-seed", "3"]):
         assert command("train.py", "--resume", "--out", "x", *options)[0] == 0
     assert fails(command("train.py", "--resume", "--out", "x", *asked, "--market-seed", "4"), "--market-seed 4")
-    (tmp_path / "others.py").write_text(MANY.replace("duo", "random"))
+    (tmp_path / "others.py").write_text(MANY.replace("num_mus=2", "num_mus=3"))
     others = ["--scenario", "others.py:many"]
     assert fails(command("train.py", "--resume", "--out", "x", *others), "--scenario random: x is a run with")
 

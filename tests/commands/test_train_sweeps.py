@@ -133,8 +133,8 @@ def test_a_sweep_on_a_market_file_resumed_with_more_seeds_has_the_same_market(co
 MANY = """
 from dataclasses import replace
 from aigc_market_env import Scenario
-duo = Scenario.preset("duo")
-many = replace(duo, build=lambda uniforms: duo.build(uniforms))
+drawn = Scenario.preset("random", num_mus=2, num_asps=1)
+many = replace(drawn, build=lambda uniforms: drawn.build(uniforms))
 """
 
 
@@ -146,6 +146,8 @@ def test_markets_of_code_that_no_worker_has_are_swept_and_the_sweep_goes_on(comm
     more = ["--workers", "1", "--resume", "--sweep", "market_seed=3,4,5"]
     assert fails(command("train.py", *asked, *more), "--sweep market_seed", "is one market")
     assert command("train.py", *asked, *more, *own)[0] == 0
+    drawn = Scenario.preset("random", num_mus=2, num_asps=1)
+    assert drawn.sample(3) != drawn.sample(4)
     for seed in (3, 4, 5):
         (run,) = (tmp_path / "x" / f"market_seed={seed}").iterdir()
-        assert read_config(run).make_scenario().sample() == Scenario.preset("duo").sample(seed)
+        assert read_config(run).make_scenario().sample() == drawn.sample(seed)
