@@ -103,6 +103,16 @@ def test_that_there_is_no_equilibrium_is_proven() -> None:
     assert len(assert_type(found.left, FloatArray)) == 0
 
 
+def test_where_users_must_mix_the_oracle_says_how() -> None:
+    market = Scenario.preset("duo", load=7.25).sample(seed=0)
+    equilibrium = assert_type(solve_equilibrium(market, mixed=True), Equilibrium)
+    assert assert_type(equilibrium.kind, npt.NDArray[np.str_]) == "mixed"
+    assert assert_type(equilibrium.probabilities, FloatArray).sum(axis=-1) == pytest.approx(1.0)
+    posted = assert_type(equilibrium.sample(np.random.default_rng(0)), FloatArray)
+    assert any((posted[0] == row).all() for row in assert_type(equilibrium.supports, FloatArray)[0])
+    assert equilibrium.with_room(5).supports.shape == (market.num_mus, 5, market.num_asps)
+
+
 def test_the_oracle_certifies_and_the_mechanism_comes_near(market: Market) -> None:
     equilibrium = assert_type(solve_equilibrium(market), Equilibrium)
     assert equilibrium.certificate is not None
