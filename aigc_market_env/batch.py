@@ -83,7 +83,8 @@ class BatchedMarketEnv(OwnsArrays):
         self.asps = check_asps(asps)
         self.max_cycles = None if max_cycles is None else positive_integer("max_cycles", max_cycles)
         self.num_mus, self.num_asps = self.scenario.num_mus, self.scenario.num_asps
-        self.single_observation_space = {"mu": spaces.mu_observation_space(self.num_asps)}
+        own = spaces.mu_observation_space(self.num_asps, satiation=self.scenario.satiation)
+        self.single_observation_space = {"mu": own}
         self.single_action_space = {"mu": spaces.mu_action_space(self.num_asps)}
         if asps == "agents":
             self.single_observation_space["asp"] = spaces.asp_observation_space(self.num_mus)

@@ -14,6 +14,8 @@ from aigc_market_env.model.outcome import Outcome, outcome
 from aigc_market_env.model.parameters import FIELDS, FloatArray, Parameters, as_floats, axes_of
 
 SCHEMA = "aigc-market/1"
+#: What a market file need not have; it is then 0.
+_OPTIONAL = ("satiation",)
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -26,7 +28,9 @@ class Market(Parameters):
     Attributes:
         slot_duration: Δ, length of a slot, s. (...)
         satisfaction_scale: ω, worth of satisfaction, credits per slot. (..., M)
-        qoe_requirement: q, QoE at which satisfaction reaches ω·log 2. (..., M)
+        qoe_requirement: q, QoE at which satisfaction reaches ω·log 2, or ω (1 - 2^-k)/k with satiation. (..., M)
+        satiation: k, how soon wants end: with QoE q, a share 1 - 2^-k of all satisfaction there is; at 0, the default,
+            satisfaction grows without end. From 0 to 100; a number is that of every MU. (..., M)
         qoe_weights: w, weights of accuracy, token count and timeliness; every row sums to 1. A sum that is off by
             more than 1e-9 and up to 1e-6, as float32 weights' may be, is made 1. (..., M, 3)
         desired_tokens: L̂, tokens that the MU would like in a slot. (..., M)
@@ -130,7 +134,8 @@ class Market(Parameters):
             raise ValueError(
                 f"a market file holds one market, this is a batch of shape {self.batch_shape}; index it first"
             )
-        document = {"schema": SCHEMA} | {name: getattr(self, name).tolist() for name in FIELDS}
+        written = [name for name in FIELDS if name not in _OPTIONAL or getattr(self, name).any()]
+        document = {"schema": SCHEMA} | {name: getattr(self, name).tolist() for name in written}
         write_whole(path, (json.dumps(document, indent=1) + "\n").encode())
 
     @classmethod
@@ -154,13 +159,13 @@ def _fields_of(document: Any) -> Mapping[str, Any]:
         raise ValueError(f"expected a JSON object with the fields of a market, got {type(document).__name__}")
     if document.get("schema") != SCHEMA:
         raise ValueError(f"field 'schema' must be {SCHEMA!r}, got {document.get('schema')!r}")
-    missing = [name for name in FIELDS if name not in document]
+    missing = [name for name in FIELDS if name not in document and name not in _OPTIONAL]
     if missing:
         raise ValueError(f"missing field {missing[0]!r}" + (f" (and {len(missing) - 1} more)" if missing[1:] else ""))
     unknown = sorted(set(document) - set(FIELDS) - {"schema"})
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}")
-    values = {name: document[name] for name in FIELDS}
+    values = {name: document[name] for name in FIELDS if name in document}
     for name, value in values.items():
         if np.ndim(as_floats(name, value)) != len(FIELDS[name].dims):
             raise ValueError(

@@ -9,9 +9,10 @@ channels, so the equilibrium of the slot, played in every slot, is an equilibriu
 
 | agent | observation | action | reward |
 |---|---|---|---|
-| ``mu_m`` | Box(-10, 10, (9+8N,)) | Box(0, 1, (N,)): rewards as shares of ω/q | U = ω log(1 + Q/q) - payments |
+| ``mu_m`` | Box(-10, 10, (9+8N,)) | Box(0, 1, (N,)): rewards as shares of ω/q | U = satisfaction - payments |
 | ``asp_n`` | Box(-10, 10, (7+12M,)) | Box(0, 1, (2, M)): shares of compute and bandwidth | P = payments - costs |
 
+Satisfaction is ω log(1 + Q/q) or, with satiation k, ω (1 - (1 + Q/q)^-k)/k; an MU's observation then has an entry more.
 Rewards are in credits per slot. A share of compute, row 0, or of bandwidth, row 1, is what the ASP gives that MU.
 
 What every entry of an observation means is listed by :mod:`aigc_market_env.spaces`. Observations are float32, finite

@@ -92,20 +92,26 @@ ASP_TYPE = AspType(*range(1, 1 + len(AspType._fields)))
 #: Where the first block begins, and offsets within a block.
 MU_LINKS, MU_LINK = 1 + len(MU_TYPE), MuLink(*range(len(MuLink._fields)))
 ASP_LINKS, ASP_LINK = 1 + len(ASP_TYPE), AspLink(*range(len(AspLink._fields)))
+#: After the blocks, where the scenario has satiation, comes the MU's own.
+SATIATION = "log_satiation"
 #: An MU's type within its block of an ASP's observation, where it comes after the link.
 ASP_LINK_MU = MuType(*range(len(ASP_LINK), len(ASP_LINK) + len(MU_TYPE)))
 MU_LINK_SIZE, ASP_LINK_SIZE = len(MU_LINK), len(ASP_LINK) + len(ASP_LINK_MU)
 
 
-def mu_observation_names(num_asps: int) -> list[str]:
+def mu_observation_names(num_asps: int, *, satiation: bool = False) -> list[str]:
     """Names of the entries of an MU's observation, in order.
 
     ``turn`` is 1 when the MU's action counts in this step. Then come the MU's own type and, for each ASP, ``asp_n/…``:
     its link, the ASP's public descriptors, last slot's price board (compute and bandwidth, cost plus shadow price) and
     the QoE that the MU received last. ``log_base_latency`` is log(1 + t0 / 1 s). In an episode's first slot the board
     shows the bare costs and the last QoE is 0.
+
+    In scenarios with ``satiation``, ``log_satiation``, log(1 + k), comes last: what else there is stays where it is
+    without, for policies to go on with. ASPs do not see it; nothing that is best for them depends on it.
     """
-    return ["turn", *MuType._fields, *(f"asp_{n}/{name}" for n in range(num_asps) for name in MuLink._fields)]
+    links = [f"asp_{n}/{name}" for n in range(num_asps) for name in MuLink._fields]
+    return ["turn", *MuType._fields, *links, *([SATIATION] if satiation else [])]
 
 
 def asp_observation_names(num_mus: int) -> list[str]:
@@ -119,14 +125,14 @@ def asp_observation_names(num_mus: int) -> list[str]:
     return ["turn", *AspType._fields, *(f"mu_{m}/{name}" for m in range(num_mus) for name in block)]
 
 
-def state_names(num_mus: int, num_asps: int) -> list[str]:
+def state_names(num_mus: int, num_asps: int, *, satiation: bool = False) -> list[str]:
     """Names of the entries of ``env.state()``: every MU's observation, then every ASP's, each without its ``turn``.
 
     The first entry is 1 while the MUs act and 0 while the ASPs do.
     """
     return [
         "mus_turn",
-        *(f"mu_{m}/{name}" for m in range(num_mus) for name in mu_observation_names(num_asps)[1:]),
+        *(f"mu_{m}/{name}" for m in range(num_mus) for name in mu_observation_names(num_asps, satiation=satiation)[1:]),
         *(f"asp_{n}/{name}" for n in range(num_asps) for name in asp_observation_names(num_mus)[1:]),
     ]
 
@@ -135,9 +141,9 @@ def _observation_space(size: int) -> Box:
     return Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (size,), np.float32)
 
 
-def mu_observation_space(num_asps: int) -> Box:
+def mu_observation_space(num_asps: int, *, satiation: bool = False) -> Box:
     """Space of an MU's observation; see :func:`mu_observation_names`."""
-    return _observation_space(MU_LINKS + num_asps * MU_LINK_SIZE)
+    return _observation_space(MU_LINKS + num_asps * MU_LINK_SIZE + int(satiation))
 
 
 def asp_observation_space(num_mus: int) -> Box:
@@ -145,9 +151,9 @@ def asp_observation_space(num_mus: int) -> Box:
     return _observation_space(ASP_LINKS + num_mus * ASP_LINK_SIZE)
 
 
-def state_space(num_mus: int, num_asps: int) -> Box:
+def state_space(num_mus: int, num_asps: int, *, satiation: bool = False) -> Box:
     """Space of the whole market's state; see :func:`state_names`."""
-    mu, asp = mu_observation_space(num_asps).shape[0], asp_observation_space(num_mus).shape[0]
+    mu, asp = mu_observation_space(num_asps, satiation=satiation).shape[0], asp_observation_space(num_mus).shape[0]
     return _observation_space(1 + num_mus * (mu - 1) + num_asps * (asp - 1))
 
 

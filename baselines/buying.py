@@ -4,9 +4,9 @@ At ASP n a throughput x costs MU m  p x/(1 - x/X): a price p per token/s at firs
 With X = ∞ the price is posted; with X the throughput of a whole ASP and p = R/X it is the bid that wins the share
 s = x/X of it against other bids of R in total, R s/(1 - s) (:mod:`baselines.proportional_share`). The MU maximises
 
-    ω log(1 + Σ_n Q_n(x_n)/q) - Σ_n p_n x_n/(1 - x_n/X_n)
+    S(Σ_n Q_n(x_n)) - Σ_n p_n x_n/(1 - x_n/X_n),        S its satisfaction,
 
-which is concave. At the optimum V Q'_n(x_n) = p_n/(1 - x_n/X_n)² wherever x_n > 0, with V = ω/(q + Σ Q): one scalar V,
+which is concave. At the optimum V Q'_n(x_n) = p_n/(1 - x_n/X_n)² wherever x_n > 0, with V = S'(Σ Q): one scalar V,
 bracketed, and for each V every x_n by itself.
 """
 
@@ -18,7 +18,7 @@ from aigc_market_env import Market
 from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import coefficients_of, link_tables
-from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Accuracy of log V.
 _CLOSED = 1e-13
@@ -40,7 +40,7 @@ def purchases(market: Market, price: FloatArray, limit: FloatArray) -> FloatArra
     limits = np.array(np.broadcast_to(limit, price.shape), order="C").reshape(-1, *links)
     bought = np.zeros_like(prices)
     tables = link_rows(market)
-    over_markets(_buy, len(prices), tables, market.satisfaction_scale, market.qoe_requirement, prices, limits, bought)
+    over_markets(_buy, len(prices), tables, market.flat, prices, limits, bought)
     return bought.reshape(price.shape)
 
 
@@ -54,22 +54,21 @@ def _buy(
     start: int,
     stop: int,
     tables: FloatArray,
-    omega: FloatArray,
-    q: FloatArray,
+    market: MarketArrays,
     price: FloatArray,
     limit: FloatArray,
     bought: FloatArray,
 ) -> None:
     for i in range(start, stop):
         for m in range(tables.shape[0]):
-            basket(tables[m], omega[m], q[m], price[i, m], limit[i, m], bought[i, m])
+            basket(tables[m], wants_of(market, 0, m), price[i, m], limit[i, m], bought[i, m])
 
 
 @compiled
-def basket(table: FloatArray, omega: float, q: float, price: FloatArray, limit: FloatArray, x: FloatArray) -> None:
+def basket(table: FloatArray, wants: satisfaction.Wants, price: FloatArray, limit: FloatArray, x: FloatArray) -> None:
     """Fill ``x`` (N,), a start on entry, with what one MU buys; ``table`` (LINK_ROWS, N)."""
-    low = math.log(satisfaction.marginal(x.shape[0], omega, q))
-    high = math.log(satisfaction.marginal(0.0, omega, q))
+    low = math.log(satisfaction.marginal(x.shape[0], wants))
+    high = math.log(satisfaction.marginal(0.0, wants))
     at_low, at_high = 0.0, 0.0
     log_worth = high
     for step in range(100):
@@ -79,7 +78,7 @@ def basket(table: FloatArray, omega: float, q: float, price: FloatArray, limit: 
             log_worth = low + (high - low) * (at_low / (at_low - at_high))
         total = _wanted(table, math.exp(log_worth), price, limit, x)
         # By how much the MU wants more than what would make QoE worth so much to it; its slope in log V is at least 1.
-        excess = log_worth - math.log(satisfaction.marginal(total, omega, q))
+        excess = log_worth - math.log(satisfaction.marginal(total, wants))
         if excess < 0.0:
             low, at_low, at_high = log_worth, excess, 0.5 * at_high
         else:

@@ -32,9 +32,8 @@ class LearnedRewards:
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
         """Learn until the relative regret is at most GOAL, or for ``learner.rounds`` rounds."""
         learner, size = self.learner, (market.num_mus, market.num_asps)
-        updates = learner.updates(
-            probe_of(market), market.satisfaction_scale, market.qoe_requirement, market.num_asps, rng
-        )
+        wants = market.satisfaction_scale, market.qoe_requirement
+        updates = learner.updates(probe_of(market), *wants, market.num_asps, rng, market.satiation)
         return play_until_goal(
             market, updates, learner.probes_per_round(*size), learner.rounds, learner.perturbed_per_probe(*size)
         )

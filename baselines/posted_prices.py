@@ -1,7 +1,7 @@
 """Posted prices: the ASPs lead with a price per token, the MUs choose how much to buy.
 
     ASP n posts p[n], credits per slot per token/s, the same for all MUs
-    MU m  buys x[m, ·] that maximises ω_m log(1 + Q_m(x)/q_m) - Σ_n p[n] x[m, n]
+    MU m  buys x[m, ·] that maximises its satisfaction with Q_m(x) less Σ_n p[n] x[m, n]
     ASP n earns Σ_m p[n] x[m, n] - the least cost of serving it
 
 The order of play is turned round, the currency is the token as in the price lists of such services, and nothing is

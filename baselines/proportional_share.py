@@ -2,15 +2,15 @@
 
     share  s[m, n] = β[m, n] / (R_n + Σ_k β[k, n])
            f = s F,  b = s B,  throughput x = s X,  X = 1/(κ/F + σ/B)
-    MU m   bids what maximises ω_m log(1 + Q_m/q_m) - Σ_n β[m, n], pays its bids
+    MU m   bids what maximises its satisfaction less Σ_n β[m, n], pays its bids
     ASP n  keeps the share of a reserve bid R_n = c_f F + c_b B, idle: what its
            whole capacity costs
 
 at the Nash equilibrium of the bids. Bids anticipate their effect on the price (Johari and Tsitsiklis 2004): with
-v = ω/(q + Q) Q'(x) X, what a further share is worth, every MU served has v (1 - s) = R + Σ β. Kelly's mechanism (1997)
-is the field's standard for dividing one resource. This project's choices: one bid per ASP buys the same share of its
-two resources; and the reserve, without which a lone MU would get everything for nothing and ASPs could lose by serving.
-Payoffs are continuous, and concave in the own bids, so an equilibrium exists (Rosen 1965).
+v = V Q'(x) X, V what QoE is worth and v a further share, every MU served has v (1 - s) = R + Σ β. Kelly's mechanism
+(1997) is the field's standard for dividing one resource. This project's choices: one bid per ASP buys the same share of
+its two resources; and the reserve, without which a lone MU would get everything for nothing and ASPs could lose by
+serving. Payoffs are continuous, and concave in the own bids, so an equilibrium exists (Rosen 1965).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import numpy as np
 
 from aigc_market_env import Market
 from aigc_market_env._numerics.compile import compiled
-from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 from baselines.buying import basket, link_rows
 from baselines.mechanism import MechanismResult, has_arrived
 
@@ -40,9 +40,7 @@ class ProportionalShare:
         """The equilibrium of best replies, one MU after another from no bids at all."""
         bids = np.zeros((market.num_mus, market.num_asps))
         reserve, whole = reserves(market), whole_throughputs(market)
-        _reply_in_turn(
-            link_rows(market), market.satisfaction_scale, market.qoe_requirement, reserve, whole, _MAX_ROUNDS, bids
-        )
+        _reply_in_turn(link_rows(market), market.flat, reserve, whole, _MAX_ROUNDS, bids)
         share = bids / (reserve + bids.sum(axis=0))
         result = MechanismResult.of_payments(
             market, bids, share * market.compute_capacity, share * market.bandwidth_capacity
@@ -73,8 +71,8 @@ def bidding_regret(market: Market, bids: FloatArray, utility: FloatArray) -> Flo
     for m in range(market.num_mus):
         replied = bids.copy()
         _reply(
-            link_rows(market), market.satisfaction_scale, market.qoe_requirement, reserves(market),
-            whole_throughputs(market), m, 1.0, replied, np.zeros((3, market.num_asps)),
+            link_rows(market), market.flat, reserves(market), whole_throughputs(market), m, 1.0, replied,
+            np.zeros((3, market.num_asps)),
         )  # fmt: skip
         share = replied / (reserves(market) + replied.sum(axis=0))
         compute, bandwidth = share * market.compute_capacity, share * market.bandwidth_capacity
@@ -87,8 +85,7 @@ def bidding_regret(market: Market, bids: FloatArray, utility: FloatArray) -> Flo
 @compiled
 def _reply_in_turn(
     tables: FloatArray,
-    omega: FloatArray,
-    q: FloatArray,
+    market: MarketArrays,
     reserve: FloatArray,
     whole: FloatArray,
     max_rounds: int,
@@ -99,7 +96,7 @@ def _reply_in_turn(
     for _ in range(max_rounds):
         moved = 0.0
         for m in range(bids.shape[0]):
-            moved = max(moved, _reply(tables, omega, q, reserve, whole, m, _DAMPING, bids, scratch))
+            moved = max(moved, _reply(tables, market, reserve, whole, m, _DAMPING, bids, scratch))
         if moved <= _SETTLED * bids.max():
             break
 
@@ -107,8 +104,7 @@ def _reply_in_turn(
 @compiled
 def _reply(
     tables: FloatArray,
-    omega: FloatArray,
-    q: FloatArray,
+    market: MarketArrays,
     reserve: FloatArray,
     whole: FloatArray,
     m: int,
@@ -124,7 +120,7 @@ def _reply(
             others[n] += bids[k, n]
         price[n] = others[n] / whole[m, n]
         x[n] = 0.0
-    basket(tables[m], omega[m], q[m], price, whole[m], x)
+    basket(tables[m], wants_of(market, 0, m), price, whole[m], x)
     moved = 0.0
     for n in range(bids.shape[1]):
         share = x[n] / whole[m, n]

@@ -70,7 +70,8 @@ class RandomSearch:
 
 
 def own_utility(market: Market, rewards: FloatArray, qoe: FloatArray) -> FloatArray:
-    """What every MU makes of the QoE delivered for its rewards, both (M, N); it knows its own ω and q; shape (M,)."""
-    satisfied = satisfaction.values(qoe.sum(axis=1), market.satisfaction_scale, market.qoe_requirement)
+    """What every MU makes of the QoE delivered for its rewards, both (M, N), by its own ω, q and k; shape (M,)."""
+    wants = market.satisfaction_scale, market.qoe_requirement, market.satiation
+    satisfied = satisfaction.values(qoe.sum(axis=1), *wants)
     utility: FloatArray = satisfied - (rewards * qoe).sum(axis=1)
     return utility

@@ -1,14 +1,15 @@
 """The allocation of greatest welfare, and a proof of how great it is at most.
 
-    W* = max over allocations of Σ_m ω_m log(1 + Q_m/q_m) - Σ_n cost_n
+    W* = max over allocations of Σ_m S_m(Q_m) - Σ_n cost_n
 
-Put a price v_m on the QoE of MU m. Since ω log(1 + Q/q) = min over v of v Q + φ(v), φ(v) = ω log(ω/(q v)) - ω + q v,
+Put a price v_m on the QoE of MU m. Satisfaction is concave, so S(Q) = min over v of v Q + φ(v) with the conjugate
+φ(v) = max over Q of S(Q) - v Q (:func:`~aigc_market_env.model.satisfaction.dual_terms`), and
 
-    W* = min over v of  D(v) = Σ_m φ_m(v_m) + Σ_n Π_n(v),        ∂D/∂v_m = q_m + Q_m(v) - ω_m/v_m
+    W* = min over v of  D(v) = Σ_m φ_m(v_m) + Σ_n Π_n(v),        ∂D/∂v_m = Q_m(v) - what MU m would buy at v_m
 
 where Π_n(v) is what ASP n earns at best when every MU pays v_m per QoE, whoever delivers it
 (docs/market.md#what-a-provider-does). D is convex, smooth, and a function of M prices alone; its minimum is where every
-MU pays its marginal satisfaction v_m = ω_m/(q_m + Q_m). At any v, D(v) bounds W* from above and the ASPs' response to v
+MU pays its marginal satisfaction v_m = S_m'(Q_m). At any v, D(v) bounds W* from above and the ASPs' response to v
 from below, so their difference bounds what is missing, whatever found v.
 
 Source: Fenchel and Lagrange duality (Boyd and Vandenberghe, Convex Optimization, chapter 5).
@@ -48,13 +49,13 @@ def social_optimum(market: Market, start: FloatArray | None = None) -> SocialOpt
     Returns:
         The :class:`SocialOptimum`; its ``gap`` says how close it is.
     """
-    omega, q, n = market.satisfaction_scale, market.qoe_requirement, market.num_asps
-    low, high = np.log(satisfaction.marginals(n, omega, q)), np.log(market.reward_bound)
+    omega, q, k = market.satisfaction_scale, market.qoe_requirement, market.satiation
+    low, high = np.log(satisfaction.marginals(market.num_asps, omega, q, k)), np.log(market.reward_bound)
     begin = np.log(0.5 * market.reward_bound if start is None else start)
 
     def dual(log_prices: FloatArray) -> tuple[float, FloatArray]:
         outcome = at_prices(market, np.exp(log_prices))
-        conjugate, slope = satisfaction.dual_terms(log_prices, outcome.qoe.sum(axis=1), omega, q)
+        conjugate, slope = satisfaction.dual_terms(log_prices, outcome.qoe.sum(axis=1), omega, q, k)
         return (conjugate.sum() + outcome.asp_profit.sum()) / omega.sum(), slope / omega.sum()
 
     found = minimize(

@@ -1,6 +1,6 @@
 """Truthful marginal pricing: the social optimum, each MU paying what its presence costs the others.
 
-    payment_m = W*(without m) - (W* - ω_m log(1 + Q_m/q_m))
+    payment_m = W*(without m) - (W* - MU m's satisfaction)
     W* the greatest welfare
 
 A platform asks the MUs for their types, knows the ASPs, and has the allocation of greatest welfare served. An MU pays

@@ -6,7 +6,7 @@ show as a disagreement. Needs CasADi (the extra ``bench``).
 **A leader's problem.** MU m chooses its rewards r[m, n] and, with them, the state of every ASP n as that ASP's
 conditions of optimality determine it, the other MUs' rewards being fixed:
 
-    maximise    ω log(1 + Σ_n Q[m, n]/q) - Σ_n r[m, n] Q[m, n]
+    maximise    ω log(1 + Σ_n Q[m, n]/q) - Σ_n r[m, n] Q[m, n]         (of markets without satiation)
     such that   0 <= x[i, n]  ⟂  C[i, n] - r[i, n] Q'(x[i, n]) >= 0      every MU i, every ASP n    (entry)
                 0 <= λ[n]     ⟂  F[n] - Σ_i f[i, n] >= 0                 every ASP n                (compute)
                 0 <= μ[n]     ⟂  B[n] - Σ_i b[i, n] >= 0                 every ASP n                (bandwidth)
@@ -78,6 +78,8 @@ def solve(market: Market) -> np.ndarray:
         r, credits per QoE. (M, N)
         The reward of a pair that is priced out is any below its entry threshold.
     """
+    if market.satiation.any():
+        raise ValueError("the leaders' MPECs are written out for markets without satiation")
     m, n = market.num_mus, market.num_asps
     program = _program(m, n)
     bound = market.satisfaction_scale / market.qoe_requirement

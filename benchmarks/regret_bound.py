@@ -1,10 +1,11 @@
 """Leader regrets and their bounds against dense tables, on random and adversarial markets; and what they take.
 
-    python -m benchmarks.regret_bound [check [LINKS] | gaps | time]
+    python -m benchmarks.regret_bound [check [LINKS] | satiated [LINKS] | gaps | time]
 
 ``check`` tabulates what every reward of an MU buys at every ASP, 800 rewards and four zooms of 160 around the best row,
 and climbs over the tables from many starts: it knows neither derivatives nor bounds. No bound may be below the best
-utility that it meets, no best response worse than it by more than 1e-9. ``gaps`` tells how far apart bound and best
+utility that it meets, no best response worse than it by more than 1e-9. ``satiated`` is the same where half of the MUs
+have a satiation of 0 to 6, and some of 50. ``gaps`` tells how far apart bound and best
 response are, over the mean utility, at equilibrium points and at random rewards.
 """
 
@@ -61,24 +62,23 @@ def points(market: Market, rng: np.random.Generator) -> Iterator[tuple[str, Floa
 
 def dense_best(market: Market, rewards: FloatArray, m: int) -> float:
     """The best utility of MU ``m`` that tables of what its rewards buy lead to."""
-    omega, q = market.satisfaction_scale[m], market.qoe_requirement[m]
-    bound, n = omega / q, market.num_asps
+    bound, n = market.reward_bound[m], market.num_asps
     posted = np.minimum(rewards[m], bound)
     grid = np.concatenate([np.geomspace(1e-7, 1, TABLE)[:, None] * bound * np.ones(n), posted[None]])
     qoe = _qoe(market, rewards, m, grid)
     best, row = -np.inf, posted
-    for worth in np.geomspace(omega / (q + n), bound, STARTS):
+    for worth in np.geomspace(_least_worth(market, m), bound, STARTS):
         chosen = ((worth - grid) * qoe).argmax(axis=0)
         for _ in range(20):
             before = chosen.copy()
             for a in range(n):
                 rest = qoe[chosen, np.arange(n)].sum() - qoe[chosen[a], a]
-                gain = omega * np.log1p((rest + qoe[:, a]) / q) - grid[:, a] * qoe[:, a]
+                gain = _satisfaction(market, m, rest + qoe[:, a]) - grid[:, a] * qoe[:, a]
                 chosen[a] = gain.argmax()
             if (chosen == before).all():
                 break
         bought, paid = qoe[chosen, np.arange(n)], grid[chosen, np.arange(n)]
-        utility = omega * np.log1p(bought.sum() / q) - (paid * bought).sum()
+        utility = _satisfaction(market, m, bought.sum()) - (paid * bought).sum()
         if utility > best:
             best, row = utility, paid
     width = np.log(1e7) / TABLE
@@ -88,11 +88,23 @@ def dense_best(market: Market, rewards: FloatArray, m: int) -> float:
         for _ in range(20):
             for a in range(n):
                 rest = qoe[chosen, np.arange(n)].sum() - qoe[chosen[a], a]
-                chosen[a] = (omega * np.log1p((rest + qoe[:, a]) / q) - near[:, a] * qoe[:, a]).argmax()
+                chosen[a] = (_satisfaction(market, m, rest + qoe[:, a]) - near[:, a] * qoe[:, a]).argmax()
         row, bought = near[chosen, np.arange(n)], qoe[chosen, np.arange(n)]
-        best = max(best, omega * np.log1p(bought.sum() / q) - (row * bought).sum())
+        best = max(best, _satisfaction(market, m, bought.sum()) - (row * bought).sum())
         width *= 4 / ZOOM
     return float(best)
+
+
+def _satisfaction(market: Market, m: int, qoe: FloatArray) -> FloatArray:
+    """The satisfaction of MU ``m``, written out a second time."""
+    omega, q, k = market.satisfaction_scale[m], market.qoe_requirement[m], market.satiation[m]
+    return omega * np.log1p(qoe / q) if k == 0 else omega / k * -np.expm1(-k * np.log1p(qoe / q))
+
+
+def _least_worth(market: Market, m: int) -> float:
+    """What further QoE is worth to MU ``m`` after all that there is."""
+    omega, q, k = market.satisfaction_scale[m], market.qoe_requirement[m], market.satiation[m]
+    return max(omega / (q + market.num_asps) * (1 + market.num_asps / q) ** -k, 1e-12 * omega / q)
 
 
 def _qoe(market: Market, rewards: FloatArray, m: int, rows: FloatArray) -> FloatArray:
@@ -103,7 +115,12 @@ def _qoe(market: Market, rewards: FloatArray, m: int, rows: FloatArray) -> Float
     return market.outcome(posted, response.compute, response.bandwidth).qoe[:, m]
 
 
-def check(links: int = 20_000, seed: int = 0) -> None:
+def satiated(links: int = 20_000, seed: int = 0) -> None:
+    """As ``check``, with satiation."""
+    check(links, seed, satiation=True)
+
+
+def check(links: int = 20_000, seed: int = 0, *, satiation: bool = False) -> None:
     """No bound below the tables' best, no best response worse than it by more than 1e-9."""
     rng, done, cases = np.random.default_rng(seed), 0, 0
     worst_row = worst_bound = -np.inf
@@ -112,6 +129,10 @@ def check(links: int = 20_000, seed: int = 0) -> None:
         number = int(rng.integers(2**31))
         own = np.random.default_rng(number)
         market = adversarial(own)
+        if satiation:
+            shape = market.satisfaction_scale.shape
+            drawn = np.choose(own.integers(0, 5, shape), [0.0, 0.0, *own.uniform(0, 6, (2, *shape)), 50.0])
+            market = market.replace(satiation=drawn)
         for kind, rewards in list(points(market, own)):
             found = deviations(market, rewards)
             for m in own.permutation(market.num_mus)[:4]:
@@ -167,7 +188,7 @@ def _seconds(market: Market, rewards: FloatArray) -> float:
     return time.perf_counter() - began
 
 
-PARTS = {"check": check, "gaps": gaps, "time": times}
+PARTS = {"check": check, "satiated": satiated, "gaps": gaps, "time": times}
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:] or ["check"]

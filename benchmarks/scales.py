@@ -80,7 +80,7 @@ def batch(seed: int) -> tuple[str, Market, Array]:
     size = {"num_mus": int(rng.integers(1, 13)), "num_asps": int(rng.integers(1, 5))}
     scenario = Scenario.preset(preset, load=float(10 ** rng.uniform(-4, 4)), **size)
     market = Market.stack([scenario.sample(int(s)) for s in rng.integers(2**31, size=SIZE)])
-    names = list(FIELDS)
+    names = [name for name in FIELDS if name != "satiation"]  # which providers do not care about
     chosen = ([], [str(rng.choice(names))], [n for n in names if rng.random() < 0.4], names)[rng.integers(4)]
     off = {0: "no field", len(names): "every field"}.get(len(chosen), ", ".join(chosen))
     market = rescaled(rng, market, chosen)

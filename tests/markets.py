@@ -66,13 +66,22 @@ def random_rewards(rng, market, batch=()):
     return share * market.reward_bound[..., None]
 
 
+def random_satiation(rng, market):
+    """Satiation of every MU: none, next to none, as in presets, or so much that the requirement is all."""
+    shape = market.satisfaction_scale.shape
+    return np.choose(rng.integers(0, 4, shape), [np.zeros(shape), 1e-9, rng.uniform(0, 6, shape), 50.0])
+
+
 @st.composite
-def games(draw, max_mus=8, max_asps=4, loads=LOADS, batch=()):
-    """A random market of drawn seed, size and load, and rewards posted in it."""
+def games(draw, max_mus=8, max_asps=4, loads=LOADS, batch=(), satiation=True):
+    """A random market of drawn seed, size and load, and rewards posted in it; some with satiation, if wanted."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size = draw(st.integers(1, max_mus)), draw(st.integers(1, max_asps))
     market = random_market(rng, *size, draw(st.sampled_from(loads)), batch)
-    return market, random_rewards(rng, market)
+    rewards = random_rewards(rng, market)
+    if satiation and draw(st.booleans()):
+        market = market.replace(satiation=random_satiation(rng, market))
+    return market, rewards
 
 
 def permuted(market, mus, asps):
@@ -90,6 +99,7 @@ DIMS = {
     "slot_duration": "",
     "satisfaction_scale": "M",
     "qoe_requirement": "M",
+    "satiation": "M",
     "qoe_weights": "M3",
     "desired_tokens": "M",
     "patience": "M",

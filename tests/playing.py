@@ -6,7 +6,7 @@ import numpy as np
 
 from aigc_market_env import Dynamics, Market, Scenario, market_v0
 
-PRESETS = ("duo", "campus", "town", "random")
+PRESETS = ("duo", "campus", "town", "random", "office")
 MODES = ("agents", "best_response")
 
 

@@ -9,7 +9,7 @@ from markets import DIMS, random_market
 from aigc_market_env import Market, Scenario, nash_conv, solve_equilibrium
 from aigc_market_env.model.parameters import FIELDS
 
-POSITIVE = sorted(set(DIMS) - {"qoe_weights", "base_latency"})
+POSITIVE = sorted(set(DIMS) - {"qoe_weights", "base_latency", "satiation"})
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_file_names_its_schema_and_exactly_the_fields(tmp_path, market):
     market.to_json(tmp_path / "m.json")
     document = json.loads((tmp_path / "m.json").read_text())
     assert document.pop("schema") == "aigc-market/1"
-    assert set(document) == set(DIMS)
+    assert set(document) == set(DIMS) - {"satiation"}
     assert document["accuracy"] == market.accuracy.tolist()
 
 
@@ -113,12 +113,37 @@ def test_a_file_without_schema_is_refused(tmp_path, market):
         read(tmp_path, json.dumps(document))
 
 
-@pytest.mark.parametrize("name", DIMS)
+@pytest.mark.parametrize("name", sorted(set(DIMS) - {"satiation"}))
 def test_a_missing_field_is_named(tmp_path, market, name):
     document = document_of(market)
     del document[name]
     with pytest.raises(ValueError, match=rf"broken\.json: missing field '{name}'"):
         read(tmp_path, json.dumps(document))
+
+
+def test_satiation_is_in_a_file_where_there_is_some(tmp_path, market):
+    satiated = market.replace(satiation=[0.0, 1e-12, 6.5])
+    satiated.to_json(tmp_path / "m.json")
+    assert json.loads((tmp_path / "m.json").read_text())["satiation"] == [0.0, 1e-12, 6.5]
+    assert Market.from_json(tmp_path / "m.json") == satiated != market
+    with pytest.raises(ValueError, match=r"broken\.json: field 'satiation': satiation\[1\] = 101 must be .* <= 100"):
+        read(tmp_path, json.dumps(document_of(market, satiation=[0, 101, 0])))
+
+
+def test_a_number_is_the_satiation_of_every_mu(market, batch):
+    assert (market.replace(satiation=2).satiation == [2.0] * 3).all()
+    assert (batch.replace(satiation=2.5).satiation == np.full((4, 5, 3), 2.5)).all()
+    values = fields(market)
+    del values["satiation"]
+    assert (Market(**values).satiation == np.zeros(3)).all()
+    for value in (-1e-300, 100.1, np.nan, np.inf):
+        with pytest.raises(
+            ValueError, match=r"field 'satiation': satiation\[0\] = .* must be finite and >= 0 and <= 100"
+        ):
+            market.replace(satiation=value)
+    for value in (None, "2", [1.0, 2.0], [[1.0]]):
+        with pytest.raises(ValueError, match="field 'satiation'"):
+            market.replace(satiation=value)
 
 
 def test_an_unknown_field_is_named(tmp_path, market):
@@ -155,7 +180,7 @@ def test_a_bad_value_is_refused_by_field_index_and_constraint(market, name, valu
     index = index_of_last(name)
     values[name][index] = value
     where = (name + str(list(index)) if index else name).replace("[", r"\[").replace("]", r"\]")
-    constraint = ">= 0" if name in ("qoe_weights", "base_latency") else "> 0"
+    constraint = ">= 0" if name in ("qoe_weights", "base_latency", "satiation") else "> 0"
     with pytest.raises(ValueError, match=rf"field '{name}': {where} = {value:g} must be finite and {constraint}"):
         Market(**values)
 
@@ -224,7 +249,7 @@ def test_weights_that_are_off_by_more_than_rounding_are_refused(market, error):
 # Magnitudes
 
 
-@pytest.mark.parametrize("name", sorted(set(DIMS) - {"qoe_weights", "accuracy"}))
+@pytest.mark.parametrize("name", sorted(set(DIMS) - {"qoe_weights", "accuracy", "satiation"}))
 @pytest.mark.parametrize("value", [1e300, 1e31, 1e-31, 1e-300, 5e-324])
 def test_a_value_whose_products_would_overflow_is_refused_by_field(market, name, value):
     values = fields(market)
@@ -247,8 +272,9 @@ def test_whatever_is_within_the_bounds_can_be_computed():
     rng, base = np.random.default_rng(0), Scenario.preset("duo").sample(0)
     changes = {
         name: rng.choice([1e-30, 1, 1e30], (200, *getattr(base, name).shape))
-        for name in set(DIMS) - {"qoe_weights", "accuracy"}
+        for name in set(DIMS) - {"qoe_weights", "accuracy", "satiation"}
     }
+    changes["satiation"] = rng.choice([0, 5e-324, 1e-12, 1, 6, 100], (200, 2))
     wild = base.replace(**changes, accuracy=rng.choice([1e-30, 1], (200, 2, 1)))
     found = solve_equilibrium(wild, certify=False)
     regret = nash_conv(wild, found.rewards, found.outcome.compute, found.outcome.bandwidth)
@@ -264,7 +290,7 @@ def test_a_wrong_length_is_refused_by_field_and_shape(market, name):
         Market(**values)
 
 
-@pytest.mark.parametrize("name", sorted(set(DIMS) - {"slot_duration"}))
+@pytest.mark.parametrize("name", sorted(set(DIMS) - {"slot_duration", "satiation"}))
 def test_too_few_axes_are_refused(market, name):
     values = fields(market)
     values[name] = 1.0
@@ -412,7 +438,8 @@ def test_replace_changes_and_validates(market):
 @pytest.mark.parametrize("name", DIMS)
 def test_equality_looks_at_every_field(market, name):
     values = fields(market)
-    values[name] = values[name] * (1 - 1e-15) if name != "qoe_weights" else values[name][:, ::-1]
+    other = {"qoe_weights": values["qoe_weights"][:, ::-1], "satiation": values["satiation"] + 1e-300}
+    values[name] = other.get(name, values[name] * (1 - 1e-15))
     assert Market(**values) != market
     assert Market(**fields(market)) == market
 

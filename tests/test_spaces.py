@@ -14,6 +14,8 @@ def log_of(name, value):
 
 
 def mu_entry(name, market, m):
+    if name == "log_satiation":
+        return np.log1p(market.satiation[m])
     if name in WEIGHTS:
         return market.qoe_weights[m, WEIGHTS[name]]
     assert name.removeprefix("log_") in TYPE
@@ -37,7 +39,7 @@ def asp_entry(name, market, n):
 def expected_of_mu(market, m, turn, prices, last_qoe):
     """An MU's observation, name by name, from the market and what happened last."""
     values = []
-    for name in spaces.mu_observation_names(market.num_asps):
+    for name in spaces.mu_observation_names(market.num_asps, satiation=bool(market.satiation.any())):
         asp, _, entry = name.rpartition("/")
         n = int(asp.removeprefix("asp_")) if asp else None
         if name == "turn":
@@ -157,7 +159,7 @@ def test_observations_are_float32_in_their_space_and_of_order_one(name, asps):
                 assert observation.dtype == np.float32
                 assert env.observation_space(agent).contains(observation)
                 names = (
-                    spaces.mu_observation_names(env.num_asps)
+                    spaces.mu_observation_names(env.num_asps, satiation=env.scenario.satiation)
                     if agent.startswith("mu")
                     else spaces.asp_observation_names(env.num_mus)
                 )
@@ -194,6 +196,12 @@ def test_names_fit_the_spaces(size):
     m, n = size
     assert spaces.mu_observation_space(n).shape == (len(spaces.mu_observation_names(n)),) == (9 + 8 * n,)
     assert spaces.asp_observation_space(m).shape == (len(spaces.asp_observation_names(m)),) == (7 + 12 * m,)
+    names = spaces.mu_observation_names(n, satiation=True)
+    assert names == [*spaces.mu_observation_names(n), "log_satiation"]
+    assert spaces.mu_observation_space(n, satiation=True).shape == (len(names),)
+    names = spaces.state_names(m, n, satiation=True)
+    assert spaces.state_space(m, n, satiation=True).shape == (len(names),) == (len(set(names)),)
+    assert len(names) == len(spaces.state_names(m, n)) + m
     names = spaces.state_names(m, n)
     assert spaces.state_space(m, n).shape == (len(names),) == (len(set(names)),)
     env = parallel(Scenario.preset("random", num_mus=m, num_asps=n), "agents")

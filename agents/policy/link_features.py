@@ -61,7 +61,7 @@ def outcome_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.floa
     response = follower_response(market, rewards)
     qoe = market.outcome(rewards, response.compute, response.bandwidth).qoe
     scale = market.satisfaction_scale
-    worth = satisfaction.marginals(qoe.sum(axis=-1), scale, market.qoe_requirement)
+    worth = satisfaction.marginals(qoe.sum(axis=-1), scale, market.qoe_requirement, market.satiation)
     columns = [
         np.log(rewards / bound),
         *_link_features(market, tables, bound),
@@ -81,6 +81,13 @@ def leader_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.float
     step = first_order(market, rewards, kink_width=_KINK_WIDTH).step
     clipped = np.clip(step, -_LONGEST_STEP, _LONGEST_STEP).astype(np.float32)
     return np.concatenate([outcome_features(market, rewards), clipped[..., None]], axis=-1)
+
+
+def with_satiation(market: Market, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Features of links (..., M, N, K), and after them log(1 + k), k the satiation. (..., M, N, K + 1) float32."""
+    satiation = np.log1p(market.satiation).astype(np.float32)[..., None, None]
+    column = np.broadcast_to(satiation, (*features.shape[:-1], 1))
+    return np.concatenate([features, column], axis=-1)
 
 
 def follower_features(market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:

@@ -32,7 +32,8 @@ def take_request(i: int, m: int, lanes: Lanes) -> None:
 def describe_mu(i: int, m: int, lanes: Lanes) -> None:
     """Write all that follows from what MU ``m`` is and asks for."""
     mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
-    mus[at.BOUND, m] = satisfaction.marginal(0.0, mus[at.OMEGA, m], mus[at.REQUIREMENT, m])
+    wants = satisfaction.Wants(mus[at.OMEGA, m], mus[at.REQUIREMENT, m], mus[at.SATIATION, m])
+    mus[at.BOUND, m] = satisfaction.marginal(0.0, wants)
     for n in range(asps.shape[1]):
         k = n * mus.shape[1] + m
         c = qoe.coefficients(

@@ -10,7 +10,7 @@ from aigc_market_env import spaces
 from aigc_market_env._engine import kernels, lanes
 from aigc_market_env._engine.buffers import BufferPool, ObservationBuffer
 from aigc_market_env._engine.lanes import Observations
-from aigc_market_env._engine.prefetch import MarketPrefetch
+from aigc_market_env._engine.prefetch import MarketPrefetch, check_satiation
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.market import Market
@@ -58,7 +58,11 @@ class Engine(OwnsArrays):
         )
         b, m, n = num_lanes, scenario.num_mus, scenario.num_asps
         self.lanes = lanes.new_lanes(b, m, n)
-        sizes = spaces.mu_observation_space(n).shape[0], spaces.asp_observation_space(m).shape[0]
+        mu_space, asp_space = (
+            spaces.mu_observation_space(n, satiation=scenario.satiation),
+            spaces.asp_observation_space(m),
+        )
+        sizes = mu_space.shape[0], asp_space.shape[0]
         self._current = Observations(np.zeros((b, m * sizes[0]), np.float32), np.zeros((b, n * sizes[1]), np.float32))
         self._whole = (b, m, sizes[0]), (b, n, sizes[1])
         self._shapes = ((b, m if "mu" in groups else 0, sizes[0]), (b, n if "asp" in groups else 0, sizes[1]))
@@ -122,6 +126,7 @@ class Engine(OwnsArrays):
                 raise ValueError(f"state {name!r} is missing or not an array of {own.dtype} and shape {own.shape}")
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
         base.replace(**{name: state[f"now.{name}"] for name in lanes.CHANGING})
+        check_satiation(self.scenario, base)
         lanes.load_market(self.lanes, base)
         for name, own in arrays.items():
             own[...] = state[name]

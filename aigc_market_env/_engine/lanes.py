@@ -20,6 +20,7 @@ Streams = npt.NDArray[np.uint64]
 (
     OMEGA,
     REQUIREMENT,
+    SATIATION,
     WEIGHT_ACCURACY,
     WEIGHT_TOKENS,
     WEIGHT_TIMELINESS,
@@ -34,7 +35,7 @@ Streams = npt.NDArray[np.uint64]
     SCORE_ACCURACY,  # the terms of the QoE delivered, summed over ASPs
     SCORE_TOKENS,
     SCORE_TIMELINESS,
-) = range(16)
+) = range(17)
 MU_QUANTITIES = SCORE_TIMELINESS + 1
 # Rows of ``Lanes.asps``.
 (
@@ -97,6 +98,7 @@ class Observations(NamedTuple):
 _PLACES: dict[str, tuple[str, int | slice]] = {
     "satisfaction_scale": ("mus", OMEGA),
     "qoe_requirement": ("mus", REQUIREMENT),
+    "satiation": ("mus", SATIATION),
     "qoe_weights": ("mus", slice(WEIGHT_ACCURACY, WEIGHT_TIMELINESS + 1)),
     "patience": ("mus", PATIENCE),
     "base.desired_tokens": ("mus", BASE_TOKENS),

@@ -68,7 +68,7 @@ def write_results(i: int, lanes: Lanes, current: Observations) -> None:
     """The slot served last: the price board, and the QoE delivered."""
     asps, link, row = lanes.asps[i], lanes.links[i], current.mus[i]
     num_mus, num_asps = lanes.mus.shape[2], asps.shape[1]
-    size = MU_LINKS + num_asps * MU_LINK_SIZE
+    size = row.shape[0] // num_mus
     for n in range(num_asps):
         compute_price = spaces.clipped(log(asps[at.COMPUTE_PRICE, n] / _COMPUTE_COST))
         bandwidth_price = spaces.clipped(log(asps[at.BANDWIDTH_PRICE, n] / _BANDWIDTH_COST))
@@ -87,13 +87,13 @@ def write_channels(i: int, lanes: Lanes, current: Observations, logs: FloatArray
     num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
     for k in range(link.shape[1]):
         logs[k] = spaces.clipped(log(link[at.EFFICIENCY, k] / _EFFICIENCY))
-    of_mu = ASP_LINK.log_spectral_efficiency
+    size, of_mu = mu_row.shape[0] // num_mus, ASP_LINK.log_spectral_efficiency
     for n in range(num_asps):
         of_asp = MU_LINKS + n * MU_LINK_SIZE + MU_LINK.log_spectral_efficiency
         of_mu += ASP_LINKS
         for m in range(num_mus):
             mu_row[of_asp] = asp_row[of_mu] = logs[n * num_mus + m]
-            of_asp += MU_LINKS + num_asps * MU_LINK_SIZE
+            of_asp += size
             of_mu += ASP_LINK_SIZE
 
 
@@ -116,7 +116,7 @@ def write_mu(i: int, m: int, lanes: Lanes, current: Observations) -> None:
     """An MU's type and links, where it sees them itself and where the ASPs do, and what it sees of the ASPs."""
     mus, link = lanes.mus[i], lanes.links[i]
     num_mus, num_asps = mus.shape[1], lanes.asps.shape[2]
-    size, asp_size = MU_LINKS + num_asps * MU_LINK_SIZE, ASP_LINKS + num_mus * ASP_LINK_SIZE
+    size, asp_size = current.mus.shape[1] // num_mus, ASP_LINKS + num_mus * ASP_LINK_SIZE
     row = current.mus[i, m * size : (m + 1) * size]
     row[MU_TYPE.log_satisfaction_scale] = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
     row[MU_TYPE.log_qoe_requirement] = spaces.log_entry(mus[at.REQUIREMENT, m], _Q)
@@ -126,6 +126,8 @@ def write_mu(i: int, m: int, lanes: Lanes, current: Observations) -> None:
     row[MU_TYPE.log_desired_tokens] = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
     row[MU_TYPE.log_patience] = spaces.log_entry(mus[at.PATIENCE, m], _PATIENCE)
     row[MU_TYPE.log_bits_per_token] = spaces.log_entry(mus[at.BITS, m], _BITS)
+    if size > MU_LINKS + num_asps * MU_LINK_SIZE:
+        row[size - 1] = math.log1p(mus[at.SATIATION, m])
     for n in range(num_asps):
         k = n * num_mus + m
         asp = current.asps[i, n * asp_size : (n + 1) * asp_size]

@@ -3,12 +3,23 @@
 from aigc_market_env._engine.lanes import Lanes, Streams, load_market, new_lanes, some_of
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env._numerics.owned import OwnsArrays
+from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.scenarios.streams import skip, uniforms
 
 #: Markets that are built at once for a single lane: to build one takes nearly as long.
 _AHEAD = 16
+
+
+def check_satiation(scenario: Scenario, market: Market) -> None:
+    """Make sure that MUs observe what satiation a scenario's market has.
+
+    Raises:
+        ValueError: it has some, and the scenario does not say so.
+    """
+    if not scenario.satiation and market.satiation.any():
+        raise ValueError(f"scenario {scenario.name!r} has markets with satiation; it needs satiation=True to show it")
 
 
 class MarketPrefetch(OwnsArrays):
@@ -46,7 +57,9 @@ class MarketPrefetch(OwnsArrays):
 
     def _load(self, start: int, stop: int, lanes: Lanes, drawn: FloatArray) -> None:
         """Build markets from uniform numbers (B, K) and put them into their lanes."""
-        load_market(some_of(lanes, start, stop), self.scenario.build(drawn[start:stop]))
+        market = self.scenario.build(drawn[start:stop])
+        check_satiation(self.scenario, market)
+        load_market(some_of(lanes, start, stop), market)
 
     def _load_one(self, lanes: Lanes) -> None:
         draws = self.scenario.num_draws

@@ -97,11 +97,14 @@ class SingleMarket(OwnsArrays):
         mus = [f"mu_{m}" for m in range(self.num_mus)]
         providers = [f"asp_{n}" for n in range(self.num_asps)] if asps == "agents" else []
         self.possible_agents = mus + providers
-        self.observation_spaces = {agent: spaces.mu_observation_space(self.num_asps) for agent in mus}
+        satiation = self.scenario.satiation
+        self.observation_spaces = {
+            agent: spaces.mu_observation_space(self.num_asps, satiation=satiation) for agent in mus
+        }
         self.observation_spaces |= {agent: spaces.asp_observation_space(self.num_mus) for agent in providers}
         self.action_spaces = {agent: spaces.mu_action_space(self.num_asps) for agent in mus}
         self.action_spaces |= {agent: spaces.asp_action_space(self.num_mus) for agent in providers}
-        self.state_space = spaces.state_space(self.num_mus, self.num_asps)
+        self.state_space = spaces.state_space(self.num_mus, self.num_asps, satiation=satiation)
         self._actions = ActionBuffer({agent: space.shape for agent, space in self.action_spaces.items()})
         groups = ("mu", "asp") if providers else ("mu",)
         self._engine = Engine(self.scenario, 1, groups=groups, agents=self.possible_agents)

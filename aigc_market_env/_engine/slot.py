@@ -167,6 +167,21 @@ def _pay_mus(i: int, lanes: Lanes, scratch: FloatArray) -> None:
         mus[at.SCORE_ACCURACY, m], mus[at.SCORE_TOKENS, m] = accuracy, token_count
         mus[at.SCORE_TIMELINESS, m] = timeliness
         mus[at.UTILITY, m] = -paid
+    most = 0.0
+    for m in range(num_mus):
+        most = max(most, mus[at.SATIATION, m])
+    if most > 0.0:
+        _add_satiated(mus)
+        return
     for m in range(num_mus):
         delivered = mus[at.SCORE_ACCURACY, m] + mus[at.SCORE_TOKENS, m] + mus[at.SCORE_TIMELINESS, m]
         mus[at.UTILITY, m] += satisfaction.vector_value(delivered, mus[at.OMEGA, m], mus[at.REQUIREMENT, m])
+
+
+@compiled
+def _add_satiated(mus: FloatArray) -> None:
+    """Add the satisfaction of the MUs of a lane some of whom are satiated; apart, or the usual loop would be slower."""
+    for m in range(mus.shape[1]):
+        delivered = mus[at.SCORE_ACCURACY, m] + mus[at.SCORE_TOKENS, m] + mus[at.SCORE_TIMELINESS, m]
+        wants = satisfaction.Wants(mus[at.OMEGA, m], mus[at.REQUIREMENT, m], mus[at.SATIATION, m])
+        mus[at.UTILITY, m] += satisfaction.value(delivered, wants)

@@ -6,6 +6,7 @@ on kinks are one square system (:mod:`~aigc_market_env.equilibrium.system`), sol
 of this. Where Newton steps fail, best responses by that same search are the last resort.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -25,7 +26,7 @@ from aigc_market_env.market import Market
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.checks import link_arrays, market_index
 from aigc_market_env.model.options import positive_number
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Rewards that the solver starts from by default, as a share of the reward bound.
 _START = 0.3
@@ -150,17 +151,29 @@ def _solve(
             if attempt > 0:
                 share, wide = _ATTEMPTS[attempt - 1]
                 for m in range(num_mus):
-                    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-                    posted[:, m] = satisfaction.marginal(0.0, share * omega, q)
+                    scale, requirement, satiation = wants_of(market, k, m)
+                    posted[:, m] = satisfaction.marginal(0.0, satisfaction.Wants(share * scale, requirement, satiation))
             start_from(market, k, posted, log_worth, state, s)
+            _raise_worths(market, k, posted, log_worth)
             left, taken = solve(market, k, wide, log_worth, state, s)
             steps[i] += taken
             if left < residual[i] or attempt == 0:
                 residual[i] = left
                 for m in range(num_mus):
-                    bound = satisfaction.marginal(0.0, market.satisfaction_scale[k, m], market.qoe_requirement[k, m])
+                    bound = satisfaction.marginal(0.0, wants_of(market, k, m))
                     for n in range(num_asps):
                         posted[n, m] = min(s.rewards[n, m], bound)
                         rewards[i, m, n] = posted[n, m] if np.isfinite(posted[n, m]) else initial[i, m, n]
             if residual[i] <= SOLVED:
                 break
+
+
+@compiled
+def _raise_worths(market: MarketArrays, k: int, posted: FloatArray, log_worth: FloatArray) -> None:
+    """Have satiated MUs start from a worth of QoE at least as high as their rewards (N, M), as it is where these pay.
+
+    What a start buys too much of may be worth nothing at all to them, hundreds of Newton steps of log V away.
+    """
+    for m in range(posted.shape[1]):
+        if market.satiation[k, m] > 0.0:
+            log_worth[m] = max(log_worth[m], math.log(max(posted[:, m].max(), 1e-300)))

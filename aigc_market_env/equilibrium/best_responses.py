@@ -17,7 +17,7 @@ from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.game.leader_bound import Search, best_row, new_search
 from aigc_market_env.game.leaders import settle, standing
 from aigc_market_env.model import satisfaction
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 from aigc_market_env.scenarios.streams import next_uniform
 
 #: Sweeps in order and in random order, and rounds of damped best responses, at most, from one start.
@@ -145,7 +145,7 @@ def _draw_rewards(p: Play, market: MarketArrays, k: int) -> None:
     """Post random rewards."""
     posted = p.search.offers.rewards
     for m in range(posted.shape[1]):
-        bound = satisfaction.marginal(0.0, market.satisfaction_scale[k, m], market.qoe_requirement[k, m])
+        bound = satisfaction.marginal(0.0, wants_of(market, k, m))
         for n in range(posted.shape[0]):
             posted[n, m] = (_LOWEST + (_HIGHEST - _LOWEST) * next_uniform(p.stream, 0)) * bound
 

@@ -127,7 +127,7 @@ class DualPerturbation:
     def run(self, market: Market, rng: np.random.Generator) -> Learned:
         """Learn rewards in a market, or in every market of a batch.
 
-        The mechanism is handed nothing but the MUs' own ω and q and a probe.
+        The mechanism is handed nothing but the MUs' own ω, q and k and a probe.
 
         Args:
             market: one market or a batch.
@@ -136,7 +136,8 @@ class DualPerturbation:
         Returns:
             Rewards (..., M, N) and the overhead.
         """
-        return self.learn(probe_of(market), market.satisfaction_scale, market.qoe_requirement, market.num_asps, rng)
+        wants = market.satisfaction_scale, market.qoe_requirement
+        return self.learn(probe_of(market), *wants, market.num_asps, rng, market.satiation)
 
     def learn(
         self,
@@ -145,6 +146,7 @@ class DualPerturbation:
         qoe_requirement: FloatArray,
         num_asps: int,
         rng: np.random.Generator,
+        satiation: FloatArray | float = 0.0,
     ) -> Learned:
         """Learn rewards from delivered QoE, for ``rounds`` rounds.
 
@@ -154,11 +156,12 @@ class DualPerturbation:
             qoe_requirement: q of every MU. (..., M)
             num_asps: N.
             rng: source of the random signs.
+            satiation: k of every MU. (..., M), or one number for all.
 
         Returns:
             Rewards (..., M, N) and the overhead.
         """
-        updates = self.updates(probe, satisfaction_scale, qoe_requirement, num_asps, rng)
+        updates = self.updates(probe, satisfaction_scale, qoe_requirement, num_asps, rng, satiation)
         *_, rewards = itertools.islice(updates, self.rounds + 1)
         m, n = rewards.shape[-2:]
         probes = self.probes_per_round(m, n) * self.rounds
@@ -171,10 +174,11 @@ class DualPerturbation:
         qoe_requirement: FloatArray,
         num_asps: int,
         rng: np.random.Generator,
+        satiation: FloatArray | float = 0.0,
     ) -> Iterator[FloatArray]:
         """The start, then the rewards (..., M, N) after every round, without end; arguments as in :meth:`learn`."""
-        omega, q = satisfaction_scale[..., None], qoe_requirement[..., None]
-        rewards = np.repeat(satisfaction.marginals(0.0, self.start * omega, q), num_asps, axis=-1)
+        omega, q, k = satisfaction_scale[..., None], qoe_requirement[..., None], np.asarray(satiation)[..., None]
+        rewards = np.repeat(satisfaction.marginals(0.0, self.start * omega, q, k), num_asps, axis=-1)
         elasticity = np.ones_like(rewards)
         seen = np.zeros_like(rewards)  # rounds in which a pair's elasticity was seen
         for t in itertools.count():
@@ -185,12 +189,12 @@ class DualPerturbation:
             gain = (1.0 + seen) ** -self.averaging_decay
             elasticity += np.where(served, gain * (sample - elasticity), 0.0)
             seen += served
-            worth = satisfaction.marginals(qoe.sum(axis=-1, keepdims=True), omega, q)
+            worth = satisfaction.marginals(qoe.sum(axis=-1, keepdims=True), omega, q, k)
             markdown = np.maximum(elasticity, 0.0) / (1.0 + np.maximum(elasticity, 0.0))
             target = np.where(served, np.maximum(worth * markdown, self.lowest * worth), worth)
             step = (1.0 + t / self.step_rounds) ** -self.step_decay * np.log(target / rewards)
             factor = np.exp(np.where(served, step, np.clip(step, -self.raise_by, self.raise_by)))
-            rewards = np.minimum(rewards * factor, satisfaction.marginals(0.0, omega, q))
+            rewards = np.minimum(rewards * factor, satisfaction.marginals(0.0, omega, q, k))
 
     def probes_per_round(self, num_mus: int, num_asps: int) -> int:
         """Times that a market of M MUs and N ASPs is served in a round."""

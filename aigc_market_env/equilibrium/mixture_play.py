@@ -16,7 +16,7 @@ from aigc_market_env.game.offers import COLUMNS, QOE, RESPONSE, ask
 from aigc_market_env.game.shadow_prices import asp_of
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import LINK_ROWS, coefficients_of, fill_links
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: A climb starts with half the last move, from one of these shares of the reward to the other, and doubles it up to the
 #: last one until the slope changes sign.
@@ -124,8 +124,7 @@ def profile_utilities(market: MarketArrays, k: int, p: Play, utilities: FloatArr
             paid = 0.0
             for n in range(p.posted.shape[0]):
                 paid += p.posted[n, s, m] * p.bought[n, s, m]
-            omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-            utilities[s, m] = satisfaction.value(_total(p, m, s), omega, q) - paid
+            utilities[s, m] = satisfaction.value(_total(p, m, s), wants_of(market, k, m)) - paid
 
 
 @compiled
@@ -179,7 +178,7 @@ def _climb(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, limit:
     if bought <= 0.0 or slope == 0.0:
         p.rows[m, a, n] = reward
         return 0.0
-    bound = satisfaction.marginal(0.0, market.satisfaction_scale[k, m], market.qoe_requirement[k, m])
+    bound = satisfaction.marginal(0.0, wants_of(market, k, m))
     lowest, highest = reward * (1.0 - limit), min(reward * (1.0 + limit), bound)
     sign, step = 1.0 if slope > 0.0 else -1.0, min(p.step[m, a, n], limit)
     near, ahead, far, beyond = reward, slope, reward, slope
@@ -235,12 +234,12 @@ def _close(
 @compiled
 def _slope(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, reward: float) -> tuple[float, float]:
     """Derivative of a row's expected utility in one of its rewards, where that is ``reward``, and the QoE it buys."""
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+    wants = wants_of(market, k, m)
     slope = bought = 0.0
     for s in range(p.posted.shape[1]):
         if row_in(p, m, s) == a:
             _respond(market, k, p, m, n, s, reward)
-            worth, weight = satisfaction.marginal(_total(p, m, s), omega, q), _weight(p, m, s)
+            worth, weight = satisfaction.marginal(_total(p, m, s), wants), _weight(p, m, s)
             slope += weight * ((worth - reward) * p.offer[RESPONSE] - p.offer[QOE])
             bought += weight * p.offer[QOE]
     return slope, bought
@@ -252,10 +251,7 @@ def _largest_worth(market: MarketArrays, k: int, p: Play, m: int, a: int) -> flo
     worth = 0.0
     for s in range(p.posted.shape[1]):
         if row_in(p, m, s) == a:
-            total = _total(p, m, s)
-            worth = max(
-                worth, satisfaction.marginal(total, market.satisfaction_scale[k, m], market.qoe_requirement[k, m])
-            )
+            worth = max(worth, satisfaction.marginal(_total(p, m, s), wants_of(market, k, m)))
     return worth
 
 

@@ -20,7 +20,7 @@ from aigc_market_env.game.leaders import settle
 from aigc_market_env.game.shadow_prices import asp_of, shadow_prices
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import coefficients_of, fill_links
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: MUs that a box is for.
 MUS = 2
@@ -81,11 +81,11 @@ def regrets(s: BoxBounds, market: MarketArrays, low: FloatArray, high: FloatArra
     least = at_corner = -np.inf
     mean_most = mean = 0.0
     for m in range(MUS):
-        omega, q = market.satisfaction_scale[0, m], market.qoe_requirement[0, m]
-        rounding = _ROUNDING * satisfaction.value(low.shape[0], omega, q)
-        utility = _utility(omega, q, high[:, m], s.top[m])
+        wants = wants_of(market, 0, m)
+        rounding = _ROUNDING * satisfaction.value(low.shape[0], wants)
+        utility = _utility(wants, high[:, m], s.top[m])
         best = max(_best_utility(s, market, m, high, utility), utility)
-        most = _most_utility(omega, q, low[:, m], s.least[m], s.most[m])
+        most = _most_utility(wants, low[:, m], s.least[m], s.most[m])
         least, at_corner = max(least, best - most - 2.0 * rounding), max(at_corner, best - utility)
         mean_most, mean = mean_most + (most + rounding) / MUS, mean + utility / MUS
     return least / max(mean_most, unit), at_corner / max(mean, unit)
@@ -107,24 +107,24 @@ def _deliver(s: BoxBounds, market: MarketArrays, n: int, first: float, second: f
 
 
 @compiled
-def _utility(omega: float, q: float, rewards: FloatArray, delivered: FloatArray) -> float:
+def _utility(wants: satisfaction.Wants, rewards: FloatArray, delivered: FloatArray) -> float:
     """What an MU has from QoE (N,) paid at ``rewards`` (N,)."""
     total = paid = 0.0
     for n in range(rewards.shape[0]):
         total, paid = total + delivered[n], paid + rewards[n] * delivered[n]
-    return satisfaction.value(total, omega, q) - paid
+    return satisfaction.value(total, wants) - paid
 
 
 @compiled
-def _most_utility(omega: float, q: float, rewards: FloatArray, least: FloatArray, most: FloatArray) -> float:
+def _most_utility(wants: satisfaction.Wants, rewards: FloatArray, least: FloatArray, most: FloatArray) -> float:
     """The highest utility from any QoE between two rows (N,), paid at ``rewards`` (N,): the cheapest comes first."""
     total = paid = 0.0
     for n in range(rewards.shape[0]):
         total, paid = total + least[n], paid + rewards[n] * least[n]
     for n in np.argsort(rewards):
-        bought = min(max(satisfaction.inverse_marginal(rewards[n], omega, q) - total, 0.0), most[n] - least[n])
+        bought = min(max(satisfaction.inverse_marginal(rewards[n], wants) - total, 0.0), most[n] - least[n])
         total, paid = total + bought, paid + rewards[n] * bought
-    return satisfaction.value(total, omega, q) - paid
+    return satisfaction.value(total, wants) - paid
 
 
 @compiled
@@ -137,6 +137,6 @@ def _best_utility(s: BoxBounds, market: MarketArrays, m: int, high: FloatArray, 
     if not known:
         s.search.offers.rewards[:], s.prices[:], s.x[:] = (1.0 + _OUTWARD) * high, 0.0, 0.0
         settle(market, 0, s.search.offers.rewards, s.search.offers.links, s.prices, s.x, s.search.offers.trial)
-        worth = satisfaction.marginal(s.top[m].sum(), market.satisfaction_scale[0, m], market.qoe_requirement[0, m])
+        worth = satisfaction.marginal(s.top[m].sum(), wants_of(market, 0, m))
         kept.answers[place, 0] = best_row(s.search, m, market, 0, s.prices, s.x, worth, utility, s.row)[0]
     return kept.answers[place, 0]

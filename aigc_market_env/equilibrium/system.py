@@ -21,7 +21,7 @@ from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, ma
 from aigc_market_env.game.shadow_prices import Asp, asp_of, marginal_use
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import CROSS, LINK_ROWS, coefficients_of
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Unknowns of an ASP.
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
@@ -353,9 +353,9 @@ def evaluate(
         for j in range(STATE):
             worst = max(worst, abs(s.residual_asp[n, j]))
     for m in range(num_mus):
-        total, omega, q = s.residual_mu[m], market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-        length = satisfaction.decay_length(total, q)
-        s.residual_mu[m] = log_worth[m] - satisfaction.log_marginal(total, omega, q)
+        total, wants = s.residual_mu[m], wants_of(market, k, m)
+        length = satisfaction.decay_length(total, wants)
+        s.residual_mu[m] = log_worth[m] - satisfaction.log_marginal(total, wants)
         s.diagonal[m] = 1.0 + s.diagonal[m] / length
         for n in range(num_asps):
             for j in range(STATE):

@@ -122,7 +122,7 @@ def levelled(search: MixedSearch, mixture: Mixture) -> Mixture:
         row_utilities(search.market, search.k, p, utilities)
         return np.concatenate([utilities[m, 1 : p.sizes[m]] - utilities[m, 0] for m in mixing]) / search.scale
 
-    odds = np.concatenate([np.log(q[1:] / q[0]) for q in mixture.probabilities])
+    odds = np.concatenate([np.log(likely[1:] / likely[0]) for likely in mixture.probabilities])
     level = excess(odds)
     best, kept = float(abs(level).max()), played(p)
     if best <= _LEVEL:

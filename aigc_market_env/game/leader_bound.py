@@ -30,12 +30,13 @@ from aigc_market_env.game.offers import (
 )
 from aigc_market_env.game.shadow_prices import asp_of
 from aigc_market_env.model import satisfaction
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Share of its utility that an MU's best row and the bound may be apart, and a share of the satisfaction with the
 #: highest QoE there is, for MUs that get next to nothing.
 _TOLERANCE, _FLOOR = 1e-9, 1e-14
-#: Relative width at which a bracket on the worth v is closed, and mismatch of QoE, relative to q + S, that is none.
+#: Relative width at which a bracket on the worth v is closed, and mismatch of QoE that is none, over the QoE in which
+#: its worth falls off.
 _CLOSED, _MET = 1e-7, 1e-8
 #: Until v is right, proofs are as fine as this share of what a wrong v costs, and rewards as this share of a proof. In
 #: the end, rewards are as fine as a share of what the bound may be apart.
@@ -93,8 +94,8 @@ def best_row(
     ``s.offers`` holds links and rewards (N, M); ``prices`` (N, 2) and throughputs ``x`` (N, M) are what they lead to,
     ``worth`` and ``posted`` what further QoE is then worth to the MU, and its utility.
     """
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    bound, num_asps = satisfaction.marginal(0.0, omega, q), best.shape[0]
+    wants = wants_of(market, k, m)
+    bound, num_asps = satisfaction.marginal(0.0, wants), best.shape[0]
     for n in range(num_asps):
         s.offers.prices[:], s.offers.rate[n], s.offers.guess[n] = prices[n], x[n], x[n]
         open_table(s.offers, n, m, asp_of(market, k, n), bound)
@@ -105,11 +106,11 @@ def best_row(
     while parts > 0:
         parts -= 1
         ceiling = s.ceiling[parts]
-        if ceiling > utility + _finest(utility, num_asps, omega, q) and searched < _PARTS:
+        if ceiling > utility + _finest(utility, num_asps, wants) and searched < _PARTS:
             searched += 1
             utility, lowest, worth = _search_part(s, m, market, k, parts, worth, utility, best)
             ceiling = min(ceiling, lowest)
-            if ceiling > utility + _finest(utility, num_asps, omega, q):
+            if ceiling > utility + _finest(utility, num_asps, wants):
                 jump = _jump(s)
                 if jump >= 0 and _cut(s, m, market, k, parts, jump, ceiling):
                     parts += 2
@@ -126,7 +127,7 @@ def _utility_of(s: Search, m: int, market: MarketArrays, k: int, row: FloatArray
         offer = s.offers.table[n, insert(s.offers, n, m, asp_of(market, k, n), row[n])]
         total += offer[QOE]
         paid += offer[REWARD] * offer[QOE]
-    return satisfaction.value(total, market.satisfaction_scale[k, m], market.qoe_requirement[k, m]) - paid
+    return satisfaction.value(total, wants_of(market, k, m)) - paid
 
 
 @compiled
@@ -142,26 +143,26 @@ def _search_part(
     Returns:
         The best utility met so far, the lowest ceiling, and the last v.
     """
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    low, high = satisfaction.marginal(best.shape[0], omega, q), satisfaction.marginal(0.0, omega, q)
+    wants = wants_of(market, k, m)
+    low, high = satisfaction.marginal(best.shape[0], wants), satisfaction.marginal(0.0, wants)
     last_worth = last_excess = np.nan
     lowest = mispriced = np.inf
     s.bought[:] = np.nan
     for step in range(_WORTHS):
-        finest = _finest(utility, best.shape[0], omega, q)
+        finest = _finest(utility, best.shape[0], wants)
         tolerance = max(_COARSE * mispriced, finest)
         settled = max(_SETTLING * _COARSE * mispriced, _SETTLED * finest)
         total, paid, ceiling = _choose(s, m, market, k, part, worth, tolerance, settled)
         lowest = min(lowest, ceiling)
-        satisfied = satisfaction.value(total, omega, q)
+        satisfied = satisfaction.value(total, wants)
         if satisfied - paid > utility:
             utility = satisfied - paid
             best[:] = s.row
-        excess = total - satisfaction.inverse_marginal(worth, omega, q)
+        excess = total - satisfaction.inverse_marginal(worth, wants)
         side = 0 if excess < 0.0 else 1
         s.chosen[side], s.bought[side] = s.row, s.qoe
-        mispriced = satisfaction.conjugate(worth, omega, q) + worth * total - satisfied
-        if abs(excess) <= _MET * satisfaction.decay_length(total, q):
+        mispriced = satisfaction.conjugate(worth, wants) + worth * total - satisfied
+        if abs(excess) <= _MET * satisfaction.decay_length(total, wants):
             if tolerance == finest:
                 break
             mispriced = 0.0
@@ -170,7 +171,7 @@ def _search_part(
             continue
         if high - low <= _CLOSED * high:
             break
-        beyond = satisfaction.marginal(total, omega, q)
+        beyond = satisfaction.marginal(total, wants)
         low, high = (worth, min(high, beyond)) if excess < 0.0 else (max(low, beyond), worth)
         next_worth = worth - excess * (worth - last_worth) / (excess - last_excess)
         if not low < next_worth < high or step % _BISECT_EVERY == 0:
@@ -180,9 +181,9 @@ def _search_part(
 
 
 @compiled
-def _finest(utility: float, num_asps: int, omega: float, q: float) -> float:
+def _finest(utility: float, num_asps: int, wants: satisfaction.Wants) -> float:
     """How far apart an MU's best utility and its bound may stay."""
-    return _TOLERANCE * max(utility, 0.0) + _FLOOR * satisfaction.value(num_asps, omega, q)
+    return _TOLERANCE * max(utility, 0.0) + _FLOOR * satisfaction.value(num_asps, wants)
 
 
 @compiled
@@ -196,8 +197,8 @@ def _choose(
     Returns:
         Total QoE, payment, and the ceiling at this worth, proven to ``tolerance``.
     """
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    total, paid, ceiling = 0.0, 0.0, satisfaction.conjugate(worth, omega, q)
+    wants = wants_of(market, k, m)
+    total, paid, ceiling = 0.0, 0.0, satisfaction.conjugate(worth, wants)
     share = 0.5 * tolerance / s.row.shape[0]
     for n in range(s.row.shape[0]):
         asp, low, high = asp_of(market, k, n), s.low[part, n], s.high[part, n]
@@ -208,7 +209,7 @@ def _choose(
         s.row[n], s.qoe[n] = offer[REWARD], offer[QOE]
         total += offer[QOE]
         paid += offer[REWARD] * offer[QOE]
-    return total, paid, ceiling + _ROUNDING * satisfaction.value(total, omega, q)
+    return total, paid, ceiling + _ROUNDING * satisfaction.value(total, wants)
 
 
 @compiled

@@ -14,7 +14,7 @@ from aigc_market_env.market import Market
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.checks import link_arrays, market_index
 from aigc_market_env.model.links import LINK_ROWS, coefficients_of, fill_links
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 
 def reward_gradient(market: Market, rewards: npt.ArrayLike) -> FloatArray:
@@ -175,14 +175,14 @@ def settle(
 def standing(
     market: MarketArrays, k: int, links: FloatArray, m: int, rewards: FloatArray, x: FloatArray
 ) -> tuple[float, float]:
-    """Utility of MU ``m`` at rewards and throughputs (N, M), and what further QoE is worth to it, ω/(q + Q)."""
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+    """Utility of MU ``m`` at rewards and throughputs (N, M), and what further QoE is worth to it."""
+    wants = wants_of(market, k, m)
     total = paid = 0.0
     for n in range(x.shape[0]):
         bought = qoe.value(x[n, m], coefficients_of(links[n], m))
         total += bought
         paid += rewards[n, m] * bought
-    return satisfaction.value(total, omega, q) - paid, satisfaction.marginal(total, omega, q)
+    return satisfaction.value(total, wants) - paid, satisfaction.marginal(total, wants)
 
 
 @compiled

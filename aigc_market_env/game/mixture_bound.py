@@ -31,7 +31,7 @@ from aigc_market_env.game.mixture_offers import (
 from aigc_market_env.game.offers import QOE, REWARD
 from aigc_market_env.game.shadow_prices import asp_of
 from aigc_market_env.model import satisfaction
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Share of its utility that an MU's best row and the bound may be apart, a share of the satisfaction with the highest
 #: QoE there is, for MUs that get next to nothing, and a share of what is gained by the best row.
@@ -97,8 +97,8 @@ def best_row_against(
     Returns:
         What to expect of the best row, a bound that no row's expectation exceeds, and what to expect of the MU's own.
     """
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
-    bound, num_asps = satisfaction.marginal(0.0, omega, q), best.shape[0]
+    wants = wants_of(market, k, m)
+    bound, num_asps = satisfaction.marginal(0.0, wants), best.shape[0]
     for n in range(num_asps):
         open_mixture_table(s.offers, n, m, asp_of(market, k, n), bound)
     utility, own = -np.inf, 0.0
@@ -110,18 +110,18 @@ def best_row_against(
             for n in range(num_asps):
                 best[n] = rows[a, n]
             for j in range(s.total.shape[0]):
-                s.start[0, j] = satisfaction.marginal(s.total[j], omega, q)
+                s.start[0, j] = satisfaction.marginal(s.total[j], wants)
     s.low[0], s.high[0], s.ceiling[0] = 0.0, bound, np.inf
     parts, searched, proven = 1, 0, -np.inf
     while parts > 0:
         parts -= 1
         ceiling = s.ceiling[parts]
-        if ceiling > utility + _finest(utility, own, num_asps, omega, q) and searched < _PARTS:
+        if ceiling > utility + _finest(utility, own, num_asps, wants) and searched < _PARTS:
             searched += 1
             utility, lowest = _search_part(s, m, market, k, parts, utility, own, best)
             s.ceiling[parts] = ceiling = min(ceiling, lowest)
             gap = ceiling - utility
-            if gap > _finest(utility, own, num_asps, omega, q) and _cut(s, m, market, k, parts, gap):
+            if gap > _finest(utility, own, num_asps, wants) and _cut(s, m, market, k, parts, gap):
                 parts += 2
                 continue
         proven = max(proven, ceiling)
@@ -131,7 +131,7 @@ def best_row_against(
 @compiled
 def expected_utility(s: MixtureSearch, m: int, market: MarketArrays, k: int, row: FloatArray) -> float:
     """What to expect of a row (N,), whose rewards are put in the tables; ``s.total`` gets the QoE of each profile."""
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+    wants = wants_of(market, k, m)
     o, paid = s.offers, 0.0
     s.total[:] = 0.0
     for n in range(row.shape[0]):
@@ -140,21 +140,21 @@ def expected_utility(s: MixtureSearch, m: int, market: MarketArrays, k: int, row
             offer = o.table[n, place, j]
             s.total[j] += offer[QOE]
             paid += o.weight[j] * reward_of(o, n, place) * offer[QOE]
-    return _expected_satisfaction(s, omega, q) - paid
+    return _expected_satisfaction(s, wants) - paid
 
 
 @compiled
-def _expected_satisfaction(s: MixtureSearch, omega: float, q: float) -> float:
+def _expected_satisfaction(s: MixtureSearch, wants: satisfaction.Wants) -> float:
     satisfied = 0.0
     for j in range(s.total.shape[0]):
-        satisfied += s.offers.weight[j] * satisfaction.value(s.total[j], omega, q)
+        satisfied += s.offers.weight[j] * satisfaction.value(s.total[j], wants)
     return satisfied
 
 
 @compiled
-def _finest(utility: float, own: float, num_asps: int, omega: float, q: float) -> float:
+def _finest(utility: float, own: float, num_asps: int, wants: satisfaction.Wants) -> float:
     """How far apart an MU's best utility and its bound may stay, when it has ``own`` by what it posts."""
-    least = _TOLERANCE * max(utility, 0.0) + _FLOOR * satisfaction.value(num_asps, omega, q)
+    least = _TOLERANCE * max(utility, 0.0) + _FLOOR * satisfaction.value(num_asps, wants)
     return max(least, _OF_GAIN * (utility - own))
 
 
@@ -170,28 +170,28 @@ def _search_part(
     Returns:
         The best utility met so far, and the lowest ceiling.
     """
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+    wants = wants_of(market, k, m)
     worths, tried, gradient, new_gradient, step = s.worths
     lowest = here = mispriced = np.inf
     tried[:], step[:] = s.start[part], 0.0
     length = slope = 0.0
     for _ in range(_WORTHS):
-        finest = _finest(utility, own, best.shape[0], omega, q)
+        finest = _finest(utility, own, best.shape[0], wants)
         tolerance = max(_COARSE * mispriced, finest)
         settled = max(_SETTLING * _COARSE * mispriced, _SETTLED * finest)
         paid, ceiling = _choose(s, m, market, k, part, tried, tolerance, settled)
         lowest = min(lowest, ceiling)
-        expected = _expected_satisfaction(s, omega, q) - paid
+        expected = _expected_satisfaction(s, wants) - paid
         if expected > utility:
             utility = expected
             best[:] = s.row
-        if lowest <= utility + _finest(utility, own, best.shape[0], omega, q):
+        if lowest <= utility + _finest(utility, own, best.shape[0], wants):
             break
-        new_mispriced = _mispriced(s, tried, omega, q, new_gradient)
+        new_mispriced = _mispriced(s, tried, wants, new_gradient)
         new_slope = _product(new_gradient, step)
         if ceiling < here or mispriced == np.inf:
             if mispriced == np.inf:
-                _reset(s, tried, omega)
+                _reset(s, tried, wants)
             elif new_slope > slope:
                 _update(s, length, gradient, new_gradient, step)
             worths[:], gradient[:] = tried, new_gradient
@@ -226,7 +226,7 @@ def _choose(
     Returns:
         Expected payment, and the ceiling at these worths, proven to ``tolerance``.
     """
-    omega, q = market.satisfaction_scale[k, m], market.qoe_requirement[k, m]
+    wants = wants_of(market, k, m)
     o, paid, ceiling = s.offers, 0.0, 0.0
     share = 0.5 * tolerance / s.row.shape[0]
     s.total[:] = 0.0
@@ -241,19 +241,19 @@ def _choose(
             s.total[j] += offer[QOE]
             paid += o.weight[j] * offer[REWARD] * offer[QOE]
     for j in range(worths.shape[0]):
-        ceiling += o.weight[j] * satisfaction.conjugate(worths[j], omega, q)
-    return paid, ceiling + _ROUNDING * _expected_satisfaction(s, omega, q)
+        ceiling += o.weight[j] * satisfaction.conjugate(worths[j], wants)
+    return paid, ceiling + _ROUNDING * _expected_satisfaction(s, wants)
 
 
 @compiled
-def _mispriced(s: MixtureSearch, worths: FloatArray, omega: float, q: float, gradient: FloatArray) -> float:
+def _mispriced(s: MixtureSearch, worths: FloatArray, wants: satisfaction.Wants, gradient: FloatArray) -> float:
     """What the ceiling loses to wrong worths; ``gradient`` (L,) gets its derivatives."""
     lost = 0.0
     for j in range(worths.shape[0]):
         weight, total = s.offers.weight[j], s.total[j]
-        gradient[j] = weight * (total - satisfaction.inverse_marginal(worths[j], omega, q))
-        conjugate = satisfaction.conjugate(worths[j], omega, q)
-        lost += weight * (conjugate + worths[j] * total - satisfaction.value(total, omega, q))
+        gradient[j] = weight * (total - satisfaction.inverse_marginal(worths[j], wants))
+        conjugate = satisfaction.conjugate(worths[j], wants)
+        lost += weight * (conjugate + worths[j] * total - satisfaction.value(total, wants))
     return max(lost, 0.0)
 
 
@@ -269,11 +269,12 @@ def _product(a: FloatArray, b: FloatArray) -> float:
 
 
 @compiled
-def _reset(s: MixtureSearch, worths: FloatArray, omega: float) -> None:
-    """Begin with the Hessian of Σ π V*(p) alone, which is π ω/p²: choices of rewards only add to it."""
+def _reset(s: MixtureSearch, worths: FloatArray, wants: satisfaction.Wants) -> None:
+    """Begin with the Hessian of Σ π V*(p) alone: choices of rewards only add to it."""
     s.inverse[:] = 0.0
     for j in range(worths.shape[0]):
-        s.inverse[j, j] = worths[j] * worths[j] / (s.offers.weight[j] * omega)
+        curvature = satisfaction.scaled_curvature(worths[j], wants)
+        s.inverse[j, j] = worths[j] * worths[j] / (s.offers.weight[j] * curvature)
 
 
 @compiled

@@ -73,7 +73,8 @@ def outcome(market: Parameters, rewards: npt.ArrayLike, compute: npt.ArrayLike, 
     scores = scores.reshape(*shape, 3)
     delivered = scores.sum(axis=-1)
     payment = r * delivered
-    satisfied = satisfaction.values(delivered.sum(axis=-1), market.satisfaction_scale, market.qoe_requirement)
+    wants = market.satisfaction_scale, market.qoe_requirement, market.satiation
+    satisfied = satisfaction.values(delivered.sum(axis=-1), *wants)
     used, lit = f.sum(axis=-2), b.sum(axis=-2)
     cost = market.compute_cost * used + market.bandwidth_cost * lit
     return Outcome(

@@ -1,7 +1,7 @@
 """The market's parameters: shape, unit and constraint of each; validation (docs/market.md#who-plays)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ FloatArray = npt.NDArray[np.float64]
 _WEIGHT_SUM_TOLERANCE, _WEIGHT_SUM_ROUNDING = 1e-9, 1e-6
 #: What a parameter other than 0 lies between, so that no product of several, squared at that, leaves the floats.
 _SMALLEST, _LARGEST = 1e-30, 1e30
+#: Where the QoE required gives all satisfaction but a share 2^-100, more satiation would be no other market.
+MOST_SATIATION = 100.0
 
 
 class Field(NamedTuple):
@@ -39,6 +41,7 @@ FIELDS: dict[str, Field] = {
     "slot_duration": Field("", "s", 0, False),
     "satisfaction_scale": Field("M", "credits per slot", 0, False),
     "qoe_requirement": Field("M", "QoE", 0, False),
+    "satiation": Field("M", "1", 0, True, MOST_SATIATION),
     "qoe_weights": Field("M3", "1", 0, True),
     "desired_tokens": Field("M", "tokens", 0, False),
     "patience": Field("M", "s", 0, False),
@@ -61,6 +64,7 @@ class MarketArrays(NamedTuple):
     slot_duration: FloatArray  # (B,)
     satisfaction_scale: FloatArray  # (B, M)
     qoe_requirement: FloatArray  # (B, M)
+    satiation: FloatArray  # (B, M)
     qoe_weights: FloatArray  # (B, M, 3)
     desired_tokens: FloatArray  # (B, M)
     patience: FloatArray  # (B, M)
@@ -87,6 +91,7 @@ class Parameters:
     slot_duration: FloatArray
     satisfaction_scale: FloatArray
     qoe_requirement: FloatArray
+    satiation: FloatArray = field(default_factory=lambda: np.zeros(()))
     qoe_weights: FloatArray
     desired_tokens: FloatArray
     patience: FloatArray
@@ -103,6 +108,8 @@ class Parameters:
 
     def __post_init__(self) -> None:
         arrays = {name: as_floats(name, getattr(self, name)) for name in FIELDS}
+        if arrays["satiation"].ndim == 0:  # a number is that of every MU
+            arrays["satiation"] = np.full(arrays["accuracy"].shape[-2:-1], arrays["satiation"])
         sizes = _sizes(arrays)
         for name, array in arrays.items():
             _check_values(name, array)
@@ -145,13 +152,19 @@ class Parameters:
     @property
     def reward_bound(self) -> FloatArray:
         """ω/q, the marginal satisfaction at zero QoE, credits per QoE; a higher reward is dominated; shape (..., M)."""
-        return satisfaction.marginals(0.0, self.satisfaction_scale, self.qoe_requirement)
+        return satisfaction.marginals(0.0, self.satisfaction_scale, self.qoe_requirement, self.satiation)
 
     @cached_property
     def flat(self) -> MarketArrays:
         """The parameters with all batch axes flattened into one."""
         skip = len(self.batch_shape)
         return MarketArrays(*(getattr(self, name).reshape(-1, *getattr(self, name).shape[skip:]) for name in FIELDS))
+
+
+@compiled
+def wants_of(market: MarketArrays, k: int, m: int) -> satisfaction.Wants:
+    """What MU ``m`` of market ``k`` makes of QoE."""
+    return satisfaction.Wants(market.satisfaction_scale[k, m], market.qoe_requirement[k, m], market.satiation[k, m])
 
 
 # Validation ----------------------------------------------------------------------------------------------------------

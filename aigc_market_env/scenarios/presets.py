@@ -18,8 +18,13 @@ from aigc_market_env.scenarios.dynamics import Dynamics
 
 Fields = Mapping[str, FloatArray]
 Build = Callable[[Draws, int, int], Fields]
+#: One for all MUs, or least and largest, uniform in between.
+Satiation = float | tuple[float, float]
 
 SLOT_DURATION = 10.0  # s
+#: The paper speaks of heterogeneous QoE requirements; here they can be met. MUs who have something to get done
+#: want what it requires and little beyond: with that, they have a share 1 - 2^-k of all satisfaction, a half to 98 %.
+OFFICE_SATIATION = 1.0, 6.0
 CREDITS_PER_USD = 1000.0
 
 
@@ -33,6 +38,7 @@ class Preset:
         num_asps: default N.
         resizable: whether M and N may be chosen.
         dynamics: what changes from slot to slot by default.
+        satiation: k of every MU, or the range that it is drawn from, by default.
     """
 
     build: Build
@@ -40,6 +46,7 @@ class Preset:
     num_asps: int
     resizable: bool
     dynamics: Dynamics
+    satiation: Satiation = 0.0
 
 
 class Provider(NamedTuple):
@@ -185,4 +192,5 @@ PRESETS: dict[str, Preset] = {
     "campus": Preset(_campus, 8, 4, True, Dynamics()),
     "town": Preset(_town, 20, 5, True, Dynamics()),
     "random": Preset(_random, 8, 4, True, Dynamics()),
+    "office": Preset(_campus, 8, 4, True, Dynamics(), OFFICE_SATIATION),
 }

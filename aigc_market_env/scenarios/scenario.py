@@ -1,20 +1,20 @@
 """A scenario: where markets come from, and what changes in them from slot to slot."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from aigc_market_env.files import readable
 from aigc_market_env.market import Market
 from aigc_market_env.model.options import check_seed, positive_integer, positive_number, whole_number
-from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.model.parameters import MOST_SATIATION, FloatArray
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
-from aigc_market_env.scenarios.presets import PRESETS, Build
+from aigc_market_env.scenarios.presets import PRESETS, Build, Satiation
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Scenario:
         dynamics: what changes from slot to slot.
         num_draws: K, uniform numbers that one market is made from.
         build: turns uniform numbers (..., K) into a market with batch axes (...); lane by lane the same bits as alone.
+        satiation: whether its markets may have satiation; MUs then observe their own.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Scenario:
     dynamics: Dynamics
     num_draws: int
     build: Callable[[FloatArray], Market] = field(repr=False)
+    satiation: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.dynamics, Dynamics):
@@ -52,11 +54,13 @@ class Scenario:
         num_mus: int | None = None,
         num_asps: int | None = None,
         dynamics: Dynamics | None = None,
+        satiation: Satiation | None = None,
     ) -> Self:
         """One of the scenarios that come with the package.
 
-        ``duo`` (2 MUs, 1 ASP, nothing drawn), ``campus`` (8 and 4, some capacities bind), ``town`` (20 and 5, scarce)
-        and ``random`` (8 and 4, everything drawn widely).
+        ``duo`` (2 MUs, 1 ASP, nothing drawn), ``campus`` (8 and 4, some capacities bind), ``town`` (20 and 5, scarce),
+        ``random`` (8 and 4, everything drawn widely) and ``office`` (as ``campus``, of MUs whose requirements can be
+        met: satiation of 1 to 6).
 
         Args:
             name: one of the above.
@@ -64,10 +68,12 @@ class Scenario:
             num_mus: M, where the preset may be resized; capacities grow with it.
             num_asps: N, likewise; capacities are shared out among them.
             dynamics: what changes from slot to slot, instead of the preset's own.
+            satiation: k of every MU, or its least and largest, uniform in between, instead of the preset's own. A range
+                is drawn last: what else there is of a market is the same as without.
 
         Raises:
-            ValueError: the name is unknown, ``load`` is not a finite positive number, the size is not possible, or
-                ``dynamics`` is no Dynamics.
+            ValueError: the name is unknown, ``load`` is not a finite positive number, the size is not possible,
+                ``satiation`` is not from 0 to 100, or ``dynamics`` is no Dynamics.
         """
         if not isinstance(name, str) or name not in PRESETS:
             raise ValueError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
@@ -81,10 +87,12 @@ class Scenario:
             )
         )
 
+        satiation = satiation_of(preset.satiation if satiation is None else satiation)
         trial = Draws(np.full(64 + 64 * (m + 1) * (n + 1), 0.5))
-        preset.build(trial, m, n)
-        build = _Drawn(preset.build, m, n, load)
-        return cls(name, m, n, preset.dynamics if dynamics is None else dynamics, trial.used, build)
+        build = _Drawn(preset.build, m, n, load, satiation)
+        build.fields(trial)
+        changes = preset.dynamics if dynamics is None else dynamics
+        return cls(name, m, n, changes, trial.used, build, satiation != 0.0)
 
     @classmethod
     def fixed(cls, market: Market, *, dynamics: Dynamics = STATIC, name: str = "market") -> Self:
@@ -97,7 +105,8 @@ class Scenario:
             raise ValueError(f"market = {market!r} must be a Market")
         if market.batch_shape:
             raise ValueError(f"a scenario needs a single market, this is a batch of shape {market.batch_shape}")
-        return cls(name, market.num_mus, market.num_asps, dynamics, 0, _Repeated(market))
+        satiated = bool(market.satiation.any())
+        return cls(name, market.num_mus, market.num_asps, dynamics, 0, _Repeated(market), satiated)
 
     @classmethod
     def of(cls, scenario: "str | PathLike[str] | Scenario | Market") -> "Scenario":
@@ -140,7 +149,9 @@ class Scenario:
 
     def fix(self, seed: int | np.random.Generator | None = None) -> "Scenario":
         """The scenario with this one's dynamics whose every episode is played on one market drawn from it."""
-        return Scenario.fixed(self.sample(seed), dynamics=self.dynamics, name=self.name)
+        return replace(
+            Scenario.fixed(self.sample(seed), dynamics=self.dynamics, name=self.name), satiation=self.satiation
+        )
 
 
 # Functions of a module, not closures, so that scenarios and environments can be pickled.
@@ -155,9 +166,17 @@ class _Drawn:
     num_mus: int
     num_asps: int
     load: float
+    satiation: Satiation
+
+    def fields(self, draw: Draws) -> dict[str, FloatArray]:
+        """A market's fields at load 1, satiation drawn after all others."""
+        fields = dict(self.build(draw, self.num_mus, self.num_asps))
+        if isinstance(self.satiation, tuple):
+            return fields | {"satiation": draw.uniform(*self.satiation, self.num_mus)}
+        return fields | {"satiation": np.array(self.satiation)}
 
     def __call__(self, uniforms: FloatArray) -> Market:
-        fields = dict(self.build(Draws(uniforms), self.num_mus, self.num_asps))
+        fields = self.fields(Draws(uniforms))
         for capacity in ("compute_capacity", "bandwidth_capacity"):
             fields[capacity] = fields[capacity] / self.load
         batch = uniforms.shape[:-1]
@@ -175,6 +194,22 @@ class _Repeated:
         if not batch:
             return self.market
         return self.market.replace(slot_duration=np.broadcast_to(self.market.slot_duration, batch))
+
+
+def satiation_of(given: Any) -> Satiation:
+    """A satiation, or a range of it as two different numbers.
+
+    Raises:
+        ValueError: it is neither, or not from 0 to 100.
+    """
+    ends = tuple(given) if isinstance(given, tuple | list) else (given, given)
+    numbers = all(isinstance(end, int | float | np.number) and not isinstance(end, bool) for end in ends)
+    if len(ends) != 2 or not numbers or not 0.0 <= ends[0] <= ends[1] <= MOST_SATIATION:
+        raise ValueError(
+            f"satiation = {given!r} must be a number from 0 to {MOST_SATIATION:g}, or a range of it, the least first"
+        )
+    low, high = map(float, ends)
+    return low if low == high else (low, high)
 
 
 def _is_file(path: Path) -> bool:

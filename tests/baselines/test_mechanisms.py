@@ -29,6 +29,8 @@ MARKETS = {
     "one of each": named(5, 1, 1, 1.0),
     "nobody served": worthless(),
     "wild": random_market(np.random.default_rng(6), 4, 3, 1.0),
+    "satiated": named(9, 4, 3, 1.0).replace(satiation=[0.0, 0.5, 2.0, 6.0]),
+    "satiated and scarce": named(10, 4, 2, 8.0).replace(satiation=20.0),
     "wild and spare": random_market(np.random.default_rng(7), 3, 2, 1e-4),
     "wild and scarce": random_market(np.random.default_rng(8), 3, 2, 1e4),
 }
@@ -66,7 +68,7 @@ def test_no_welfare_exceeds_the_social_optimum(market, result):
     assert result.outcome.welfare <= optimum.outcome.welfare + 1e-9 * market.satisfaction_scale.sum()
 
 
-@pytest.mark.parametrize("name", ["campus", "scarce", "spare", "one MU", "one ASP", "wild"])
+@pytest.mark.parametrize("name", ["campus", "scarce", "spare", "one MU", "one ASP", "satiated", "wild"])
 def test_at_the_oracle_no_deviation_of_one_mu_pays(name):
     """More than its regret says, which is next to nothing; "scarce" is a market whose certificate is refused."""
     market, rng = MARKETS[name], np.random.default_rng(1)

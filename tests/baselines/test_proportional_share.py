@@ -44,7 +44,7 @@ def test_equal_mus_share_equally_at_the_price_of_the_formula():
     """By hand: n equal MUs and one ASP, v(s) (1 - s) = R/(1 - n s)."""
     lone = only_tokens(preset_market(3, 1, 1, 1.0)).replace(satisfaction_scale=[40.0])
     alike = {"satisfaction_scale", "qoe_requirement", "qoe_weights", "desired_tokens", "patience", "bits_per_token"}
-    alike |= {"accuracy", "spectral_efficiency", "base_latency"}
+    alike |= {"satiation", "accuracy", "spectral_efficiency", "base_latency"}
     fields = {name: np.repeat(getattr(lone, name), 3, axis=0) for name in alike}
     market = type(lone)(**{name: getattr(lone, name) for name in lone.__getstate__() if name not in alike}, **fields)
     outcome = run(market)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from markets import preset_market, random_market
+from markets import preset_market, random_market, random_satiation
 from scipy.optimize import minimize
 
 from aigc_market_env import Scenario
@@ -16,9 +16,12 @@ def run(market):
 
 
 @pytest.mark.parametrize("load", [1e-4, 0.3, 1.0, 3.0, 1e4])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(6))
 def test_the_bound_proves_the_optimum(seed, load):
-    market = random_market(np.random.default_rng(seed), 1 + 2 * seed, 1 + seed, load)
+    rng = np.random.default_rng(seed)
+    market = random_market(rng, 1 + 2 * seed, 1 + seed, load)
+    if seed >= 2:
+        market = market.replace(satiation=random_satiation(rng, market))
     optimum = social_optimum(market)
     assert optimum.gap <= 1e-9 * optimum.outcome.welfare
     assert run(market).welfare == pytest.approx(optimum.outcome.welfare, rel=1e-9)
@@ -44,12 +47,13 @@ def most_welfare(market, start):
     return -loss(found.x)
 
 
+@pytest.mark.parametrize("satiation", [0.0, 0.5, 6.0])
 @pytest.mark.parametrize("load", [0.2, 1.0, 4.0])
-def test_a_generic_solver_finds_the_same_welfare_and_no_more(load):
-    market = Scenario.preset("campus", load=load, num_mus=3, num_asps=2).sample(11)
+def test_a_generic_solver_finds_the_same_welfare_and_no_more(load, satiation):
+    market = Scenario.preset("campus", load=load, num_mus=3, num_asps=2, satiation=satiation).sample(11)
     ours = run(market).welfare
     rng = np.random.default_rng(0)
-    found = max(most_welfare(market, rng.uniform(0.05, 0.3, (2, 3, 2))) for _ in range(3))
+    found = max(most_welfare(market, size * rng.uniform(0.05, 0.3, (2, 3, 2))) for size in (1.0, 1.0, 0.3, 0.1))
     assert found <= ours * (1.0 + 1e-9)
     assert found == pytest.approx(ours, rel=1e-6)
 

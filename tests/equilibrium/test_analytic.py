@@ -108,6 +108,34 @@ def test_most_random_markets_are_certified_and_none_breaks():
     assert max(relative) < 0.02
 
 
+@pytest.mark.parametrize("satiation", [0.5, 2.0, 6.0, 50.0])
+def test_most_markets_with_satiation_are_solved_and_certified(satiation):
+    rng = np.random.default_rng(6)
+    markets = []
+    for seed in range(20):
+        size = rng.integers(1, 9), rng.integers(1, 5)
+        market = preset_market(seed, *size, float(np.exp(rng.uniform(np.log(0.05), np.log(8.0)))))
+        markets.append(market.replace(satiation=satiation * rng.choice([0.5, 1.0], market.num_mus)))
+    found = [solve_equilibrium(market) for market in markets]
+    assert np.mean([bool(each.certificate.converged) for each in found]) >= 0.9
+    assert np.mean([each.residual <= 1e-9 for each in found]) >= 0.8  # by Newton steps, without best responses
+
+
+def test_a_little_satiation_is_next_to_none():
+    market = preset_market(3, 6, 3, 1.0)
+    none, little = solve_equilibrium(market), solve_equilibrium(market.replace(satiation=1e-12))
+    assert little.rewards == pytest.approx(none.rewards, rel=1e-9)
+    assert little.outcome.mu_utility == pytest.approx(none.outcome.mu_utility, rel=1e-9)
+
+
+def test_some_satiated_mus_among_others():
+    market = preset_market(3, 6, 3, 1.0).replace(satiation=[0.0, 6.0, 0.0, 2.0, 50.0, 0.0])
+    found = solve_equilibrium(market)
+    assert found.certificate.converged
+    fed = found.outcome.qoe.sum(axis=1) / market.qoe_requirement
+    assert fed[4] < fed[1] < fed[[0, 2, 5]].min()
+
+
 @pytest.mark.parametrize("load", LOADS)
 def test_five_starts_agree(load):
     market = preset_market(11, 6, 3, load)

@@ -74,7 +74,9 @@ def test_duo_is_mixed_as_a_grid_search_finds_it(load):
     assert found.probabilities[0][order][0] == pytest.approx(share, abs=1e-3)
 
 
-@pytest.mark.parametrize("market", [duo(7.25), refused()], ids=["duo", "town"])
+@pytest.mark.parametrize(
+    "market", [duo(7.25), duo(7.25).replace(satiation=1.0), refused()], ids=["duo", "satiated", "town"]
+)
 def test_no_deviation_exceeds_the_certificate(market):
     found = solve_equilibrium(market, mixed=True)
     assert found.kind == "mixed"

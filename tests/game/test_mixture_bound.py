@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import LOADS, preset_market, random_market, random_rewards
+from markets import LOADS, preset_market, random_market, random_rewards, random_satiation
 
 from aigc_market_env import follower_response
 from aigc_market_env.equilibrium.mixed_search import judge
@@ -63,7 +63,7 @@ def dense_rows(market, mixture, m, rng):
     posted[:, :, m] = grid[:, None]
     response = follower_response(market, posted)
     bought = market.outcome(posted, response.compute, response.bandwidth).qoe[:, :, m]  # (G, L, N)
-    omega, q = market.satisfaction_scale[m], market.qoe_requirement[m]
+    omega, q, k = market.satisfaction_scale[m], market.qoe_requirement[m], max(market.satiation[m], 1e-9)
     found = []
     for _ in range(12):
         chosen = rng.integers(len(grid), size=n)
@@ -71,16 +71,19 @@ def dense_rows(market, mixture, m, rng):
             for a in range(n):
                 others = [b for b in range(n) if b != a]
                 rest = bought[chosen[others], :, others].sum(axis=0)
-                value = omega * np.log1p((rest + bought[:, :, a]) / q) - grid[:, a, None] * bought[:, :, a]
+                satisfied = omega / k * -np.expm1(-k * np.log1p((rest + bought[:, :, a]) / q))
+                value = satisfied - grid[:, a, None] * bought[:, :, a]
                 chosen[a] = (value @ weights).argmax()
         found.append(grid[chosen, np.arange(n)])
     return np.array(found)
 
 
-@given(st.integers(0, 10_000), st.sampled_from(LOADS))
-def test_without_mixing_it_is_the_search_for_pure_best_responses(seed, load):
+@given(st.integers(0, 10_000), st.sampled_from(LOADS), st.booleans())
+def test_without_mixing_it_is_the_search_for_pure_best_responses(seed, load, satiated):
     rng = np.random.default_rng(seed)
     market = random_market(rng, int(rng.integers(1, 7)), int(rng.integers(1, 4)), load)
+    if satiated:
+        market = market.replace(satiation=random_satiation(rng, market))
     rewards = random_rewards(rng, market)
     found, known = judge(market.flat, 0, pure(rewards)), deviations(market, rewards)
     fine = 1e-8 * np.maximum(known.utility, 1e-6 * market.satisfaction_scale)
@@ -91,10 +94,12 @@ def test_without_mixing_it_is_the_search_for_pure_best_responses(seed, load):
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 10_000), st.sampled_from(LOADS), st.integers(1, 2))
-def test_no_row_earns_more_than_the_bound(seed, load, mixing):
+@given(st.integers(0, 10_000), st.sampled_from(LOADS), st.integers(1, 2), st.booleans())
+def test_no_row_earns_more_than_the_bound(seed, load, mixing, satiated):
     rng = np.random.default_rng(seed)
     market = random_market(rng, int(rng.integers(2, 6)), int(rng.integers(1, 4)), load)
+    if satiated:
+        market = market.replace(satiation=random_satiation(rng, market))
     mixture = random_mixture(rng, market, mixing)
     found = judge(market.flat, 0, mixture)
     for m in range(market.num_mus):
@@ -109,10 +114,11 @@ def test_no_row_earns_more_than_the_bound(seed, load, mixing):
         assert earned.max() <= best + 0.01 * found.regret[m] + rounding or found.bound[m] > 1.02 * found.regret[m]
 
 
+@pytest.mark.parametrize("satiation", [0.0, 2.0, 6.0])
 @pytest.mark.parametrize("seed", range(6))
-def test_the_bound_is_tight_in_markets_of_a_preset(seed):
+def test_the_bound_is_tight_in_markets_of_a_preset(seed, satiation):
     rng = np.random.default_rng(seed)
-    market = preset_market(seed, 5, 3, float(np.exp(rng.uniform(-2, 2))))
+    market = preset_market(seed, 5, 3, float(np.exp(rng.uniform(-2, 2)))).replace(satiation=satiation)
     mixture = random_mixture(rng, market, 2)
     found = judge(market.flat, 0, mixture)
     assert (found.regret >= 0.0).all()

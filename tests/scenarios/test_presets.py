@@ -6,7 +6,9 @@ from aigc_market_env.scenarios import PRESETS, radio
 from aigc_market_env.scenarios.presets import CAMPUS_PROVIDERS, TOWN_PROVIDERS
 
 
-@pytest.mark.parametrize(("name", "size"), [("duo", (2, 1)), ("campus", (8, 4)), ("town", (20, 5)), ("random", (8, 4))])
+@pytest.mark.parametrize(
+    ("name", "size"), [("duo", (2, 1)), ("campus", (8, 4)), ("town", (20, 5)), ("random", (8, 4)), ("office", (8, 4))]
+)
 def test_presets_have_their_sizes(name, size):
     scenario = Scenario.preset(name)
     market = scenario.sample(0)
@@ -15,7 +17,7 @@ def test_presets_have_their_sizes(name, size):
 
 
 def test_these_are_all_presets():
-    assert list(PRESETS) == ["duo", "campus", "town", "random"]
+    assert list(PRESETS) == ["duo", "campus", "town", "random", "office"]
 
 
 @pytest.mark.parametrize(("name", "providers"), [("campus", CAMPUS_PROVIDERS), ("town", TOWN_PROVIDERS)])

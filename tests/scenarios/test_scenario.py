@@ -1,10 +1,11 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from playing import PRESETS
 
-from aigc_market_env import Dynamics, Market, Scenario
+from aigc_market_env import BatchedMarketEnv, Dynamics, Market, Scenario
 from aigc_market_env.model.parameters import FIELDS
 from aigc_market_env.scenarios import STATIC
 
@@ -186,3 +187,69 @@ def test_scenarios_made_alike_are_equal():
 def test_a_bad_seed_is_named(seed):
     with pytest.raises(ValueError, match=r"seed = .* must be an integer >= 0, or None"):
         Scenario.preset("campus").sample(seed)
+
+
+# Satiation
+
+
+@pytest.mark.parametrize("name", ["duo", "campus", "town", "random"])
+def test_satiation_changes_nothing_else(name):
+    plain = Scenario.preset(name)
+    fixed, drawn = (Scenario.preset(name, satiation=satiation) for satiation in (2, (1.0, 6.0)))
+    market = plain.sample(4)
+    assert not plain.satiation
+    assert fixed.satiation
+    assert drawn.satiation
+    assert plain.num_draws == fixed.num_draws == drawn.num_draws - market.num_mus
+    assert identical(fixed.sample(4), market.replace(satiation=2.0))
+    own = drawn.sample(4)
+    assert identical(own.replace(satiation=0.0), market)
+    assert len(np.unique(own.satiation)) == market.num_mus
+    many = drawn.sample(0, (200,)).satiation
+    assert 1.0 <= many.min() < 1.2
+    assert 5.8 < many.max() <= 6.0
+    assert identical(Scenario.preset(name, satiation=0.0).sample(4), market)
+
+
+def test_a_range_of_one_satiation_is_that_satiation():
+    one, same = Scenario.preset("campus", satiation=2), Scenario.preset("campus", satiation=(2.0, 2.0))
+    assert one.num_draws == same.num_draws
+    assert identical(one.sample(0), same.sample(0))
+    assert not Scenario.preset("office", satiation=0).satiation
+
+
+def test_office_is_campus_with_requirements_that_can_be_met():
+    office, campus = Scenario.preset("office"), Scenario.preset("campus")
+    assert office.satiation
+    market = office.sample(3)
+    assert identical(market.replace(satiation=0.0), campus.sample(3))
+    assert 1.0 <= market.satiation.min() < market.satiation.max() <= 6.0
+
+
+@pytest.mark.parametrize(
+    "satiation", [-1, 101, np.nan, np.inf, "2", (2, 1), (1,), (1, 2, 3), (0, 101), True, [None, 1]]
+)
+def test_an_impossible_satiation_is_refused(satiation):
+    with pytest.raises(ValueError, match=r"satiation = .* must be a number from 0 to 100, or a range of it"):
+        Scenario.preset("campus", satiation=satiation)
+
+
+def test_what_is_made_of_a_scenario_with_satiation_has_it():
+    office = Scenario.preset("office")
+    assert office.fix(0).satiation
+    assert Scenario.fixed(office.sample(0)).satiation
+    assert not Scenario.fixed(office.sample(0).replace(satiation=0.0)).satiation
+
+
+def test_an_environment_shows_no_less_than_there_is():
+    office = Scenario.preset("office")
+    env = BatchedMarketEnv(replace(office, satiation=False), 2)
+    with pytest.raises(ValueError, match=r"'office' has markets with satiation; it needs satiation=True"):
+        env.reset()
+    shown = BatchedMarketEnv(office, 2, seed=0)
+    observations, _ = shown.reset()
+    np.testing.assert_array_equal(observations["mu"][..., -1], np.log1p(shown.market.satiation).astype(np.float32))
+    hidden = BatchedMarketEnv("campus", 2, seed=0)
+    hidden.reset()
+    state = hidden.state()
+    assert any(name.endswith("satiation") for name in state)
