@@ -3,6 +3,7 @@
     python -m benchmarks.oracle study                      # 3,000 markets, half an hour of a core
     python -m benchmarks.oracle study --markets 300        # a look at the first ones
     python -m benchmarks.oracle study --no-mixed --workers ray
+    python -m benchmarks.oracle study --satiation 4 --markets 500  # the same markets, their MUs satiated
 
 Every answer that is called an equilibrium in a sample of the markets is attacked by a search of its own
 (benchmarks/refutation.py). Results are kept in DIR: an interrupted command goes on where it stopped when it is given
@@ -26,6 +27,7 @@ from rich.console import Console
 from aigc_market_env import Market, Scenario
 from aigc_market_env._numerics.import_closure import sources_digest
 from aigc_market_env.equilibrium import solve_equilibrium
+from aigc_market_env.scenarios.scenario import satiation_of
 from baselines.study.cache import CACHE_FILE, Cache, done_or_known
 from baselines.study.metrics import Figures
 from benchmarks.refutation import gains
@@ -54,6 +56,7 @@ class Arguments:
         markets: How many; the first ones of an endless row.
         mixed: Whether MUs may mix where no pure equilibrium is found.
         attacked: How many of them are attacked, evenly among all.
+        satiation: Of all MUs.
         workers: Processes; 0 takes all cores, ray a cluster of machines. The results do not depend on it.
         out: Where results are kept.
     """
@@ -61,6 +64,7 @@ class Arguments:
     markets: int = 3000
     mixed: bool = True
     attacked: int = 100
+    satiation: float = 0.0
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
     out: Annotated[Path, folder("--out")] = Path("runs/oracle")
 
@@ -74,24 +78,26 @@ class Drawn:
     num_asps: int
     load: float
     seed: int
+    satiation: float = 0.0
 
     @classmethod
-    def of(cls, index: int) -> "Drawn":
+    def of(cls, index: int, satiation: float = 0.0) -> "Drawn":
         """The market of a place in the row."""
         rng = np.random.default_rng([2026, index])
         preset = PRESETS[index % len(PRESETS)]
         most_mus, most_asps = SIZES[index // len(PRESETS) % len(SIZES)]
         size = (int(rng.integers(1, most_mus + 1)), int(rng.integers(1, most_asps + 1))) if preset != "duo" else (2, 1)
         load = float(np.exp(rng.uniform(*np.log(LOADS))))
-        return cls(preset, *size, load, int(rng.integers(2**31)))
+        return cls(preset, *size, load, int(rng.integers(2**31)), satiation)
 
     def market(self) -> Market:
         """The market itself."""
         size: dict[str, Any] = {"num_mus": self.num_mus, "num_asps": self.num_asps} if self.preset != "duo" else {}
-        return Scenario.preset(self.preset, load=self.load, **size).sample(self.seed)
+        return Scenario.preset(self.preset, load=self.load, satiation=self.satiation, **size).sample(self.seed)
 
     def __str__(self) -> str:
-        return f"{self.preset:6s} {self.num_mus:2d} x {self.num_asps}, load {self.load!r}, seed {self.seed}"
+        satiation = f", satiation {self.satiation!r}" if self.satiation else ""
+        return f"{self.preset:6s} {self.num_mus:2d} x {self.num_asps}, load {self.load!r}, seed {self.seed}{satiation}"
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,8 @@ def main(arguments: Arguments, console: Console) -> int:
             raise ValueError(f"{option} {given} must be at least {least}")
     check_folder(arguments.out)
     execute, kept = executor(arguments.workers), Cache(arguments.out / CACHE_FILE)
-    drawn = [Drawn.of(index) for index in range(arguments.markets)]
+    satiation_of(arguments.satiation)
+    drawn = [Drawn.of(index, arguments.satiation) for index in range(arguments.markets)]
     some = [drawn[i] for i in np.unique(np.linspace(0, len(drawn) - 1, arguments.attacked, dtype=np.int64))]
     _compile()  # once, here, rather than by every worker
 
