@@ -18,11 +18,14 @@ from agents.evaluation.reward_sources import Mixture, Posted, RewardSource, sour
 from agents.policy import load_policy
 from aigc_market_env import Scenario
 from aigc_market_env.scenarios import PRESETS, Dynamics
+from aigc_market_env.scenarios.scenario import satiation_of
 
 #: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.
 STREAMS_PER_SEED = 100_000
 #: What a preset of train.py changes; "default" changes nothing.
 Presets = Mapping[str, Mapping[str, Any]]
+#: What of a preset may be chosen, and is not that of a market of one's own; beside its load.
+_OF_PRESETS = {"num_mus": "size", "num_asps": "size", "satiation": "satiation"}
 _QUICK = {"final_evaluation_slots": 128}
 
 
@@ -34,11 +37,12 @@ class TrainingConfig:
     ones cap the speed of learning long before the environment does.
 
     Attributes:
-        scenario: preset (duo, campus, town, random), market file (JSON), or Scenario of your own, as FILE.py:object or
-            module:object, which executes that file.
+        scenario: preset (duo, campus, town, random, office), market file (JSON), or Scenario of your own, as
+            FILE.py:object or module:object, which executes that file.
         load: demand against capacity of a preset; 2 halves the capacities.
         num_mus: mobile users, where a preset can be resized.
         num_asps: providers, likewise.
+        satiation: of all mobile users of a preset, from 0 to 100: how soon they want no more; by default its own.
         market_seed: which market of the scenario.
         seed: of the learner and of the channels; the same seed gives the same weights.
         transitions: slots times learning agents to train for.
@@ -69,6 +73,7 @@ class TrainingConfig:
     load: float = 1.0
     num_mus: int | None = None
     num_asps: int | None = None
+    satiation: float | None = None
     market_seed: int = 0
     seed: int = 0
     transitions: int = 2_000_000
@@ -100,6 +105,8 @@ class TrainingConfig:
         )
         finite_numbers(self, "load")
         finite_numbers(self, "learning_rate", "checkpoint_seconds", least=0.0)
+        if self.satiation is not None:
+            satiation_of(self.satiation)
         if not isinstance(self.algorithm, Algorithm):
             raise ValueError(f"algorithm = {self.algorithm!r} must be one of {', '.join(ALGORITHMS)}, with its options")
         if not self.hidden or not all(type(width) is int and 0 < width <= 65536 for width in self.hidden):
@@ -157,14 +164,14 @@ class TrainingConfig:
                 something else than a preset.
         """
         if self.of_preset:
-            size: dict[str, Any] = {"num_mus": self.num_mus, "num_asps": self.num_asps}
-            preset = Scenario.preset(self.scenario_name, load=self.load, **size, dynamics=self.dynamics)
+            given: dict[str, Any] = {name: getattr(self, name) for name in _OF_PRESETS}
+            preset = Scenario.preset(self.scenario_name, load=self.load, **given, dynamics=self.dynamics)
             return preset.fix(self.market_seed)
         if self.load != 1.0:
             raise ValueError("load applies to presets; a market of your own has its capacities")
-        for name in ("num_mus", "num_asps"):
+        for name, own in _OF_PRESETS.items():
             if getattr(self, name) is not None:
-                raise ValueError(f"{name} applies to presets; a market of your own has its size")
+                raise ValueError(f"{name} applies to presets; a market of your own has its {own}")
         if isinstance(self.scenario, str):
             return replace(Scenario.of(self.scenario), dynamics=self.dynamics or Dynamics())
         scenario = self.scenario.fix(self.market_seed)

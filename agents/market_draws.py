@@ -23,16 +23,18 @@ class MarketDistribution:
     """Markets of a preset, its sizes and loads drawn, its fading applied.
 
     Attributes:
-        scenario: preset that can be resized (campus, town, random).
+        scenario: preset that can be resized (campus, town, random, office).
         num_mus: least and largest number of mobile users, M.
         num_asps: least and largest number of providers, N.
         loads: least and largest demand against capacity; its logarithm is uniform in between.
+        satiation: least and largest satiation of an MU, uniform in between; by default the preset's own.
     """
 
     scenario: str = "campus"
     num_mus: tuple[int, int] = (4, 10)
     num_asps: tuple[int, int] = (2, 5)
     loads: tuple[float, float] = (0.3, 3.0)
+    satiation: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("num_mus", 1), ("num_asps", 1), ("loads", 0)):
@@ -42,12 +44,21 @@ class MarketDistribution:
         for size in ("num_mus", "num_asps"):
             if not all(type(end) is int for end in getattr(self, size)):
                 raise ValueError(f"{size} = {getattr(self, size)} must be whole numbers")
-        Scenario.preset(self.scenario, num_mus=self.num_mus[1], num_asps=self.num_asps[1])
+        self._preset(self.num_mus[1], self.num_asps[1])
 
     def describe(self) -> str:
         """In a few words: the preset, sizes and loads."""
         low, high = (f"{self.num_mus[end]}x{self.num_asps[end]}" for end in (0, 1))
-        return f"{self.scenario} markets of {low} to {high}, loads {self.loads[0]:g} to {self.loads[1]:g}"
+        satiation = "" if self.satiation is None else f", satiation {self.satiation[0]:g} to {self.satiation[1]:g}"
+        return f"{self.scenario} markets of {low} to {high}, loads {self.loads[0]:g} to {self.loads[1]:g}{satiation}"
+
+    @property
+    def satiated(self) -> bool:
+        """Whether MUs may have satiation."""
+        return self._preset(self.num_mus[1], self.num_asps[1]).satiation
+
+    def _preset(self, num_mus: int, num_asps: int) -> Scenario:
+        return Scenario.preset(self.scenario, num_mus=num_mus, num_asps=num_asps, satiation=self.satiation)
 
     def includes(self, num_mus: int, num_asps: int) -> bool:
         """Whether markets of this size are among those drawn."""
@@ -67,7 +78,7 @@ class MarketDistribution:
 
     def sample_size(self, rng: np.random.Generator, num_mus: int, num_asps: int, count: int) -> Market:
         """``count`` markets of a given size, which may lie outside of the distribution's. batch (count,)."""
-        scenario = Scenario.preset(self.scenario, num_mus=num_mus, num_asps=num_asps)
+        scenario = self._preset(num_mus, num_asps)
         market = scenario.sample(rng, batch=(count,))
         load = np.exp(rng.uniform(math.log(self.loads[0]), math.log(self.loads[1]), (count, 1)))
         shadow = rng.normal(0.0, scenario.dynamics.shadowing_db, market.spectral_efficiency.shape)

@@ -110,7 +110,7 @@ class LeaderEquilibriumLearner(EquilibriumLearner):
     architecture: LeaderSetArchitecture
 
     def __init__(self, config: EquilibriumConfig) -> None:
-        super().__init__(config, LeaderSetArchitecture(config.width, config.layers))
+        super().__init__(config, LeaderSetArchitecture(config.width, config.layers, satiation=config.markets.satiated))
 
     def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
         config, architecture, network = self.config, self.architecture, self.network

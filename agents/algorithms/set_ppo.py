@@ -116,7 +116,8 @@ class PPOLearner(SetLearner):
     architecture: LeaderSetArchitecture
 
     def __init__(self, config: SetPPOConfig) -> None:
-        super().__init__(config, LeaderSetArchitecture(config.width, config.layers, first_order=False))
+        seen = {"first_order": False, "satiation": config.markets.satiated}
+        super().__init__(config, LeaderSetArchitecture(config.width, config.layers, **seen))
 
     @property
     def std(self) -> float:

@@ -57,11 +57,11 @@ class FollowerPolicy(MLPPolicy[FollowerArchitecture]):
     group: ClassVar[str] = "asp"
 
     @classmethod
-    def _checked_entries(cls, document: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _checked_entries(cls, document: Mapping[str, Any]) -> dict[str, Any]:
         slot_duration: Any = document.get("slot_duration")
         if type(slot_duration) not in (int, float) or not 0.0 < slot_duration < math.inf:
             raise ValueError(f"slot_duration = {slot_duration!r} must be a finite number > 0")
-        return (float(slot_duration),)
+        return {"slot_duration": float(slot_duration)}
 
     @property
     def mus(self) -> None:

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from agents.policy.link_features import LEADER_FEATURES, OUTCOME_FEATURES, leader_features, outcome_features
+from agents.policy.link_features import (
+    LEADER_FEATURES,
+    OUTCOME_FEATURES,
+    leader_features,
+    outcome_features,
+    with_satiation,
+)
+from agents.policy.mlp import checked_flag
 from agents.policy.network import SetNetwork
 from agents.policy.set_policy import SetArchitecture, SetPolicy, finite
 from aigc_market_env.market import Market
@@ -30,9 +37,12 @@ class LeaderSetArchitecture(SetArchitecture):
     Attributes:
         first_order: whether the network sees the step that the leaders' first-order conditions ask for, and corrects
             it; otherwise it sees what rewards brought about, as the players do, and corrects the rewards.
+        satiation: whether the network sees each MU's satiation. One that does not acts in markets that have it all the
+            same: on what QoE is worth at the rewards of a pass, but not on how soon that falls.
     """
 
     first_order: bool = True
+    satiation: bool = False
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
@@ -44,12 +54,14 @@ class LeaderSetArchitecture(SetArchitecture):
         first_order = document.get("first_order")
         if type(first_order) is not bool:
             raise ValueError(f"first_order = {first_order!r} must be true or false")
-        return replace(super().of(document), first_order=first_order)
+        flags = {"first_order": first_order, "satiation": checked_flag(document, "satiation")}
+        return replace(super().of(document), **flags)
 
     def network(self) -> SetNetwork:
         """The network: features of links in, one number for each link out, drawn from torch's global generator."""
         names = LEADER_FEATURES if self.first_order else OUTCOME_FEATURES
-        return SetNetwork(len(names), self.width, self.layers, 1, _SHARES_OF_ASP, _SHARES_OF_MU)
+        inputs = len(names) + int(self.satiation)
+        return SetNetwork(inputs, self.width, self.layers, 1, _SHARES_OF_ASP, _SHARES_OF_MU)
 
     def policy(self, network: SetNetwork) -> "LeaderSetPolicy":
         """The policy that a network of this shape is."""
@@ -57,7 +69,8 @@ class LeaderSetArchitecture(SetArchitecture):
 
     def features(self, market: Market, rewards: FloatArray) -> npt.NDArray[np.float32]:
         """What the network sees of every link at rewards (..., M, N). (..., M, N, K) float32."""
-        return (leader_features if self.first_order else outcome_features)(market, rewards)
+        features = (leader_features if self.first_order else outcome_features)(market, rewards)
+        return with_satiation(market, features) if self.satiation else features
 
     def log_shares(self, network: SetNetwork, features: torch.Tensor) -> torch.Tensor:
         """Logarithms of r/(ω/q) from features (B, M, N, K), not yet cut at the bound. (B, M, N).

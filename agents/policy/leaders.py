@@ -1,17 +1,19 @@
 """A trained policy of the MUs of a market of one size."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from gymnasium.spaces import Box
 from torch import nn
 
 from agents.policy.actions import shares_of
 from agents.policy.agent_features import with_identity
-from agents.policy.mlp import MLPPolicy, mlp
-from aigc_market_env import Market, spaces
+from agents.policy.mlp import MLPPolicy, checked_flag, mlp
+from aigc_market_env import Market, Scenario, spaces
 from aigc_market_env.model.parameters import FloatArray
 
 
@@ -25,6 +27,7 @@ class LeaderArchitecture:
         hidden: width of each hidden layer.
         activation: what follows each hidden layer; see :func:`mlp`.
         squashed: whether a tanh ends the network; likewise.
+        satiation: whether MUs observe their satiation, in a scenario that has it.
     """
 
     num_mus: int
@@ -32,11 +35,15 @@ class LeaderArchitecture:
     hidden: tuple[int, ...]
     activation: str = "tanh"
     squashed: bool = False
+    satiation: bool = False
+
+    def observation_space(self) -> Box:
+        """What an MU observes in the markets that the policy is for."""
+        return spaces.mu_observation_space(self.num_asps, satiation=self.satiation)
 
     def network(self) -> nn.Sequential:
         """The network: an MU's identity and observation in, one output in [-1, 1] per ASP; see :func:`mlp`."""
-        observation = spaces.mu_observation_space(self.num_asps).shape[0]
-        inputs = self.num_mus + observation
+        inputs = self.num_mus + self.observation_space().shape[0]
         return mlp(inputs, self.hidden, self.num_asps, activation=self.activation, squashed=self.squashed)
 
 
@@ -61,6 +68,21 @@ class LeaderPolicy(MLPPolicy[LeaderArchitecture]):
     def asps(self) -> None:
         """Nobody acts for the ASPs."""
 
+    @classmethod
+    def _checked_entries(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        return {"satiation": checked_flag(document, "satiation")}
+
+    def check_fits(self, scenario: Scenario) -> None:
+        """Make sure that a scenario's markets have the size that the policy was trained on, and satiation if they had.
+
+        Raises:
+            ValueError: they do not; the message begins with what the policy is for.
+        """
+        super().check_fits(scenario)
+        if self.architecture.satiation != scenario.satiation:
+            kinds = {True: "with satiation, which MUs then observe", False: "without satiation"}
+            raise ValueError(f"a policy for markets {kinds[self.architecture.satiation]}; {scenario.name} is not one")
+
     def post(self, market: Market, observations: npt.NDArray[np.float32]) -> FloatArray:
         """Rewards as shares of ω/q, (B, M, N), by what the MUs observe, (B, M, D); see :meth:`act_batch`."""
         return self.act_batch(observations)
@@ -71,7 +93,7 @@ class LeaderPolicy(MLPPolicy[LeaderArchitecture]):
         Raises:
             ValueError: the observations are from a market of another size.
         """
-        expected = (self.architecture.num_mus, *spaces.mu_observation_space(self.architecture.num_asps).shape)
+        expected = (self.architecture.num_mus, *self.architecture.observation_space().shape)
         if observations.shape[1:] != expected:
             raise ValueError(
                 f"this policy prices markets of {expected[0]} MUs and {self.architecture.num_asps} ASPs, which it sees "

@@ -52,13 +52,13 @@ class MLPPolicy(ABC, Generic[Architecture]):
             ValueError: an entry is missing or impossible.
         """
         sizes, own = checked_sizes(document), cls._checked_entries(document)
-        architecture = cls.architecture_type(*sizes, *own, **checked_nonlinearities(document))
+        architecture = cls.architecture_type(*sizes, **own, **checked_nonlinearities(document))
         return cls(architecture, architecture.network())
 
     @classmethod
-    def _checked_entries(cls, document: Mapping[str, Any]) -> tuple[Any, ...]:
-        """What else the architecture says, behind the sizes."""
-        return ()
+    def _checked_entries(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        """What else the architecture says."""
+        return {}
 
     def check_fits(self, scenario: Scenario) -> None:
         """Make sure that a scenario's markets are of the size that the policy was trained on.
@@ -136,15 +136,25 @@ def checked_sizes(document: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...
     return sizes[0], sizes[1], tuple(sizes[2:])
 
 
+def checked_flag(document: Mapping[str, Any], name: str) -> bool:
+    """What a file says of something that is so or not; files of before it was thought of say nothing, and it is not.
+
+    Raises:
+        ValueError: it is neither true nor false.
+    """
+    flag = document.get(name, False)
+    if not isinstance(flag, bool):
+        raise ValueError(f"{name} = {flag!r} must be true or false")
+    return flag
+
+
 def checked_nonlinearities(document: Mapping[str, Any]) -> dict[str, Any]:
     """What a file says of a network's ``activation`` and whether it is ``squashed``; files of old say neither.
 
     Raises:
         ValueError: one of them is impossible.
     """
-    activation, squashed = document.get("activation", "tanh"), document.get("squashed", False)
+    activation = document.get("activation", "tanh")
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ValueError(f"activation = {activation!r} must be {' or '.join(map(repr, ACTIVATIONS))}")
-    if not isinstance(squashed, bool):
-        raise ValueError(f"squashed = {squashed!r} must be true or false")
-    return {"activation": activation, "squashed": squashed}
+    return {"activation": activation, "squashed": checked_flag(document, "squashed")}

@@ -243,6 +243,8 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     if NoneType not in get_args(info.type):
         return None
     (kind,) = kinds
+    if kind == tuple[float, float]:
+        return _OPTIONAL_RANGE
     choices = get_args(kind) if get_origin(kind) is Literal else None
     if choices is None and kind not in (int, float, str, Path):
         return None
@@ -254,3 +256,13 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         str_from_instance=lambda value: [_AUTO if value is None else str(value)],
         choices=choices,
     )
+
+
+#: Two numbers that may be left out, likewise.
+_OPTIONAL_RANGE = PrimitiveConstructorSpec[Any](
+    nargs=2,
+    metavar="FLOAT FLOAT",
+    instance_from_str=lambda texts: None if texts[0] == _AUTO else tuple(map(float, texts)),
+    is_instance=lambda value: True,
+    str_from_instance=lambda value: [_AUTO] * 2 if value is None else [str(end) for end in value],
+)

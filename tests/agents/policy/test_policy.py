@@ -12,11 +12,11 @@ from agents.policy.actions import shares_of
 from agents.policy.agent_features import with_identity
 from agents.policy.files import DESCRIPTION_FILE, WEIGHTS_FILE, save_policy
 from agents.policy.leaders import LeaderArchitecture
-from aigc_market_env import BatchedMarketEnv, market_v0
+from aigc_market_env import BatchedMarketEnv, Scenario, market_v0
 
 
-def make_policy(num_mus=2, num_asps=1, hidden=(8, 4), seed=0):
-    architecture = LeaderArchitecture(num_mus, num_asps, hidden)
+def make_policy(num_mus=2, num_asps=1, hidden=(8, 4), seed=0, satiation=False):
+    architecture = LeaderArchitecture(num_mus, num_asps, hidden, satiation=satiation)
     network = architecture.network()
     generator = torch.Generator().manual_seed(seed)
     weights = {name: torch.randn(t.shape, generator=generator) for name, t in network.state_dict().items()}
@@ -279,3 +279,20 @@ def test_a_damaged_file_is_an_error_that_names_it_or_still_a_policy(tmp_path, na
             assert np.isfinite(actions).all()
             assert ((actions > 0) & (actions <= 1)).all()
     assert refused > 150
+
+
+def test_a_policy_for_markets_with_satiation_sees_it_and_is_for_no_others(tmp_path):
+    office, campus = Scenario.preset("office"), Scenario.preset("campus")
+    policies = {seen: make_policy(8, 4, (8,), satiation=seen) for seen in (False, True)}
+    for seen, fitting, other in ((True, office, campus), (False, campus, office)):
+        (tmp_path / str(seen)).mkdir()
+        save_policy(policies[seen], tmp_path / str(seen))
+        again = load_policy(tmp_path / str(seen), LeaderPolicy)
+        again.check_fits(fitting)
+        with pytest.raises(ValueError, match=rf"a policy for markets with.* satiation.*; {other.name} is not one"):
+            again.check_fits(other)
+        observations, _ = BatchedMarketEnv(fitting, 3, asps="best_response", seed=0).reset()
+        np.testing.assert_array_equal(again.act_batch(observations["mu"]), policies[seen].act_batch(observations["mu"]))
+        observations, _ = BatchedMarketEnv(other, 3, asps="best_response", seed=0).reset()
+        with pytest.raises(ValueError, match="observations of shape"):
+            again.act_batch(observations["mu"])

@@ -14,6 +14,7 @@ from agents import FollowerSetPolicy, LeaderPolicy, LeaderSetPolicy, load_policy
 from agents.market_draws import MarketDistribution
 from agents.policy.files import DESCRIPTION_FILE, WEIGHTS_FILE, save_policy
 from agents.policy.follower_set import allocation
+from agents.policy.leader_set import LeaderSetArchitecture
 from agents.policy.link_features import capacity_states
 from aigc_market_env import Market, Scenario, follower_regret, follower_response, market_v0, solve_equilibrium
 
@@ -312,3 +313,57 @@ def test_the_oracle_goes_on_from_what_is_posted():
     assert isinstance(market, Market)
     np.testing.assert_array_equal(warm.certificate.converged, cold.certificate.converged)
     np.testing.assert_allclose(warm.outcome.mu_utility, cold.outcome.mu_utility, rtol=1e-5)
+
+
+# Satiation
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_a_network_that_sees_satiation_has_one_feature_more(tmp_path, first_order):
+    market = Scenario.preset("office").sample(0, (3,))
+    rewards = 0.2 * market.reward_bound[..., None] * np.ones(4)
+    blind = LeaderSetArchitecture(8, 1, first_order)
+    seeing = LeaderSetArchitecture(8, 1, first_order, satiation=True)
+    features = seeing.features(market, rewards)
+    np.testing.assert_array_equal(features[..., :-1], blind.features(market, rewards))
+    expected = np.broadcast_to(np.log1p(market.satiation)[..., None], features.shape[:-1])
+    np.testing.assert_array_equal(features[..., -1], expected.astype(np.float32))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        policy = LeaderSetPolicy(seeing, seeing.network())
+    save_policy(policy, tmp_path)
+    again = load_policy(tmp_path, LeaderSetPolicy)
+    assert again.architecture == seeing
+    np.testing.assert_array_equal(again.rewards(market), policy.rewards(market))
+    other = market.replace(satiation=0.5 * market.satiation)
+    assert not np.array_equal(policy.rewards(other), policy.rewards(market))
+
+
+def test_a_description_from_before_there_was_satiation_acts_as_ever(tmp_path):
+    policy = make_policy("leader_set")
+    save_policy(policy, tmp_path)
+    document = json.loads((tmp_path / DESCRIPTION_FILE).read_text())
+    assert document.pop("satiation") is False
+    (tmp_path / DESCRIPTION_FILE).write_text(json.dumps(document))
+    market = Scenario.preset("office").sample(0)
+    np.testing.assert_array_equal(load_policy(tmp_path, LeaderSetPolicy).rewards(market), policy.rewards(market))
+    (tmp_path / DESCRIPTION_FILE).write_text(json.dumps(document | {"satiation": 2}))
+    with pytest.raises(ValueError, match="satiation = 2 must be true or false"):
+        load_policy(tmp_path)
+
+
+def test_satiation_is_drawn_for_every_mu():
+    plain = MarketDistribution(num_mus=(3, 3), num_asps=(2, 2))
+    drawn = MarketDistribution(num_mus=(3, 3), num_asps=(2, 2), satiation=(0.0, 6.0))
+    assert not plain.satiated
+    assert drawn.satiated
+    assert drawn.describe() == f"{plain.describe()}, satiation 0 to 6"
+    found = drawn.sample(np.random.default_rng(0), 600).satiation
+    assert found.shape == (100, 3)
+    assert 0.0 <= found.min() < 0.2
+    assert 5.8 < found.max() <= 6.0
+    assert not plain.sample(np.random.default_rng(0), 60).satiation.any()
+    assert MarketDistribution("office").satiated
+    assert not MarketDistribution("office", satiation=(0.0, 0.0)).satiated
+    with pytest.raises(ValueError, match="satiation"):
+        MarketDistribution(satiation=(3.0, 1.0))

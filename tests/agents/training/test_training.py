@@ -259,3 +259,21 @@ def test_a_run_keeps_the_market_that_it_was_begun_on(tiny, tmp_path, monkeypatch
     train_leaders(kept, Path("../given away"), resume=True)  # goes on from the checkpoint, to which nothing is added
     assert weights(tmp_path / "given away") == before
     assert json.loads(Path("../given away/config.json").read_text())["scenario"] == "market/mine.json"
+
+
+def test_users_of_a_preset_may_be_satiated(tiny, tmp_path):
+    plain, satiated = (tiny(satiation=k).make_scenario() for k in (None, 2))
+    assert not plain.satiation
+    assert satiated.satiation
+    assert satiated.sample(0) == plain.sample(0).replace(satiation=2.0)
+    with pytest.raises(ValueError, match="satiation = 101 must be a number from 0 to 100"):
+        tiny(satiation=101)
+    plain.sample(0).to_json(tmp_path / "mine.json")
+    with pytest.raises(ValueError, match="satiation applies to presets; a market of your own has its satiation"):
+        tiny(scenario=str(tmp_path / "mine.json"), satiation=2).make_scenario()
+    config = tiny(satiation=2)
+    train_leaders(config, tmp_path / "run")
+    assert read_config(tmp_path / "run") == config
+    policy = load_policy(tmp_path / "run")
+    assert policy.architecture.satiation
+    policy.check_fits(satiated)
