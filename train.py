@@ -67,7 +67,7 @@ def main(arguments: Arguments, console: Console) -> int:
         with writing(out):
             return train_and_tell(config, out, console)
     out = options.out or latest_run_folder(arguments.config.run_name())
-    if not (out / CONFIG_FILE).is_file():
+    if not os.path.isfile(out / CONFIG_FILE):
         raise FileNotFoundError(f"--out {out}: no run to resume, which would have a {CONFIG_FILE}; name its folder")
     check_folder(out)
     with writing(out):

@@ -1,5 +1,6 @@
 """The folder of a run: begun before anybody else does, with its configuration and its own copy of the market."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -44,7 +45,7 @@ def _copy(config: TrainingConfig | SetConfig, run: Path) -> Path | None:
     if config.any_size or config.of_preset:
         return None
     if isinstance(config.scenario, str):
-        return run / MARKET_FOLDER / Path(config.scenario).name if Path(config.scenario).is_file() else None
+        return run / MARKET_FOLDER / Path(config.scenario).name if os.path.isfile(config.scenario) else None
     return run / MARKET_FOLDER / f"{Path(config.scenario_name).name}.json"
 
 

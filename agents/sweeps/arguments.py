@@ -4,6 +4,7 @@ The first few options choose a configuration; the fields of that configuration a
 that does not belong to the training.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, make_dataclass
@@ -68,8 +69,8 @@ class Choice:
             for name in ("train", "policy", "algorithm", "preset"):
                 if (given := getattr(self, name)) is not None:
                     raise ValueError(f"--{name} {given}: --config {self.config} says that; give one of them")
-            file = self.config / CONFIG_FILE if self.config.is_dir() else self.config
-            if not file.is_file():
+            file = self.config / CONFIG_FILE if os.path.isdir(self.config) else self.config
+            if not os.path.isfile(file):
                 raise FileNotFoundError(f"--config {file}: no such file; name that of a run, such as RUN/{CONFIG_FILE}")
             return read_config_file(file)
         chosen = self._set() if self.policy == "set" else self._fixed_market()
@@ -196,15 +197,14 @@ def parse(description: str | None, typed: Sequence[str] | None = None) -> Argume
 
 def _begun(choice: Choice, runs: Runs) -> Config:
     """The configuration whose options there are: of the run that is to go on, where one is named."""
-    named = choice.config is None and runs.out is not None and (runs.out / CONFIG_FILE).is_file()
-    if runs.resume and runs.out is not None and named:
+    if runs.resume and choice.config is None and runs.out is not None and os.path.isfile(runs.out / CONFIG_FILE):
         return read_config(runs.out)
     return choice.configuration()
 
 
 def names_object(scenario: Any) -> bool:
     """Whether what is typed as a scenario is code of one's own."""
-    return isinstance(scenario, str) and ":" in scenario and not Path(scenario).is_file()
+    return isinstance(scenario, str) and ":" in scenario and not os.path.isfile(scenario)
 
 
 def unchecked(config: Any) -> Any:

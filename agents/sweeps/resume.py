@@ -1,5 +1,6 @@
 """Going on with a run: its own configuration counts, and may become longer."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -81,9 +82,9 @@ def _asked(arguments: Arguments, config: Config) -> dict[str, Any]:
 
 def _same_market(asked: str | Scenario, config: Config) -> bool:
     """Whether it is the preset of a run, or the market that it has its copy of; one that is gone, by its name."""
-    if config.any_size or not Path(config.scenario_name).is_file():
+    if config.any_size or not os.path.isfile(config.scenario_name):
         return asked == flat(config)["scenario"]
-    if isinstance(asked, str) and not Path(asked).is_file():
+    if isinstance(asked, str) and not os.path.isfile(asked):
         return Path(asked).name == Path(config.scenario_name).name
     return Scenario.of(asked).sample(config.market_seed) == Market.from_json(config.scenario_name)
 

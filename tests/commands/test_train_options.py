@@ -70,6 +70,9 @@ BAD_TRAINING = {
     "resume no set policy": (["--resume", "--policy", "set"], "campus-set-leaders-equilibrium-seed0"),
     "resume another folder": (["--resume", "--out", "nowhere"], "nowhere"),
     "out a file": (["--out", "bad.json/x"], "bad.json"),
+    "a scenario with a long name": (["--scenario", "x" * 300], "unknown scenario"),
+    "a configuration with a long name": (["--config", "x" * 300], "--config xxx"),
+    "a run with a long name": (["--resume", "--out", "x" * 300], "--out xxx"),
 }
 
 
