@@ -13,7 +13,6 @@ from agents.sweeps.arguments import Arguments
 from agents.sweeps.grid import combination_name, with_values
 from agents.sweeps.resume import asked_of_run
 from agents.sweeps.sweep import SweepRun, Values, begin, seeds_called
-from aigc_market_env import Scenario
 from aigc_market_env.files import FolderTakenError, readable
 from experiments.places import check_folder
 
@@ -133,7 +132,7 @@ def _resumed(arguments: Arguments, asked: Sequence[tuple[int, Values]]) -> list[
         where = "" if folder is None else f"--out {folder}: "
         raise ValueError(f"{where}no run to resume, such as {place}; leave out --resume to begin them all")
     like = begun.config
-    if isinstance(scenario := flat(arguments.config)["scenario"], Scenario):  # its copy is that of one market seed
+    if not isinstance(scenario := flat(arguments.config)["scenario"], str):  # its copy is that of one market seed
         like = with_fields(like, {"scenario": scenario})
     runs = []
     for run, (seed, values) in zip(found, asked, strict=True):

@@ -39,13 +39,18 @@ class Trial:
     mechanism: Mechanism
 
     @property
+    def name(self) -> str:
+        """The mechanism's."""
+        return self.mechanism.name
+
+    @property
     def key(self) -> str:
         """Setting, market, mechanism and its code."""
-        return f"{self.setting} seed={self.seed} {self.mechanism.name} code={code_of(self.mechanism)}"
+        return f"{self.setting} seed={self.seed} {self.name} code={code_of(self.mechanism)}"
 
     def run(self) -> Figures:
         """Play; randomness depends on the seed and the mechanism's name alone, so that loads share it."""
-        digest = hashlib.sha256(self.mechanism.name.encode()).digest()
+        digest = hashlib.sha256(self.name.encode()).digest()
         rng = np.random.default_rng([self.seed, int.from_bytes(digest[:8], "little")])
         market = self.setting.market(self.seed)
         result = self.mechanism.run(market, rng)

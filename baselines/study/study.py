@@ -81,7 +81,7 @@ class Results:
 
     def __init__(self, seeds: Sequence[int], done: Iterable[tuple[Trial | Match, Done[Figures]]]) -> None:
         self.seeds = tuple(seeds)
-        self._done = {(job.setting, _name(job), job.seed): result for job, result in done}
+        self._done = {(job.setting, job.name, job.seed): result for job, result in done}
 
     def first(self, markets: int) -> "Results":
         """The same of the first markets only."""
@@ -165,10 +165,6 @@ def _matches(plan: StudyPlan, settings: Iterable[Setting], played: Results) -> l
 
 def _learns(played: Results, setting: Setting, name: str) -> bool:
     return bool(np.isfinite(played.values(setting, name, "probes")).any())
-
-
-def _name(job: Trial | Match) -> str:
-    return job.mechanism.name if isinstance(job, Trial) else job.name
 
 
 def _number(value: float | None) -> float:
