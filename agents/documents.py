@@ -21,17 +21,17 @@ FREE = "checkpoint_seconds"
 
 def flat(config: Any) -> dict[str, Any]:
     """All fields of a configuration and of its parts, by name."""
-    found: dict[str, Any] = {}
+    found, nested = dict[str, Any](), parts(config)
     for name, value in _own(config).items():
-        found |= flat(value) if name in parts(config) else {name: value}
+        found |= flat(value) if name in nested else {name: value}
     return found
 
 
 def flat_types(config: Any) -> dict[str, Any]:
     """The types of these fields."""
-    hints, found = get_type_hints(type(config)), dict[str, Any]()
+    hints, found, nested = get_type_hints(type(config)), dict[str, Any](), parts(config)
     for name, value in _own(config).items():
-        found |= flat_types(value) if name in parts(config) else {name: hints[name]}
+        found |= flat_types(value) if name in nested else {name: hints[name]}
     return found
 
 
@@ -66,12 +66,11 @@ def _own(config: Any) -> dict[str, Any]:
 
 def as_document(config: TrainingConfig | SetConfig) -> dict[str, Any]:
     """A configuration as plain numbers and text, flat."""
-    what = {"side": config.side} if not config.any_size else {"policy": "set", "algorithm": config.algorithm}
-    how = {"algorithm": config.algorithm.name} if not config.any_size else {}
-    found = what | how | flat(config)
-    if not config.any_size:
-        found |= {"scenario": config.scenario_name, "dynamics": config.dynamics and asdict(config.dynamics)}
-    return found
+    if config.any_size:
+        return {"policy": "set", "algorithm": config.algorithm} | flat(config)
+    what = {"side": config.side, "algorithm": config.algorithm.name}
+    plain = {"scenario": config.scenario_name, "dynamics": config.dynamics and asdict(config.dynamics)}
+    return what | flat(config) | plain
 
 
 def config_of(document: Mapping[str, Any]) -> Config:
@@ -101,9 +100,9 @@ def _built(kind: type[_Any], entries: dict[str, Any], chosen: Mapping[type, type
         entries: values, by field.
         chosen: what a part is that is declared as something more general.
     """
-    hints, own = get_type_hints(kind), dict[str, Any]()
+    hints, own, nested = get_type_hints(kind), dict[str, Any](), parts(kind)
     for name in (field.name for field in fields(kind)):  # type: ignore[arg-type]
-        if name in parts(kind):
+        if name in nested:
             own[name] = _built((chosen or {}).get(hints[name], hints[name]), entries)
         elif name in entries:
             own[name] = entries.pop(name)
@@ -114,19 +113,6 @@ def learning_fields(config: TrainingConfig | SetConfig) -> dict[str, Any]:
     """What has to be the same when a run goes on, as plain numbers; a market file is, wherever the run folder is."""
     same = {name: value for name, value in as_document(config).items() if name != FREE}
     return same | {"scenario": Path(str(same["scenario"])).name}
-
-
-def goes_on(saved: Any, now: TrainingConfig | SetConfig) -> bool:
-    """Whether a run may go on from a checkpoint: with the same fields, except that it may have become longer.
-
-    Args:
-        saved: the :func:`learning_fields` that the checkpoint holds.
-        now: the run's own configuration.
-    """
-    fields_now, length = learning_fields(now), now.length
-    if not isinstance(saved, Mapping) or type(saved.get(length)) is not int:
-        return False
-    return bool(saved[length] <= fields_now[length] and {**saved, length: fields_now[length]} == fields_now)
 
 
 def _as_tuple(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def _of_preset(preset: str | None, config: Config) -> Mapping[str, Any]:
     """What a preset says of the fields that one of the presets changes."""
     if preset is None:
         return {}
-    usual = {field.name: getattr(type(config)(), field.name) for field in fields(config)}
+    usual = flat(type(config)())
     changed = dict.fromkeys(name for changes in config.presets.values() for name in changes)
     return {name: usual[name] for name in changed} | dict(config.presets[preset])
 

@@ -16,7 +16,7 @@ import torch
 
 from agents.algorithms.set_config import SetConfig
 from agents.config import TrainingConfig
-from agents.documents import goes_on
+from agents.documents import learning_fields
 from aigc_market_env.files import write_whole
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -55,7 +55,10 @@ def check_goes_on(state: Mapping[str, Any], config: TrainingConfig | SetConfig) 
     Raises:
         ValueError: it may not.
     """
-    if not goes_on(state.get("config"), config):
+    saved: Any = state.get("config")
+    now, length = learning_fields(config), config.length
+    comparable = isinstance(saved, Mapping) and type(saved.get(length)) is int
+    if not (comparable and saved[length] <= now[length] and {**saved, length: now[length]} == now):
         raise ValueError("the saved state is of a run with another configuration")
 
 

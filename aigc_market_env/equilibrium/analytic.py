@@ -32,7 +32,7 @@ from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 _START = 0.3
 #: Further attempts, as (share of the reward bound to start from, initial sliver), when the first one fails.
 _ATTEMPTS = ((0.6, 1.0), (0.1, 0.03), (0.6, 3.0), (0.3, 1e-6), (0.6, 0.3), (0.1, 0.3))
-#: Number of pairs up to which best responses, the last resort, take seconds rather than hours.
+#: Number of pairs up to which best responses, and mixtures after them, take seconds rather than hours.
 _MOST_SEARCHED_PAIRS = 400
 
 
@@ -88,8 +88,8 @@ def solve_equilibrium(
     if not certify:
         return _settled(market, rewards, None, residual, steps)
     certificate = certify_rewards(market, rewards, tolerance=tolerance)
-    failed = np.flatnonzero(~certificate.converged)
-    if len(failed) and m * n <= _MOST_SEARCHED_PAIRS:
+    failed, searched = np.flatnonzero(~certificate.converged), m * n <= _MOST_SEARCHED_PAIRS
+    if len(failed) and searched:
         tried = rewards.reshape(size, m, n).copy()
         begin = np.broadcast_to(default, rewards.shape).reshape(size, m, n)
         tried[failed] = least_regret(market.flat, index[failed], tried[failed], begin[failed], tolerance)
@@ -105,7 +105,7 @@ def solve_equilibrium(
             np.where(better[..., None], after.leader_regret_bound, certificate.leader_regret_bound),
         )
     found = _settled(market, rewards, certificate, residual, steps)
-    return mixed_where_refused(market, index, found, tolerance) if mixed else found
+    return mixed_where_refused(market, index, found, tolerance) if mixed and searched else found
 
 
 def _settled(

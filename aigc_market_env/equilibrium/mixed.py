@@ -16,9 +16,6 @@ from aigc_market_env.equilibrium.two_scales import follow_gains
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
-#: Pairs of a market up to which mixtures are searched for.
-_MOST_PAIRS = 400
-
 
 def mixed_where_refused(
     market: Market, index: npt.NDArray[np.int64], found: Equilibrium, tolerance: float
@@ -33,7 +30,7 @@ def mixed_where_refused(
     """
     assert found.certificate is not None
     batch, pair = found.kind.shape, found.rewards.shape[-2:]
-    refused = np.flatnonzero(~found.certificate.converged) if pair[0] * pair[1] <= _MOST_PAIRS else np.empty(0, int)
+    refused = np.flatnonzero(~found.certificate.converged)
     if not len(refused):
         return found
     judged = find_mixed(market.flat, index[refused], found.rewards.reshape(-1, *pair)[refused], tolerance)
