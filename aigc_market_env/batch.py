@@ -16,6 +16,7 @@ from aigc_market_env.market import Market
 from aigc_market_env.model.options import check_asps, check_seed, positive_integer, positive_number
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.served import ServedSlot
+from aigc_market_env.wallets import Wallet, WalletRange
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -51,6 +52,7 @@ class BatchedMarketEnv(OwnsArrays):
             duality gap far below 1e-6 of what an ASP earns.
         copy: whether observations are the caller's to keep. Otherwise they are views of one buffer, which saves a
             copy, and which the next step overwrites.
+        wallet: the MUs', instead of the scenario's own.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -77,13 +79,14 @@ class BatchedMarketEnv(OwnsArrays):
         seed: int | None = None,
         tolerance: float = TOLERANCE,
         copy: bool = True,
+        wallet: Wallet | WalletRange | None = None,
     ) -> None:
-        self.scenario = Scenario.of(scenario)
+        self.scenario = Scenario.of(scenario, wallet=wallet)
         self.num_envs = positive_integer("num_envs", num_envs)
         self.asps = check_asps(asps)
         self.max_cycles = None if max_cycles is None else positive_integer("max_cycles", max_cycles)
         self.num_mus, self.num_asps = self.scenario.num_mus, self.scenario.num_asps
-        own = spaces.mu_observation_space(self.num_asps, satiation=self.scenario.satiation)
+        own = spaces.mu_observation_space(self.num_asps, **self.scenario.extra_entries)
         self.single_observation_space = {"mu": own}
         self.single_action_space = {"mu": spaces.mu_action_space(self.num_asps)}
         if asps == "agents":
@@ -91,7 +94,10 @@ class BatchedMarketEnv(OwnsArrays):
             self.single_action_space["asp"] = spaces.asp_action_space(self.num_mus)
         tolerance = positive_number("tolerance", tolerance)
         groups = list(self.single_observation_space)
-        self._engine = Engine(self.scenario, self.num_envs, groups=groups, tolerance=tolerance, copy=bool(copy))
+        slots = None if self.max_cycles is None else max(self.max_cycles // len(groups), 1)
+        self._engine = Engine(
+            self.scenario, self.num_envs, groups=groups, tolerance=tolerance, copy=bool(copy), horizon=slots
+        )
         self._shares = {
             group: np.zeros((self.num_envs, agents, *self.single_action_space[group].shape))
             for group, agents in zip(groups, (self.num_mus, self.num_asps), strict=False)
@@ -106,6 +112,18 @@ class BatchedMarketEnv(OwnsArrays):
         """The markets of the current slot, with batch shape (B,)."""
         self._check_started("market")
         return self._engine.market()
+
+    @property
+    def base_market(self) -> Market:
+        """The markets that the episodes began from, before anything had changed, with batch shape (B,)."""
+        self._check_started("base_market")
+        return self._engine.base_market()
+
+    @property
+    def wallet(self) -> Wallet | None:
+        """Every MU's wallet as the slot begins, in credits; None in scenarios without. (B, M)."""
+        self._check_started("wallet")
+        return self._engine.wallet()
 
     @property
     def served(self) -> ServedSlot:

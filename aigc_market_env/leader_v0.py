@@ -16,6 +16,9 @@ may gain the MU something; ``leader_regret(env.unwrapped.market, env.unwrapped.e
 | action | Box(0, 1, (N,)) | rewards, as shares of the bound ω/q; finite values outside are clipped |
 | reward | float | U = satisfaction - payments, credits per slot; satisfaction is ω log(1 + Q/q), less with satiation |
 
+With wallets (docs/wallets.md) the others post the slot's equilibrium rewards as if money never ran out, for as long as
+they have some; and what is best for the MU is no longer best in the slot alone.
+
 Episodes never terminate; they are truncated after ``max_episode_steps`` slots, 64 unless asked for otherwise.
 
 Rendering shows the slot served last, of all MUs and ASPs: ``render_mode="ansi"``, ``"rgb_array"`` or ``"human"``.
@@ -39,7 +42,9 @@ from aigc_market_env.equilibrium import solve_equilibrium
 from aigc_market_env.market import Market
 from aigc_market_env.model.options import check_reset_options, check_seed, positive_integer, whole_number
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.registration import EPISODE_SLOTS
 from aigc_market_env.scenarios import Scenario
+from aigc_market_env.wallets import Wallet, WalletRange
 
 ScenarioLike = str | PathLike[str] | Scenario | Market
 Observation = npt.NDArray[np.float32]
@@ -66,6 +71,7 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         max_episode_steps: slots in an episode; None for one that never ends.
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
         autoreset_mode: an AutoresetMode, or its value as a string: ``"SameStep"``, ``"NextStep"`` or ``"Disabled"``.
+        wallet: the MUs', instead of the scenario's own.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -89,17 +95,19 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         num_envs: int = 1,
         scenario: ScenarioLike = "campus",
         mu: int = 0,
-        max_episode_steps: int | None = 64,
+        max_episode_steps: int | None = EPISODE_SLOTS,
         render_mode: str | None = None,
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        wallet: Wallet | WalletRange | None = None,
     ) -> None:
-        self._markets = BatchedMarketEnv(scenario, num_envs, asps="best_response", max_cycles=None)
+        self._markets = BatchedMarketEnv(scenario, num_envs, asps="best_response", max_cycles=None, wallet=wallet)
         self.num_envs = self._markets.num_envs
         self.mu = _mu_index(mu, self._markets.num_mus)
         self.max_episode_steps = (
             None if max_episode_steps is None else positive_integer("max_episode_steps", max_episode_steps)
         )
+        self._markets._engine.set_horizon(self.max_episode_steps)  # lanes have episodes of their own
         self._renderers = tuple(rendering.Renderer(render_mode) for _ in range(self.num_envs))
         self.render_mode = render_mode
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
@@ -118,6 +126,12 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         """The markets of the current slot, with batch shape (B,)."""
         self._check_started("market")
         return self._market
+
+    @property
+    def wallet(self) -> Wallet | None:
+        """Every MU's wallet as the slot begins, in credits; None in scenarios without. (B, M)."""
+        self._check_started("wallet")
+        return self._markets.wallet
 
     @property
     def equilibrium_rewards(self) -> FloatArray:
@@ -273,6 +287,9 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
         scenario: a preset's name, a market file, a Scenario or a Market.
         mu: which MU acts.
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+        wallet: the MUs', instead of the scenario's own.
+        horizon: slots in an episode, as MUs with wallets see what is left of it: what ``gymnasium.make`` is given as
+            ``max_episode_steps``, which it does not tell. None for episodes of which all is left all along.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -287,8 +304,17 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
 
     metadata: dict[str, Any] = dict(_RENDERING)  # noqa: RUF012
 
-    def __init__(self, scenario: ScenarioLike = "campus", mu: int = 0, render_mode: str | None = None) -> None:
-        self._lane = LeaderVectorEnv(1, scenario, mu, max_episode_steps=None, render_mode=render_mode)
+    def __init__(
+        self,
+        scenario: ScenarioLike = "campus",
+        mu: int = 0,
+        render_mode: str | None = None,
+        *,
+        wallet: Wallet | WalletRange | None = None,
+        horizon: int | None = EPISODE_SLOTS,
+    ) -> None:
+        self._lane = LeaderVectorEnv(1, scenario, mu, max_episode_steps=None, render_mode=render_mode, wallet=wallet)
+        self._lane._markets._engine.set_horizon(None if horizon is None else positive_integer("horizon", horizon))
         self.render_mode = render_mode
         self.mu = self._lane.mu
         self.observation_space = self._lane.single_observation_space
@@ -298,6 +324,12 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
     def market(self) -> Market:
         """The market of the current slot."""
         return self._lane.market[0]
+
+    @property
+    def wallet(self) -> Wallet | None:
+        """Every MU's wallet as the slot begins, in credits; None in scenarios without. (M,)."""
+        found = self._lane.wallet
+        return None if found is None else Wallet(*(amount[0] for amount in found.amounts))
 
     @property
     def equilibrium_rewards(self) -> FloatArray:

@@ -15,6 +15,11 @@ channels, so the equilibrium of the slot, played in every slot, is an equilibriu
 Satisfaction is ω log(1 + Q/q) or, with satiation k, ω (1 - (1 + Q/q)^-k)/k; an MU's observation then has an entry more.
 Rewards are in credits per slot. A share of compute, row 0, or of bandwidth, row 1, is what the ASP gives that MU.
 
+**Wallets.** With ``wallet=``, or in a scenario that has one, such as the preset ``prepaid``, what an MU pays now is
+missing later (docs/wallets.md). MUs then have seven more entries, and are told how many slots are left of the episode's
+``max_cycles``. An MU without money posts nothing, whatever its action; one whose money covers only a share of what it
+would pay is served for that share of the slot.
+
 What every entry of an observation means is listed by :mod:`aigc_market_env.spaces`. Observations are float32, finite
 and of order one. A row of an ASP's action that sums to more than 1 is scaled down to 1, so capacities always hold.
 
@@ -52,6 +57,7 @@ from aigc_market_env._engine.single import SingleMarket
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
+from aigc_market_env.wallets import Wallet, WalletRange
 
 __all__ = ["env", "parallel_env", "raw_env"]
 
@@ -70,6 +76,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
         asps: ``"agents"``, or ``"best_response"`` for ASPs that respond exactly.
         strict: whether a finite action outside of [0, 1] is an error.
+        wallet: the MUs', instead of the scenario's own.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -77,6 +84,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
 
     # Not parallelizable: a follower's observation would be from before the leaders moved.
     metadata: ClassVar[dict[str, Any]] = SingleMarket.metadata | {"is_parallelizable": False}
+    _cycles_per_slot: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -86,12 +94,13 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         *,
         asps: Literal["agents", "best_response"] = "agents",
         strict: bool = False,
+        wallet: Wallet | WalletRange | None = None,
     ) -> None:
-        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict)
+        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict, wallet)
 
     def __getattr__(self, name: str) -> Any:
         of_an_episode = ("agents", "num_agents", "agent_selection", "rewards", "terminations", "truncations", "infos")
-        if name in (*of_an_episode, "market", "served"):
+        if name in (*of_an_episode, "market", "served", "wallet"):
             raise AttributeError(f"{name} cannot be accessed before reset")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -164,12 +173,14 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
         asps: ``"agents"`` (a slot is two steps), or ``"best_response"`` for ASPs that respond exactly (one step).
         strict: whether a finite action outside of [0, 1] is an error.
+        wallet: the MUs', instead of the scenario's own.
 
     Raises:
         ValueError: an argument is not one of those above.
     """
 
     metadata: ClassVar[dict[str, Any]] = SingleMarket.metadata | {"is_parallelizable": True}
+    _cycles_per_slot: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -179,8 +190,9 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         *,
         asps: Literal["agents", "best_response"] = "agents",
         strict: bool = False,
+        wallet: Wallet | WalletRange | None = None,
     ) -> None:
-        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict)
+        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict, wallet)
         self.agents: list[str] = []
         # The infos of an ordinary step, when it is the ASPs' turn and when it is the MUs'.
         self._plain_infos = [
@@ -253,6 +265,7 @@ def env(
     *,
     asps: Literal["agents", "best_response"] = "agents",
     strict: bool = False,
+    wallet: Wallet | WalletRange | None = None,
 ) -> raw_env:
     """The market as an AEC environment: each slot, every MU acts, then every ASP. See :class:`raw_env`."""
-    return raw_env(scenario, max_cycles, render_mode, asps=asps, strict=strict)
+    return raw_env(scenario, max_cycles, render_mode, asps=asps, strict=strict, wallet=wallet)

@@ -7,6 +7,8 @@ import pettingzoo
 ENVIRONMENT_ID = "aigc_market_env/market-v0"
 #: Id for ``gymnasium.make(…)`` and ``gymnasium.make_vec(…)``.
 LEADER_ID = "aigc_market_env/Leader-v0"
+#: Slots in an episode of Leader-v0 unless asked for otherwise.
+EPISODE_SLOTS = 64
 
 
 def register_environments() -> None:
@@ -16,7 +18,7 @@ def register_environments() -> None:
             LEADER_ID,
             "aigc_market_env.leader_v0:LeaderEnv",
             vector_entry_point="aigc_market_env.leader_v0:LeaderVectorEnv",
-            max_episode_steps=64,
+            max_episode_steps=EPISODE_SLOTS,
         )
     if not hasattr(pettingzoo, "register"):
         return

@@ -47,6 +47,7 @@ class Snapshot:
         prices: effective prices of compute and bandwidth, credits per slot per TFLOP/s and per MHz. (N, 2)
         utility: credits per slot. (M,)
         profit: credits per slot. (N,)
+        money: what is in the MUs' wallets after the slot, credits; None without wallets. (M,)
     """
 
     title: str
@@ -62,31 +63,36 @@ class Snapshot:
     prices: FloatArray
     utility: FloatArray
     profit: FloatArray
+    money: FloatArray | None = None
 
     @classmethod
     def of(cls, engine: Engine, title: str, slot: int, lane: int = 0) -> "Snapshot":
         """The slot served last in one lane of an engine."""
-        market = engine.market(lane)
+        market, wallet = engine.market(lane), engine.wallet(lane)
         rewards, compute, bandwidth, rates, qoe, board, utility, profit = (
             engine.quantity(name)[lane].copy()
             for name in ("rewards", "compute", "bandwidth", "rates", "qoe", "board", "utility", "profit")
         )
+        bounds, capacities = market.reward_bound, np.stack([market.compute_capacity, market.bandwidth_capacity], -1)
+        if engine.scenario.dynamics.worth_varies:  # the market is already that of the next slot
+            bounds = engine.quantity("served_bound")[lane].copy()
+        if engine.scenario.dynamics.load_profile:
+            capacities = engine.quantity("served_capacities")[lane].copy()
         return cls(
             title=title,
             slot=slot,
             rewards=rewards,
-            reward_shares=rewards / market.reward_bound[:, None],
+            reward_shares=rewards / bounds[:, None],
             compute=compute,
-            compute_shares=compute / market.compute_capacity,
+            compute_shares=compute / capacities[:, 0],
             bandwidth=bandwidth,
             throughput=rates,
             qoe=qoe,
-            utilisation=np.stack(
-                [compute.sum(0) / market.compute_capacity, bandwidth.sum(0) / market.bandwidth_capacity], axis=-1
-            ),
+            utilisation=np.stack([compute.sum(0), bandwidth.sum(0)], axis=-1) / capacities,
             prices=board,
             utility=utility,
             profit=profit,
+            money=None if wallet is None else np.asarray(wallet.money),
         )
 
 

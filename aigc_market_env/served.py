@@ -22,6 +22,8 @@ class ServedSlot:
         newton_steps: that each ASP's best response took from the last slot's prices; 0 for ASPs as agents. (..., N)
         mu_utility: credits per slot. (..., M)
         asp_profit: credits per slot. (..., N)
+        time_share: of the slot, for which each MU was served; below 1 where its wallet did not cover all of what it
+            would have paid. Resources, throughput, QoE and payoffs are means over the slot. (..., M)
     """
 
     rewards: FloatArray
@@ -34,6 +36,7 @@ class ServedSlot:
     newton_steps: FloatArray
     mu_utility: FloatArray
     asp_profit: FloatArray
+    time_share: FloatArray
 
     @classmethod
     def of(cls, engine: Engine, lane: int | None = None) -> Self:
@@ -54,4 +57,5 @@ _QUANTITIES = (
     "newton_steps",
     "utility",
     "profit",
+    "time_share",
 )

@@ -5,7 +5,7 @@ ratio to a reference (:data:`REFERENCE`), so that no network has to learn the sc
 
 The names returned by :func:`mu_observation_names` and :func:`asp_observation_names` are the documentation: entry ``i``
 of an observation is what name ``i`` says. ``log_…`` names follow the fields of :class:`~aigc_market_env.Market`. The
-same names are attributes of :data:`MU_TYPE`, :data:`MU_LINK`, :data:`ASP_TYPE`, :data:`ASP_LINK` and
+same names are attributes of :data:`MU_TYPE`, :data:`MU_LINK`, :data:`MU_PLAN`, :data:`ASP_TYPE`, :data:`ASP_LINK` and
 :data:`ASP_LINK_MU`, whose values are offsets: that of an MU's ``last_qoe`` at ASP n is
 ``MU_LINKS + n * MU_LINK_SIZE + MU_LINK.last_qoe``.
 """
@@ -65,6 +65,18 @@ class MuLink(NamedTuple):
     last_qoe: int
 
 
+class MuPlan(NamedTuple):
+    """Entries of what an MU with a wallet plans by: money, income and cap over its usual ω, and what else is known."""
+
+    log_money: int
+    log_income: int
+    log_cap: int
+    slots_left: int
+    log_worth: int
+    load_cosine: int
+    load_sine: int
+
+
 class AspType(NamedTuple):
     """Entries of what an ASP observes of itself."""
 
@@ -94,12 +106,14 @@ MU_LINKS, MU_LINK = 1 + len(MU_TYPE), MuLink(*range(len(MuLink._fields)))
 ASP_LINKS, ASP_LINK = 1 + len(ASP_TYPE), AspLink(*range(len(AspLink._fields)))
 #: After the blocks, where the scenario has satiation, comes the MU's own.
 SATIATION = "log_satiation"
+#: At the end, where the scenario has wallets; offsets from there.
+MU_PLAN = MuPlan(*range(len(MuPlan._fields)))
 #: An MU's type within its block of an ASP's observation, where it comes after the link.
 ASP_LINK_MU = MuType(*range(len(ASP_LINK), len(ASP_LINK) + len(MU_TYPE)))
 MU_LINK_SIZE, ASP_LINK_SIZE = len(MU_LINK), len(ASP_LINK) + len(ASP_LINK_MU)
 
 
-def mu_observation_names(num_asps: int, *, satiation: bool = False) -> list[str]:
+def mu_observation_names(num_asps: int, *, satiation: bool = False, wallet: bool = False) -> list[str]:
     """Names of the entries of an MU's observation, in order.
 
     ``turn`` is 1 when the MU's action counts in this step. Then come the MU's own type and, for each ASP, ``asp_n/…``:
@@ -107,11 +121,18 @@ def mu_observation_names(num_asps: int, *, satiation: bool = False) -> list[str]
     the QoE that the MU received last. ``log_base_latency`` is log(1 + t0 / 1 s). In an episode's first slot the board
     shows the bare costs and the last QoE is 0.
 
-    In scenarios with ``satiation``, ``log_satiation``, log(1 + k), comes last: what else there is stays where it is
-    without, for policies to go on with. ASPs do not see it; nothing that is best for them depends on it.
+    In scenarios with ``satiation``, ``log_satiation``, log(1 + k), comes after these: what else there is stays where it
+    is without, for policies to go on with. ASPs do not see it; nothing that is best for them depends on it.
+
+    In scenarios with a ``wallet``, what an MU plans by comes last: ``log_money``, ``log_income`` and ``log_cap``, the
+    logarithms of what the wallet holds, receives in a slot and can hold, over the MU's ω of the base market (-10 for
+    nothing, 10 for a cap without limit); ``slots_left``, the share of the episode's slots that is still to be served,
+    this one included, 1 all along where episodes have no end; ``log_worth``, that of ω now over ω of the base market;
+    ``load_cosine`` and ``load_sine`` of the place in the load profile as an angle, 0 both without a profile. ASPs see
+    none of it.
     """
     links = [f"asp_{n}/{name}" for n in range(num_asps) for name in MuLink._fields]
-    return ["turn", *MuType._fields, *links, *([SATIATION] if satiation else [])]
+    return ["turn", *MuType._fields, *links, *([SATIATION] if satiation else []), *(MuPlan._fields if wallet else [])]
 
 
 def asp_observation_names(num_mus: int) -> list[str]:
@@ -125,14 +146,15 @@ def asp_observation_names(num_mus: int) -> list[str]:
     return ["turn", *AspType._fields, *(f"mu_{m}/{name}" for m in range(num_mus) for name in block)]
 
 
-def state_names(num_mus: int, num_asps: int, *, satiation: bool = False) -> list[str]:
+def state_names(num_mus: int, num_asps: int, *, satiation: bool = False, wallet: bool = False) -> list[str]:
     """Names of the entries of ``env.state()``: every MU's observation, then every ASP's, each without its ``turn``.
 
     The first entry is 1 while the MUs act and 0 while the ASPs do.
     """
+    own = mu_observation_names(num_asps, satiation=satiation, wallet=wallet)[1:]
     return [
         "mus_turn",
-        *(f"mu_{m}/{name}" for m in range(num_mus) for name in mu_observation_names(num_asps, satiation=satiation)[1:]),
+        *(f"mu_{m}/{name}" for m in range(num_mus) for name in own),
         *(f"asp_{n}/{name}" for n in range(num_asps) for name in asp_observation_names(num_mus)[1:]),
     ]
 
@@ -141,9 +163,9 @@ def _observation_space(size: int) -> Box:
     return Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (size,), np.float32)
 
 
-def mu_observation_space(num_asps: int, *, satiation: bool = False) -> Box:
+def mu_observation_space(num_asps: int, *, satiation: bool = False, wallet: bool = False) -> Box:
     """Space of an MU's observation; see :func:`mu_observation_names`."""
-    return _observation_space(MU_LINKS + num_asps * MU_LINK_SIZE + int(satiation))
+    return _observation_space(MU_LINKS + num_asps * MU_LINK_SIZE + int(satiation) + wallet * len(MU_PLAN))
 
 
 def asp_observation_space(num_mus: int) -> Box:
@@ -151,9 +173,10 @@ def asp_observation_space(num_mus: int) -> Box:
     return _observation_space(ASP_LINKS + num_mus * ASP_LINK_SIZE)
 
 
-def state_space(num_mus: int, num_asps: int, *, satiation: bool = False) -> Box:
+def state_space(num_mus: int, num_asps: int, *, satiation: bool = False, wallet: bool = False) -> Box:
     """Space of the whole market's state; see :func:`state_names`."""
-    mu, asp = mu_observation_space(num_asps, satiation=satiation).shape[0], asp_observation_space(num_mus).shape[0]
+    mu = mu_observation_space(num_asps, satiation=satiation, wallet=wallet).shape[0]
+    asp = asp_observation_space(num_mus).shape[0]
     return _observation_space(1 + num_mus * (mu - 1) + num_asps * (asp - 1))
 
 

@@ -1,4 +1,4 @@
-"""What changes between slots, as compiled loops over one lane: requests and channels (private).
+"""What changes between slots, as compiled loops over one lane: requests, worth, load, channels (private).
 
 The formulas are those of ``scenarios.dynamics``.
 """
@@ -7,13 +7,22 @@ import math
 
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
+from aigc_market_env._engine.process import (
+    PROFILE,
+    URGENT_BEGIN,
+    URGENT_END,
+    URGENT_FACTOR,
+    WORTH_CORRELATION,
+    WORTH_DEVIATION,
+)
 from aigc_market_env._engine.slot import NOISE
-from aigc_market_env._numerics.compile import compiled_inner
+from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.elementary import exp
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import describe
 from aigc_market_env.model.parameters import FloatArray
-from aigc_market_env.scenarios.dynamics import faded, signal_of
-from aigc_market_env.scenarios.streams import fill_normals
+from aigc_market_env.scenarios.dynamics import faded, in_range, signal_of, urgency, usual_worth
+from aigc_market_env.scenarios.streams import fill_normals, next_uniform
 
 
 @compiled_inner
@@ -32,8 +41,7 @@ def take_request(i: int, m: int, lanes: Lanes) -> None:
 def describe_mu(i: int, m: int, lanes: Lanes) -> None:
     """Write all that follows from what MU ``m`` is and asks for."""
     mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
-    wants = satisfaction.Wants(mus[at.OMEGA, m], mus[at.REQUIREMENT, m], mus[at.SATIATION, m])
-    mus[at.BOUND, m] = satisfaction.marginal(0.0, wants)
+    _bound_rewards(mus, m)
     for n in range(asps.shape[1]):
         k = n * mus.shape[1] + m
         c = qoe.coefficients(
@@ -48,6 +56,80 @@ def describe_mu(i: int, m: int, lanes: Lanes) -> None:
             asps[at.SLOT, n],
         )
         describe(link, k, c)
+
+
+@compiled_inner
+def _bound_rewards(mus: FloatArray, m: int) -> None:
+    wants = satisfaction.Wants(mus[at.OMEGA, m], mus[at.REQUIREMENT, m], mus[at.SATIATION, m])
+    mus[at.BOUND, m] = satisfaction.marginal(0.0, wants)
+
+
+@compiled
+def begin_worth(i: int, lanes: Lanes, process: FloatArray, scratch: FloatArray) -> None:
+    """Draw what every MU's requests are worth as an episode begins, from the stationary distribution."""
+    mus = lanes.mus[i]
+    begin, end = process[URGENT_BEGIN], process[URGENT_END]
+    usual = end / (begin + end)
+    for m in range(mus.shape[1]):
+        mus[at.LOG_WORTH, m] = 0.0
+        mus[at.URGENT, m] = 0.0
+        if begin > 0.0 and next_uniform(lanes.streams, i) >= usual:
+            mus[at.URGENT, m] = 1.0
+    _change_worth(i, lanes, process, 0.0, scratch)
+
+
+@compiled
+def change_worth(i: int, lanes: Lanes, process: FloatArray, scratch: FloatArray) -> None:
+    """Draw what every MU's requests are worth in the next slot."""
+    mus, begin = lanes.mus[i], process[URGENT_BEGIN]
+    for m in range(mus.shape[1]):
+        mus[at.SERVED_BOUND, m] = mus[at.BOUND, m]
+    if begin > 0.0:
+        for m in range(mus.shape[1]):
+            uniform = next_uniform(lanes.streams, i)
+            mus[at.URGENT, m] = urgency(mus[at.URGENT, m], begin, process[URGENT_END], uniform)
+    _change_worth(i, lanes, process, process[WORTH_CORRELATION], scratch)
+
+
+@compiled_inner
+def _change_worth(i: int, lanes: Lanes, process: FloatArray, correlation: float, scratch: FloatArray) -> None:
+    """Draw the usual worth, and write ω and the bounds of rewards."""
+    mus, deviation = lanes.mus[i], process[WORTH_DEVIATION]
+    num_mus = mus.shape[1]
+    if deviation > 0.0:
+        noise = scratch[NOISE, : num_mus + num_mus % 2]
+        fill_normals(lanes.streams, i, noise)
+        for m in range(num_mus):
+            mus[at.LOG_WORTH, m] = usual_worth(mus[at.LOG_WORTH, m], correlation, deviation, noise[m])
+    for m in range(num_mus):
+        factor = process[URGENT_FACTOR] if mus[at.URGENT, m] > 0.0 else 1.0
+        mus[at.OMEGA, m] = in_range(mus[at.BASE_OMEGA, m] * exp(mus[at.LOG_WORTH, m]) * factor)
+        _bound_rewards(mus, m)
+
+
+@compiled
+def begin_load(i: int, lanes: Lanes, process: FloatArray) -> None:
+    """Draw the place in the load profile at which an episode begins."""
+    _set_load(i, lanes, process, int(next_uniform(lanes.streams, i) * (process.shape[0] - PROFILE)))
+
+
+@compiled
+def change_load(i: int, lanes: Lanes, process: FloatArray) -> None:
+    """Go to the next place in the load profile, which begins anew after its end."""
+    asps = lanes.asps[i]
+    for n in range(asps.shape[1]):
+        asps[at.SERVED_COMPUTE_CAPACITY, n] = asps[at.COMPUTE_CAPACITY, n]
+        asps[at.SERVED_BANDWIDTH_CAPACITY, n] = asps[at.BANDWIDTH_CAPACITY, n]
+    _set_load(i, lanes, process, (int(asps[at.PROFILE_SLOT, 0]) + 1) % (process.shape[0] - PROFILE))
+
+
+@compiled_inner
+def _set_load(i: int, lanes: Lanes, process: FloatArray, place: int) -> None:
+    asps = lanes.asps[i]
+    for n in range(asps.shape[1]):
+        asps[at.PROFILE_SLOT, n] = place
+        asps[at.COMPUTE_CAPACITY, n] = in_range(asps[at.BASE_COMPUTE_CAPACITY, n] / process[PROFILE + place])
+        asps[at.BANDWIDTH_CAPACITY, n] = in_range(asps[at.BASE_BANDWIDTH_CAPACITY, n] / process[PROFILE + place])
 
 
 @compiled_inner

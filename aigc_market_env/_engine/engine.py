@@ -11,6 +11,7 @@ from aigc_market_env._engine import kernels, lanes
 from aigc_market_env._engine.buffers import BufferPool, ObservationBuffer
 from aigc_market_env._engine.lanes import Observations
 from aigc_market_env._engine.prefetch import MarketPrefetch, check_satiation
+from aigc_market_env._engine.process import process_of
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.market import Market
@@ -18,6 +19,7 @@ from aigc_market_env.model.options import check_seed
 from aigc_market_env.model.parameters import FIELDS, FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.scenarios.streams import seed_streams
+from aigc_market_env.wallets import Wallet
 
 #: Default accuracy of best responses in the environments: the profit that an ASP forgoes is of second order in it, less
 #: than 1e-9 of what it earns.
@@ -34,6 +36,7 @@ class Engine(OwnsArrays):
         tolerance: accuracy to which best responses use up a binding capacity, relative to it.
         copy: whether observations handed out are the user's to keep, or views that the next step overwrites.
         agents: names by which the first lane's observations are also wanted one by one.
+        horizon: slots in an episode, as MUs with wallets see what is left of it; None for one that has no end.
     """
 
     def __init__(
@@ -45,21 +48,17 @@ class Engine(OwnsArrays):
         tolerance: float = TOLERANCE,
         copy: bool = True,
         agents: Sequence[str] = (),
+        horizon: int | None = None,
     ) -> None:
         self.scenario = scenario
         self.num_lanes = num_lanes
         self.copy = copy
-        dynamics = scenario.dynamics
         self._tolerance = tolerance
-        self._process = (
-            float(dynamics.shadowing_db),
-            float(dynamics.shadowing_correlation),
-            float(dynamics.request_probability),
-        )
+        self.set_horizon(horizon)
         b, m, n = num_lanes, scenario.num_mus, scenario.num_asps
         self.lanes = lanes.new_lanes(b, m, n)
         mu_space, asp_space = (
-            spaces.mu_observation_space(n, satiation=scenario.satiation),
+            spaces.mu_observation_space(n, **scenario.extra_entries),
             spaces.asp_observation_space(m),
         )
         sizes = mu_space.shape[0], asp_space.shape[0]
@@ -70,6 +69,11 @@ class Engine(OwnsArrays):
         self._prepare()
         self._prefetch = MarketPrefetch(scenario, np.zeros(b, np.uint64))
         self._seeded = False
+
+    def set_horizon(self, horizon: int | None) -> None:
+        """Have episodes be of so many slots, in what MUs with wallets see; None for ones that have no end."""
+        wallets = self.scenario.wallet is not None
+        self._process = process_of(self.scenario.dynamics, wallets=wallets, horizon=horizon)
 
     def reset(self, seeds: Sequence[int | None] | None) -> ObservationBuffer:
         """Begin an episode in every lane.
@@ -88,19 +92,19 @@ class Engine(OwnsArrays):
             self._prefetch.forget()
             self._seeded = True
         self._prefetch.load(self.lanes)
-        return self._run(kernels.begin, self._process[0])
+        return self._run(kernels.begin, self._process)
 
     def post(self, shares: FloatArray) -> ObservationBuffer:
         """MUs post rewards as shares (B, M, N) of ω/q; shares outside [0, 1] are clipped."""
-        return self._run(kernels.post, shares)
+        return self._run(kernels.post, self._process, shares)
 
     def serve(self, shares: FloatArray) -> ObservationBuffer:
         """ASPs allocate shares (B, N, 2, M) of their capacities, and the slot closes."""
-        return self._run(kernels.serve, *self._process, shares)
+        return self._run(kernels.serve, self._process, shares)
 
     def trade(self, shares: FloatArray) -> ObservationBuffer:
         """MUs post rewards as shares (B, M, N) of ω/q, ASPs respond at their best, and the slot closes."""
-        return self._run(kernels.trade, *self._process, self._tolerance, shares)
+        return self._run(kernels.trade, self._process, self._tolerance, shares)
 
     def quantity(self, name: str) -> npt.NDArray[Any]:
         """A view of one of the lanes' quantities; it changes with the next step."""
@@ -125,23 +129,40 @@ class Engine(OwnsArrays):
             if name not in state or (state[name].shape, state[name].dtype) != (own.shape, own.dtype):
                 raise ValueError(f"state {name!r} is missing or not an array of {own.dtype} and shape {own.shape}")
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
-        base.replace(**{name: state[f"now.{name}"] for name in lanes.CHANGING})
+        base.replace(**{name: state[f"now.{name}"] for name in lanes.CHANGING if f"now.{name}" in arrays})
         check_satiation(self.scenario, base)
+        if self.scenario.wallet is not None:
+            Wallet(state["money"], state["income"], state["cap"])
         lanes.load_market(self.lanes, base)
         for name, own in arrays.items():
             own[...] = state[name]
         self._prefetch.forget()
         self._seeded = True
-        over_markets(kernels.resume, self.num_lanes, *self.lanes, *self._current)
+        over_markets(kernels.resume, self.num_lanes, *self.lanes, *self._current, self._process)
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Views of all that the lanes consist of, by name."""
-        quantities = {name: self.quantity(lanes.place_of(name)) for name in lanes.state_names()}
+        dynamics = self.scenario.dynamics
+        names = lanes.state_names(
+            worth=dynamics.worth_varies, load=bool(dynamics.load_profile), wallets=self.scenario.wallet is not None
+        )
+        quantities = {name: self.quantity(lanes.place_of(name)) for name in names}
         return quantities | {"market_streams": self._prefetch.streams}
 
     def market(self, lane: int | None = None) -> Market:
         """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
         return lanes.market_of(self.lanes, lane)
+
+    def base_market(self) -> Market:
+        """The markets that the episodes began from, before what changes had changed; batch shape (B,)."""
+        return lanes.market_of(self.lanes, base=True)
+
+    def wallet(self, lane: int | None = None) -> Wallet | None:
+        """The wallets as the slot begins, in credits, (B, M), or those of ``lane``, (M,); None where there are none."""
+        if self.scenario.wallet is None:
+            return None
+        money, income, cap = (self.quantity(name)[... if lane is None else lane] for name in ("money", "income", "cap"))
+        return Wallet(money, income, cap)
 
     def observe(self, *, mus_turn: bool) -> Observations:
         """The observations of all agents of both groups, in new arrays."""

@@ -9,22 +9,46 @@ keeps up to date, the second the buffer that is handed out.
 import numpy as np
 
 from aigc_market_env._engine import lanes as at
-from aigc_market_env._engine.drift import describe_mu, fade, measure_signals, take_request
+from aigc_market_env._engine.charge import charge
+from aigc_market_env._engine.drift import (
+    begin_load,
+    begin_worth,
+    change_load,
+    change_worth,
+    describe_mu,
+    fade,
+    measure_signals,
+    take_request,
+)
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations, Streams
 from aigc_market_env._engine.observations import (
     hand_out,
     write_asps,
+    write_capacities,
     write_channels,
     write_mu,
+    write_plans,
     write_results,
     write_rewards,
+    write_wallets,
+    write_worth,
+)
+from aigc_market_env._engine.process import (
+    PROFILE,
+    REQUEST_PROBABILITY,
+    SHADOWING_CORRELATION,
+    SHADOWING_DB,
+    URGENT_BEGIN,
+    WALLETS,
+    WORTH_DEVIATION,
 )
 from aigc_market_env._engine.slot import (
     NOISE,
     TABLE_ROWS,
     Shares,
-    account,
+    deliver,
     new_scratch,
+    pay,
     respond,
     split,
     spread,
@@ -47,7 +71,7 @@ def begin(
     asps_now: Float32Array,
     mus_out: Float32Array,
     asps_out: Float32Array,
-    shadowing_db: float,
+    process: FloatArray,
 ) -> None:
     """Start episodes: stationary shadows, each MU with its own request, prices at cost, nothing served yet."""
     lanes = Lanes(mus, asps, links, streams)
@@ -59,26 +83,46 @@ def begin(
         asps[i, at.COMPUTE_PRICE] = asps[i, at.COMPUTE_COST]
         asps[i, at.BANDWIDTH_PRICE] = asps[i, at.BANDWIDTH_COST]
         links[i, at.POSTED : at.SIGNAL] = 0.0
+        mus[i, at.ELAPSED] = 0.0
+        mus[i, at.MONEY] = mus[i, at.FIRST_MONEY]
+        mus[i, at.TIME_SHARE] = 1.0
+        if _load_varies(process):
+            begin_load(i, lanes, process)
+        if _worth_varies(process):
+            begin_worth(i, lanes, process, scratch)
         for m in range(mus.shape[2]):
             mus[i, at.REQUEST, m] = m
             take_request(i, m, lanes)
         measure_signals(i, lanes)
-        if shadowing_db > 0.0:
-            fade(i, lanes, shadowing_db, 0.0, scratch)
+        if process[SHADOWING_DB] > 0.0:
+            fade(i, lanes, process[SHADOWING_DB], 0.0, scratch)
         else:
             links[i, at.EFFICIENCY] = links[i, at.BASE_EFFICIENCY]
-        _write_all(i, lanes, current, scratch)
+        _write_all(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
 
 
 @compiled_inner
-def _write_all(i: int, lanes: Lanes, current: Observations, scratch: FloatArray) -> None:
+def _worth_varies(process: FloatArray) -> bool:
+    return process[WORTH_DEVIATION] > 0.0 or process[URGENT_BEGIN] > 0.0
+
+
+@compiled_inner
+def _load_varies(process: FloatArray) -> bool:
+    return process.shape[0] > PROFILE
+
+
+@compiled_inner
+def _write_all(i: int, lanes: Lanes, current: Observations, process: FloatArray, scratch: FloatArray) -> None:
     write_asps(i, lanes, current)
     for m in range(lanes.mus.shape[2]):
         write_mu(i, m, lanes, current)
     write_channels(i, lanes, current, scratch[NOISE])
     write_results(i, lanes, current)
     write_rewards(i, lanes, current)
+    if process[WALLETS] > 0.0:
+        write_wallets(i, lanes, current)
+        write_plans(i, lanes, current, process)
 
 
 @compiled
@@ -112,6 +156,7 @@ def resume(
     streams: Streams,
     mus_now: Float32Array,
     asps_now: Float32Array,
+    process: FloatArray,
 ) -> None:
     """Write anew all that follows from the lanes' quantities."""
     lanes, current = Lanes(mus, asps, links, streams), Observations(mus_now, asps_now)
@@ -120,7 +165,7 @@ def resume(
         for m in range(mus.shape[2]):
             describe_mu(i, m, lanes)
         measure_signals(i, lanes)
-        _write_all(i, lanes, current, scratch)
+        _write_all(i, lanes, current, process, scratch)
 
 
 @compiled
@@ -135,13 +180,14 @@ def post(
     asps_now: Float32Array,
     mus_out: Float32Array,
     asps_out: Float32Array,
+    process: FloatArray,
     shares: Shares,
 ) -> None:
     """MUs post rewards, ``shares`` (B, M, N) of the bound ω/q; then it is the ASPs' turn, who observe them."""
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
     for i in range(start, stop):
-        take_rewards(i, lanes, shares)
+        take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
         write_rewards(i, lanes, current)
         hand_out(i, lanes, current, out, False)
 
@@ -158,9 +204,7 @@ def serve(
     asps_now: Float32Array,
     mus_out: Float32Array,
     asps_out: Float32Array,
-    shadowing_db: float,
-    correlation: float,
-    request_probability: float,
+    process: FloatArray,
     shares: Shares,
 ) -> None:
     """ASPs allocate ``shares`` (B, N, 2, M) of their capacities; the slot closes, the next begins."""
@@ -170,7 +214,7 @@ def serve(
     for i in range(start, stop):
         spread(i, lanes, scratch)
         split(i, lanes, shares, scratch)
-        _close(i, lanes, current, shadowing_db, correlation, request_probability, scratch)
+        _close(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
 
 
@@ -186,9 +230,7 @@ def trade(
     asps_now: Float32Array,
     mus_out: Float32Array,
     asps_out: Float32Array,
-    shadowing_db: float,
-    correlation: float,
-    request_probability: float,
+    process: FloatArray,
     tolerance: float,
     shares: Shares,
 ) -> None:
@@ -198,12 +240,12 @@ def trade(
     scratch = new_scratch(lanes)
     table, trial = np.empty((TABLE_ROWS, mus.shape[2])), np.empty(mus.shape[2])
     for i in range(start, stop):
-        take_rewards(i, lanes, shares)
+        take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
         for n in range(asps.shape[2]):
             respond(i, n, lanes, tolerance, table, trial)
         spread(i, lanes, scratch)
         write_rewards(i, lanes, current)
-        _close(i, lanes, current, shadowing_db, correlation, request_probability, scratch)
+        _close(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
 
 
@@ -212,21 +254,36 @@ def _close(
     i: int,
     lanes: Lanes,
     current: Observations,
-    shadowing_db: float,
-    correlation: float,
-    request_probability: float,
+    process: FloatArray,
     scratch: FloatArray,
 ) -> None:
     """Pay out the slot, and move on to the next one."""
-    account(i, lanes, scratch)
+    deliver(i, lanes, scratch)
+    if process[WALLETS] > 0.0:
+        charge(i, lanes, scratch)
+    pay(i, lanes, scratch)
     write_results(i, lanes, current)
-    if request_probability > 0.0:
+    _move_on(i, lanes, current, process, scratch)
+    if process[WALLETS] > 0.0:
+        write_plans(i, lanes, current, process)
+
+
+@compiled_inner
+def _move_on(i: int, lanes: Lanes, current: Observations, process: FloatArray, scratch: FloatArray) -> None:
+    if process[REQUEST_PROBABILITY] > 0.0:
         for m in range(lanes.mus.shape[2]):
-            source = draw_request(i, lanes.streams, request_probability, lanes.mus.shape[2])
+            source = draw_request(i, lanes.streams, process[REQUEST_PROBABILITY], lanes.mus.shape[2])
             if source >= 0:
                 lanes.mus[i, at.REQUEST, m] = source
                 take_request(i, m, lanes)
                 write_mu(i, m, lanes, current)
-    if shadowing_db > 0.0:
-        fade(i, lanes, shadowing_db, correlation, scratch)
+    if _worth_varies(process):
+        change_worth(i, lanes, process, scratch)
+        write_worth(i, lanes, current)
+        write_rewards(i, lanes, current)
+    if _load_varies(process):
+        change_load(i, lanes, process)
+        write_capacities(i, lanes, current)
+    if process[SHADOWING_DB] > 0.0:
+        fade(i, lanes, process[SHADOWING_DB], process[SHADOWING_CORRELATION], scratch)
         write_channels(i, lanes, current, scratch[NOISE])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from aigc_market_env.market import Market
 from aigc_market_env.model.links import ENTRY
 from aigc_market_env.model.parameters import FIELDS, FloatArray
+from aigc_market_env.wallets import Wallet
 
 Float32Array = npt.NDArray[np.float32]
 Streams = npt.NDArray[np.uint64]
@@ -31,12 +32,22 @@ Streams = npt.NDArray[np.uint64]
     BITS,
     BOUND,  # ω/q
     REQUEST,  # whose content of the base market each MU asks for
+    BASE_OMEGA,
+    LOG_WORTH,  # of usual requests, by which ω changes
+    URGENT,  # 1 while the request is urgent
+    FIRST_MONEY,  # at the beginning of the episode; credits, as the three after it
+    MONEY,
+    INCOME,
+    CAP,
+    ELAPSED,  # slots that it has paid for since the episode began
+    SERVED_BOUND,  # ω/q in the slot served last
     UTILITY,
     SCORE_ACCURACY,  # the terms of the QoE delivered, summed over ASPs
     SCORE_TOKENS,
     SCORE_TIMELINESS,
-) = range(17)
-MU_QUANTITIES = SCORE_TIMELINESS + 1
+    TIME_SHARE,  # of the slot, for which the MU was served
+) = range(27)
+MU_QUANTITIES = TIME_SHARE + 1
 # Rows of ``Lanes.asps``.
 (
     COMPUTE_CAPACITY,
@@ -46,13 +57,18 @@ MU_QUANTITIES = SCORE_TIMELINESS + 1
     KAPPA,
     REASONING,
     SLOT,  # its duration, the same for all ASPs
+    BASE_COMPUTE_CAPACITY,
+    BASE_BANDWIDTH_CAPACITY,
+    SERVED_COMPUTE_CAPACITY,  # in the slot served last
+    SERVED_BANDWIDTH_CAPACITY,
+    PROFILE_SLOT,  # place in the load profile, the same for all ASPs
     COMPUTE_PRICE,  # effective prices shown to MUs, the board
     BANDWIDTH_PRICE,
     PROFIT,
     NEWTON_STEPS,
     COMPUTE_SHADOW_PRICE,  # λ and μ, the warm start of best responses
     BANDWIDTH_SHADOW_PRICE,
-) = range(13)
+) = range(18)
 ASP_QUANTITIES = BANDWIDTH_SHADOW_PRICE + 1
 #: Rows of ``Lanes.links`` that are those of link tables: QoE coefficients and the entry slope.
 DESCRIBED = ENTRY + 1
@@ -74,8 +90,16 @@ DESCRIBED = ENTRY + 1
 ) = range(DESCRIBED, DESCRIBED + 13)
 LINK_QUANTITIES = LATENCY + 1
 
-#: The fields of a market that the dynamics write, slot by slot.
-CHANGING = ("accuracy", "bits_per_token", "desired_tokens", "spectral_efficiency")
+#: The fields of a market that the dynamics may write, slot by slot.
+CHANGING = (
+    "accuracy",
+    "bits_per_token",
+    "desired_tokens",
+    "spectral_efficiency",
+    "satisfaction_scale",
+    "compute_capacity",
+    "bandwidth_capacity",
+)
 
 
 class Lanes(NamedTuple):
@@ -96,7 +120,8 @@ class Observations(NamedTuple):
 
 #: Where the quantities lie that have a name outside: the array, and its row or rows.
 _PLACES: dict[str, tuple[str, int | slice]] = {
-    "satisfaction_scale": ("mus", OMEGA),
+    "base.satisfaction_scale": ("mus", BASE_OMEGA),
+    "now.satisfaction_scale": ("mus", OMEGA),
     "qoe_requirement": ("mus", REQUIREMENT),
     "satiation": ("mus", SATIATION),
     "qoe_weights": ("mus", slice(WEIGHT_ACCURACY, WEIGHT_TIMELINESS + 1)),
@@ -106,10 +131,23 @@ _PLACES: dict[str, tuple[str, int | slice]] = {
     "now.desired_tokens": ("mus", TOKENS),
     "now.bits_per_token": ("mus", BITS),
     "request": ("mus", REQUEST),
+    "log_worth": ("mus", LOG_WORTH),
+    "urgent": ("mus", URGENT),
+    "first_money": ("mus", FIRST_MONEY),
+    "money": ("mus", MONEY),
+    "income": ("mus", INCOME),
+    "cap": ("mus", CAP),
+    "elapsed": ("mus", ELAPSED),
+    "served_bound": ("mus", SERVED_BOUND),
+    "time_share": ("mus", TIME_SHARE),
     "utility": ("mus", UTILITY),
     "qoe_terms": ("mus", slice(SCORE_ACCURACY, SCORE_TIMELINESS + 1)),
-    "compute_capacity": ("asps", COMPUTE_CAPACITY),
-    "bandwidth_capacity": ("asps", BANDWIDTH_CAPACITY),
+    "base.compute_capacity": ("asps", BASE_COMPUTE_CAPACITY),
+    "base.bandwidth_capacity": ("asps", BASE_BANDWIDTH_CAPACITY),
+    "now.compute_capacity": ("asps", COMPUTE_CAPACITY),
+    "now.bandwidth_capacity": ("asps", BANDWIDTH_CAPACITY),
+    "served_capacities": ("asps", slice(SERVED_COMPUTE_CAPACITY, SERVED_BANDWIDTH_CAPACITY + 1)),
+    "profile_slot": ("asps", PROFILE_SLOT),
     "compute_cost": ("asps", COMPUTE_COST),
     "bandwidth_cost": ("asps", BANDWIDTH_COST),
     "flops_per_token": ("asps", KAPPA),
@@ -145,6 +183,10 @@ _PLAYED = (
     "profit",
     "newton_steps",
 )
+# What else a state has, where the scenario has what changes it.
+_OF_WORTH = ("now.satisfaction_scale", "log_worth", "urgent", "served_bound")
+_OF_LOAD = ("now.compute_capacity", "now.bandwidth_capacity", "profile_slot", "served_capacities")
+_OF_WALLETS = ("first_money", "money", "income", "cap", "time_share", "elapsed")
 
 
 def new_lanes(num_lanes: int, num_mus: int, num_asps: int) -> Lanes:
@@ -186,20 +228,41 @@ def load_market(lanes: Lanes, market: Market) -> None:
     """Have the lanes begin with the markets of a batch (B,)."""
     for field in FIELDS:
         quantity(lanes, base_of(field))[...] = getattr(market, field)
+    for field in CHANGING:
+        quantity(lanes, f"now.{field}")[...] = getattr(market, field)
     lanes.asps[:, SLOT] = lanes.asps[:, SLOT, :1]
+    lanes.mus[:, SERVED_BOUND] = market.reward_bound
+    lanes.mus[:, TIME_SHARE] = 1.0
+    lanes.asps[:, SERVED_COMPUTE_CAPACITY] = market.compute_capacity
+    lanes.asps[:, SERVED_BANDWIDTH_CAPACITY] = market.bandwidth_capacity
 
 
-def market_of(lanes: Lanes, lane: int | None = None) -> Market:
-    """The markets of the current slot, with batch shape (B,), or the one of ``lane``."""
-    names = {field: f"now.{field}" if field in CHANGING else field for field in FIELDS}
+def load_wallet(lanes: Lanes, wallet: Wallet) -> None:
+    """Have the lanes begin with wallets in credits, of arrays that fit (B, M)."""
+    money, income, cap = wallet.amounts
+    lanes.mus[:, FIRST_MONEY] = lanes.mus[:, MONEY] = np.minimum(money, cap)
+    lanes.mus[:, INCOME], lanes.mus[:, CAP] = income, cap
+
+
+def market_of(lanes: Lanes, lane: int | None = None, *, base: bool = False) -> Market:
+    """The markets of the current slot, or that episodes began from; batch shape (B,), or of ``lane`` alone."""
+    names = {field: base_of(field) if base or field not in CHANGING else f"now.{field}" for field in FIELDS}
     every = {field: quantity(lanes, name) for field, name in names.items()}
     return Market(**every if lane is None else {field: array[lane] for field, array in every.items()})
 
 
-def state_names() -> list[str]:
-    """The names of all quantities that the future of the lanes depends on or that can be asked for."""
-    changing = [f"now.{field}" for field in CHANGING]
-    return [*_PLAYED, "shadow_prices", "request", "streams", *(f"base.{field}" for field in FIELDS), *changing]
+def state_names(*, worth: bool, load: bool, wallets: bool) -> list[str]:
+    """The names of all quantities that the future of the lanes depends on or that can be asked for.
+
+    Args:
+        worth: whether the worth of requests varies.
+        load: whether the load does.
+        wallets: whether MUs have wallets.
+    """
+    always = [f"now.{field}" for field in CHANGING if f"now.{field}" not in (*_OF_WORTH, *_OF_LOAD)]
+    names = [*_PLAYED, "shadow_prices", "request", "streams", *(f"base.{field}" for field in FIELDS), *always]
+    parts = ((worth, _OF_WORTH), (load, _OF_LOAD), (wallets, _OF_WALLETS))
+    return names + [name for present, part in parts if present for name in part]
 
 
 def place_of(name: str) -> str:

@@ -10,8 +10,9 @@ import math
 from aigc_market_env import spaces
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations
-from aigc_market_env._numerics.compile import compiled_inner
-from aigc_market_env._numerics.elementary import log
+from aigc_market_env._engine.process import HORIZON, PROFILE, URGENT_FACTOR
+from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.elementary import cos_sin, log
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.spaces import (
     ASP_LINK,
@@ -22,6 +23,7 @@ from aigc_market_env.spaces import (
     MU_LINK,
     MU_LINK_SIZE,
     MU_LINKS,
+    MU_PLAN,
     MU_TYPE,
 )
 
@@ -52,14 +54,14 @@ def _copy(source: Float32Array, target: Float32Array, agents: int, turn: float) 
 
 @compiled_inner
 def write_rewards(i: int, lanes: Lanes, current: Observations) -> None:
-    """The rewards posted last, as shares of the bounds."""
+    """The rewards posted last, as shares of the bounds of this slot, which may have fallen since."""
     link, bounds, row = lanes.links[i], lanes.mus[i, at.BOUND], current.asps[i]
     num_mus = bounds.shape[0]
     entry = ASP_LINK.reward
     for n in range(lanes.asps.shape[2]):
         entry += ASP_LINKS
         for m in range(num_mus):
-            row[entry] = link[at.POSTED, n * num_mus + m] / bounds[m]
+            row[entry] = spaces.clipped(link[at.POSTED, n * num_mus + m] / bounds[m])
             entry += ASP_LINK_SIZE
 
 
@@ -97,14 +99,23 @@ def write_channels(i: int, lanes: Lanes, current: Observations, logs: FloatArray
             of_mu += ASP_LINK_SIZE
 
 
-@compiled_inner
-def write_asps(i: int, lanes: Lanes, current: Observations) -> None:
-    """What ASPs are, in their own observations."""
+@compiled
+def write_capacities(i: int, lanes: Lanes, current: Observations) -> None:
+    """The capacities of this slot, in the ASPs' own observations."""
     asps, size = lanes.asps[i], ASP_LINKS + lanes.mus.shape[2] * ASP_LINK_SIZE
     for n in range(asps.shape[1]):
         row = current.asps[i, n * size : (n + 1) * size]
         row[ASP_TYPE.log_compute_capacity] = spaces.log_entry(asps[at.COMPUTE_CAPACITY, n], _COMPUTE)
         row[ASP_TYPE.log_bandwidth_capacity] = spaces.log_entry(asps[at.BANDWIDTH_CAPACITY, n], _BANDWIDTH)
+
+
+@compiled_inner
+def write_asps(i: int, lanes: Lanes, current: Observations) -> None:
+    """What ASPs are, in their own observations."""
+    write_capacities(i, lanes, current)
+    asps, size = lanes.asps[i], ASP_LINKS + lanes.mus.shape[2] * ASP_LINK_SIZE
+    for n in range(asps.shape[1]):
+        row = current.asps[i, n * size : (n + 1) * size]
         row[ASP_TYPE.log_compute_cost] = spaces.log_entry(asps[at.COMPUTE_COST, n], _COMPUTE_COST)
         row[ASP_TYPE.log_bandwidth_cost] = spaces.log_entry(asps[at.BANDWIDTH_COST, n], _BANDWIDTH_COST)
         row[ASP_TYPE.log_flops_per_token] = spaces.log_entry(asps[at.KAPPA, n], _FLOPS)
@@ -126,8 +137,9 @@ def write_mu(i: int, m: int, lanes: Lanes, current: Observations) -> None:
     row[MU_TYPE.log_desired_tokens] = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
     row[MU_TYPE.log_patience] = spaces.log_entry(mus[at.PATIENCE, m], _PATIENCE)
     row[MU_TYPE.log_bits_per_token] = spaces.log_entry(mus[at.BITS, m], _BITS)
-    if size > MU_LINKS + num_asps * MU_LINK_SIZE:
-        row[size - 1] = math.log1p(mus[at.SATIATION, m])
+    end = MU_LINKS + num_asps * MU_LINK_SIZE
+    if (size - end) % len(MU_PLAN) == 1:
+        row[end] = math.log1p(mus[at.SATIATION, m])
     for n in range(num_asps):
         k = n * num_mus + m
         asp = current.asps[i, n * asp_size : (n + 1) * asp_size]
@@ -139,3 +151,57 @@ def write_mu(i: int, m: int, lanes: Lanes, current: Observations) -> None:
         row[of_asp + MU_LINK.log_reasoning_tokens] = asp[ASP_TYPE.log_reasoning_tokens]
         for j in range(len(MU_TYPE)):
             asp[of_mu + _TYPE_SEEN + j] = row[_OWN_TYPE + j]
+
+
+@compiled
+def write_worth(i: int, lanes: Lanes, current: Observations) -> None:
+    """What requests are worth in this slot, where MUs see it themselves and where the ASPs do."""
+    mus, num_mus, num_asps = lanes.mus[i], lanes.mus.shape[2], lanes.asps.shape[2]
+    size, asp_size = current.mus.shape[1] // num_mus, ASP_LINKS + num_mus * ASP_LINK_SIZE
+    for m in range(num_mus):
+        entry = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
+        current.mus[i, m * size + MU_TYPE.log_satisfaction_scale] = entry
+        of_mu = ASP_LINKS + m * ASP_LINK_SIZE + ASP_LINK_MU.log_satisfaction_scale
+        for n in range(num_asps):
+            current.asps[i, n * asp_size + of_mu] = entry
+
+
+@compiled
+def write_wallets(i: int, lanes: Lanes, current: Observations) -> None:
+    """What stays of every MU's wallet throughout an episode."""
+    mus, num_mus = lanes.mus[i], lanes.mus.shape[2]
+    size = current.mus.shape[1] // num_mus
+    for m in range(num_mus):
+        plan = (m + 1) * size - len(MU_PLAN)
+        current.mus[i, plan + MU_PLAN.log_income] = _amount_entry(mus[at.INCOME, m], mus[at.BASE_OMEGA, m])
+        current.mus[i, plan + MU_PLAN.log_cap] = _amount_entry(mus[at.CAP, m], mus[at.BASE_OMEGA, m])
+
+
+@compiled
+def write_plans(i: int, lanes: Lanes, current: Observations, process: FloatArray) -> None:
+    """What MUs plan by in this slot: money, time, what requests are worth, and the place in the load profile."""
+    mus, num_mus, places = lanes.mus[i], lanes.mus.shape[2], process.shape[0] - PROFILE
+    size, left = current.mus.shape[1] // num_mus, _share_left(lanes.mus[i, at.ELAPSED, 0], process[HORIZON])
+    cosine = sine = 0.0
+    if places > 0:
+        cosine, sine = cos_sin(lanes.asps[i, at.PROFILE_SLOT, 0] / places)
+    log_factor = log(process[URGENT_FACTOR])
+    for m in range(num_mus):
+        plan = (m + 1) * size - len(MU_PLAN)
+        row = current.mus[i, plan : plan + len(MU_PLAN)]
+        row[MU_PLAN.log_money] = _amount_entry(mus[at.MONEY, m], mus[at.BASE_OMEGA, m])
+        row[MU_PLAN.slots_left] = left
+        row[MU_PLAN.log_worth] = spaces.clipped(mus[at.LOG_WORTH, m] + mus[at.URGENT, m] * log_factor)
+        row[MU_PLAN.load_cosine], row[MU_PLAN.load_sine] = cosine, sine
+
+
+@compiled_inner
+def _share_left(elapsed: float, horizon: float) -> float:
+    """What is left of an episode of so many slots; all of it where it has no end, for which the horizon is 0."""
+    return max(1.0 - elapsed / horizon, 0.0) if horizon > 0.0 else 1.0
+
+
+@compiled_inner
+def _amount_entry(amount: float, omega: float) -> float:
+    """The observation entry of money, which may be none, or without limit."""
+    return spaces.log_entry(amount, omega) if amount > 0.0 else -spaces.OBSERVATION_BOUND

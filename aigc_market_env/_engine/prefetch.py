@@ -1,6 +1,7 @@
-"""Markets of episodes to come, built before they are asked for (private)."""
+"""Markets and wallets of episodes to come, made before they are asked for (private)."""
 
-from aigc_market_env._engine.lanes import Lanes, Streams, load_market, new_lanes, some_of
+from aigc_market_env._engine.lanes import Lanes, Streams, load_market, load_wallet, market_of, new_lanes, some_of
+from aigc_market_env._engine.wallet_draws import WalletDraws
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.market import Market
@@ -35,6 +36,8 @@ class MarketPrefetch(OwnsArrays):
     def __init__(self, scenario: Scenario, streams: Streams) -> None:
         self.scenario = scenario
         self.streams = streams
+        self._wallets = WalletDraws(scenario)
+        self._draws = scenario.num_draws + self._wallets.num_draws
         self.forget()
 
     def forget(self) -> None:
@@ -45,33 +48,37 @@ class MarketPrefetch(OwnsArrays):
 
     def load(self, lanes: Lanes) -> None:
         """Put the next market into every lane."""
-        draws = self.scenario.num_draws
-        if self._loaded and not draws:
+        if self._loaded and not self._draws:
             return
         if len(self.streams) > 1:
-            drawn = uniforms(self.streams, draws)
-            over_markets(self._load, len(drawn), lanes, drawn, min_slice=256, slices_per_thread=1)
+            self._load_all(lanes, uniforms(self.streams, self._draws))
         else:
             self._load_one(lanes)
         self._loaded = True
 
+    def _load_all(self, lanes: Lanes, drawn: FloatArray) -> None:
+        """Put markets and wallets made from uniform numbers (B, K) into the lanes."""
+        over_markets(self._load, len(drawn), lanes, drawn, min_slice=256, slices_per_thread=1)
+        if self.scenario.wallet is not None:
+            wallet = self._wallets.of(drawn[:, self.scenario.num_draws :], lambda: market_of(lanes, base=True))
+            load_wallet(lanes, wallet)
+
     def _load(self, start: int, stop: int, lanes: Lanes, drawn: FloatArray) -> None:
         """Build markets from uniform numbers (B, K) and put them into their lanes."""
-        market = self.scenario.build(drawn[start:stop])
+        market = self.scenario.build(drawn[start:stop, : self.scenario.num_draws])
         check_satiation(self.scenario, market)
         load_market(some_of(lanes, start, stop), market)
 
     def _load_one(self, lanes: Lanes) -> None:
-        draws = self.scenario.num_draws
         if self._next == self._built:
             count = _AHEAD if self._loaded else 1
-            drawn = uniforms(self.streams.copy(), count * draws).reshape(count, draws)
+            drawn = uniforms(self.streams.copy(), count * self._draws).reshape(count, self._draws)
             if self._ready is None or self._built != count:
                 self._ready = new_lanes(count, self.scenario.num_mus, self.scenario.num_asps)
-            self._load(0, count, self._ready, drawn)
+            self._load_all(self._ready, drawn)
             self._next, self._built = 0, count
         assert self._ready is not None
         for own, ready in zip(lanes[:3], self._ready[:3], strict=True):
             own[0] = ready[self._next]
         self._next += 1
-        skip(self.streams, draws)
+        skip(self.streams, self._draws)

@@ -19,6 +19,7 @@ from aigc_market_env.model.options import check_asps, check_pettingzoo_options, 
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.served import ServedSlot
+from aigc_market_env.wallets import Wallet, WalletRange
 
 #: Attributes that are views of buffers.
 _VIEWS = ("_mu_shares", "_asp_shares", "_payoffs")
@@ -79,6 +80,9 @@ class SingleMarket(OwnsArrays):
         "render_fps": rendering.FPS,
     }
 
+    #: How many cycles a slot takes where ASPs are agents; otherwise one.
+    _cycles_per_slot: ClassVar[int]
+
     def __init__(
         self,
         scenario: Any,
@@ -86,9 +90,10 @@ class SingleMarket(OwnsArrays):
         render_mode: str | None,
         asps: Literal["agents", "best_response"],
         strict: bool,
+        wallet: Wallet | WalletRange | None,
     ) -> None:
         self._renderer = rendering.Renderer(render_mode)
-        self.scenario = Scenario.of(scenario)
+        self.scenario = Scenario.of(scenario, wallet=wallet)
         self.max_cycles = positive_integer("max_cycles", max_cycles)
         self.render_mode = render_mode
         self.asps = check_asps(asps)
@@ -97,17 +102,16 @@ class SingleMarket(OwnsArrays):
         mus = [f"mu_{m}" for m in range(self.num_mus)]
         providers = [f"asp_{n}" for n in range(self.num_asps)] if asps == "agents" else []
         self.possible_agents = mus + providers
-        satiation = self.scenario.satiation
-        self.observation_spaces = {
-            agent: spaces.mu_observation_space(self.num_asps, satiation=satiation) for agent in mus
-        }
+        seen = self.scenario.extra_entries
+        self.observation_spaces = {agent: spaces.mu_observation_space(self.num_asps, **seen) for agent in mus}
         self.observation_spaces |= {agent: spaces.asp_observation_space(self.num_mus) for agent in providers}
         self.action_spaces = {agent: spaces.mu_action_space(self.num_asps) for agent in mus}
         self.action_spaces |= {agent: spaces.asp_action_space(self.num_mus) for agent in providers}
-        self.state_space = spaces.state_space(self.num_mus, self.num_asps, satiation=satiation)
+        self.state_space = spaces.state_space(self.num_mus, self.num_asps, **seen)
         self._actions = ActionBuffer({agent: space.shape for agent, space in self.action_spaces.items()})
         groups = ("mu", "asp") if providers else ("mu",)
-        self._engine = Engine(self.scenario, 1, groups=groups, agents=self.possible_agents)
+        horizon = max(self.max_cycles // (self._cycles_per_slot if providers else 1), 1)
+        self._engine = Engine(self.scenario, 1, groups=groups, agents=self.possible_agents, horizon=horizon)
         self._share_out()
         self._np_random: np.random.Generator | None = None
         self._np_random_seed = -1
@@ -121,6 +125,13 @@ class SingleMarket(OwnsArrays):
         if not self._has_reset:
             raise AttributeError("market cannot be accessed before reset")
         return self._engine.market(lane=0)
+
+    @property
+    def wallet(self) -> Wallet | None:
+        """Every MU's wallet as the slot begins, in credits; None in scenarios without. (M,)."""
+        if not self._has_reset:
+            raise AttributeError("wallet cannot be accessed before reset")
+        return self._engine.wallet(lane=0)
 
     @property
     def posted_rewards(self) -> FloatArray:

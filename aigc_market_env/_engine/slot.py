@@ -50,11 +50,13 @@ def unit(share: float) -> float:
 
 
 @compiled_inner
-def take_rewards(i: int, lanes: Lanes, shares: Shares) -> None:
-    """MUs post rewards, as shares (B, M, N) of the bound ω/q."""
+def take_rewards(i: int, lanes: Lanes, shares: Shares, wallets: bool) -> None:
+    """MUs post rewards, as shares (B, M, N) of the bound ω/q; those whose wallet is empty post nothing."""
     link, num_mus = lanes.links[i], shares.shape[1]
     for m in range(num_mus):
         bound = lanes.mus[i, at.BOUND, m]
+        if wallets and lanes.mus[i, at.MONEY, m] <= 0.0:
+            bound = 0.0
         for n in range(shares.shape[2]):
             link[at.POSTED, n * num_mus + m] = unit(shares[i, m, n]) * bound
 
@@ -111,8 +113,8 @@ def respond(i: int, n: int, lanes: Lanes, tolerance: float, table: FloatArray, t
 
 
 @compiled_inner
-def account(i: int, lanes: Lanes, scratch: FloatArray) -> None:
-    """QoE, utilities, profits, and the price board of the slot just served."""
+def deliver(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """QoE and payment of every link in the slot just served, and what its resources are worth."""
     link = lanes.links[i]
     for k in range(link.shape[1]):
         x, reward, kappa = link[at.RATE, k], link[at.POSTED, k], scratch[KAPPA, k]
@@ -126,6 +128,11 @@ def account(i: int, lanes: Lanes, scratch: FloatArray) -> None:
         marginal = reward * slope * x
         scratch[COMPUTE_WORTH, k] = marginal * computing  # f ∂(rQ)/∂f
         scratch[BANDWIDTH_WORTH, k] = marginal * (1.0 - computing)
+
+
+@compiled_inner
+def pay(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """Utilities, profits, and the price board of the slot just served."""
     _pay_asps(i, lanes, scratch)
     _pay_mus(i, lanes, scratch)
 

@@ -16,7 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 #: What a sum of weights may be off by: up to the first it is taken as 1, up to the second, float32 rounding, made 1.
 _WEIGHT_SUM_TOLERANCE, _WEIGHT_SUM_ROUNDING = 1e-9, 1e-6
 #: What a parameter other than 0 lies between, so that no product of several, squared at that, leaves the floats.
-_SMALLEST, _LARGEST = 1e-30, 1e30
+SMALLEST, LARGEST = 1e-30, 1e30
 #: Where the QoE required gives all satisfaction but a share 2^-100, more satiation would be no other market.
 MOST_SATIATION = 100.0
 
@@ -210,7 +210,7 @@ def _sizes(arrays: Mapping[str, FloatArray]) -> dict[str, int]:
 
 def _check_values(name: str, array: FloatArray) -> None:
     field = FIELDS[name]
-    lower, upper = float(field.lower) if field.lower_allowed else _SMALLEST, min(field.upper, _LARGEST)
+    lower, upper = float(field.lower) if field.lower_allowed else SMALLEST, min(field.upper, LARGEST)
     if _all_within(array.reshape(-1), lower, upper):
         return
     above = array >= field.lower if field.lower_allowed else array > field.lower

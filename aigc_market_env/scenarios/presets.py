@@ -15,6 +15,7 @@ from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import catalogue, radio
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import Dynamics
+from aigc_market_env.wallets import Wallet, WalletRange
 
 Fields = Mapping[str, FloatArray]
 Build = Callable[[Draws, int, int], Fields]
@@ -39,6 +40,7 @@ class Preset:
         resizable: whether M and N may be chosen.
         dynamics: what changes from slot to slot by default.
         satiation: k of every MU, or the range that it is drawn from, by default.
+        wallet: of the MUs, by default.
     """
 
     build: Build
@@ -47,6 +49,7 @@ class Preset:
     resizable: bool
     dynamics: Dynamics
     satiation: Satiation = 0.0
+    wallet: Wallet | WalletRange | None = None
 
 
 class Provider(NamedTuple):

@@ -15,6 +15,7 @@ from aigc_market_env.model.parameters import MOST_SATIATION, FloatArray
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
 from aigc_market_env.scenarios.presets import PRESETS, Build, Satiation
+from aigc_market_env.wallets import Wallet, WalletRange
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Scenario:
         num_draws: K, uniform numbers that one market is made from.
         build: turns uniform numbers (..., K) into a market with batch axes (...); lane by lane the same bits as alone.
         satiation: whether its markets may have satiation; MUs then observe their own.
+        wallet: every MU's, or the range from which each episode draws them anew, independently of one another; amounts
+            are numbers, or arrays (M,). None for MUs whose money never runs out. MUs with wallets observe theirs.
+
+    Raises:
+        ValueError: ``dynamics`` is no Dynamics, or ``wallet`` none of those above.
     """
 
     name: str
@@ -40,10 +46,17 @@ class Scenario:
     num_draws: int
     build: Callable[[FloatArray], Market] = field(repr=False)
     satiation: bool = False
+    wallet: Wallet | WalletRange | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.dynamics, Dynamics):
             raise ValueError(f"dynamics = {self.dynamics!r} must be a Dynamics")
+        _check_wallet(self.wallet, self.num_mus)
+
+    @property
+    def extra_entries(self) -> dict[str, bool]:
+        """What MUs observe beside the usual, as options of the functions in :mod:`aigc_market_env.spaces`."""
+        return {"satiation": self.satiation, "wallet": self.wallet is not None}
 
     @classmethod
     def preset(
@@ -55,12 +68,14 @@ class Scenario:
         num_asps: int | None = None,
         dynamics: Dynamics | None = None,
         satiation: Satiation | None = None,
+        wallet: Wallet | WalletRange | None = None,
     ) -> Self:
         """One of the scenarios that come with the package.
 
         ``duo`` (2 MUs, 1 ASP, nothing drawn), ``campus`` (8 and 4, some capacities bind), ``town`` (20 and 5, scarce),
-        ``random`` (8 and 4, everything drawn widely) and ``office`` (as ``campus``, of MUs whose requirements can be
-        met: satiation of 1 to 6).
+        ``random`` (8 and 4, everything drawn widely), ``office`` (as ``campus``, of MUs whose requirements can be met:
+        satiation of 1 to 6) and ``prepaid`` (as ``campus``, of MUs with wallets whose demand comes in bursts, under a
+        load that rises and falls; docs/wallets.md#demand).
 
         Args:
             name: one of the above.
@@ -70,10 +85,11 @@ class Scenario:
             dynamics: what changes from slot to slot, instead of the preset's own.
             satiation: k of every MU, or its least and largest, uniform in between, instead of the preset's own. A range
                 is drawn last: what else there is of a market is the same as without.
+            wallet: of the MUs, instead of the preset's own.
 
         Raises:
             ValueError: the name is unknown, ``load`` is not a finite positive number, the size is not possible,
-                ``satiation`` is not from 0 to 100, or ``dynamics`` is no Dynamics.
+                ``satiation`` is not from 0 to 100, ``dynamics`` is no Dynamics, or ``wallet`` no wallet of M MUs.
         """
         if not isinstance(name, str) or name not in PRESETS:
             raise ValueError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
@@ -92,29 +108,46 @@ class Scenario:
         build = _Drawn(preset.build, m, n, load, satiation)
         build.fields(trial)
         changes = preset.dynamics if dynamics is None else dynamics
-        return cls(name, m, n, changes, trial.used, build, satiation != 0.0)
+        own = preset.wallet if wallet is None else wallet
+        return cls(name, m, n, changes, trial.used, build, satiation != 0.0, own)
 
     @classmethod
-    def fixed(cls, market: Market, *, dynamics: Dynamics = STATIC, name: str = "market") -> Self:
+    def fixed(
+        cls,
+        market: Market,
+        *,
+        dynamics: Dynamics = STATIC,
+        name: str = "market",
+        wallet: Wallet | WalletRange | None = None,
+    ) -> Self:
         """A scenario whose every episode is played on ``market``; it stays as it is unless given ``dynamics``.
 
         Raises:
-            ValueError: ``market`` is a batch, or no Market at all.
+            ValueError: ``market`` is a batch, or no Market at all; ``wallet`` is no wallet of its MUs.
         """
         if not isinstance(market, Market):
             raise ValueError(f"market = {market!r} must be a Market")
         if market.batch_shape:
             raise ValueError(f"a scenario needs a single market, this is a batch of shape {market.batch_shape}")
         satiated = bool(market.satiation.any())
-        return cls(name, market.num_mus, market.num_asps, dynamics, 0, _Repeated(market), satiated)
+        return cls(name, market.num_mus, market.num_asps, dynamics, 0, _Repeated(market), satiated, wallet)
 
     @classmethod
-    def of(cls, scenario: "str | PathLike[str] | Scenario | Market") -> "Scenario":
+    def of(
+        cls, scenario: "str | PathLike[str] | Scenario | Market", *, wallet: Wallet | WalletRange | None = None
+    ) -> "Scenario":
         """The scenario meant by a preset's name, a market file, a Market or a Scenario.
 
+        Args:
+            scenario: one of these.
+            wallet: of the MUs, instead of the scenario's own.
+
         Raises:
-            ValueError: no preset and no readable market file has that name, or the file is invalid.
+            ValueError: no preset and no readable market file has that name, the file is invalid, or ``wallet`` is no
+                wallet of the scenario's MUs.
         """
+        if wallet is not None:
+            return replace(cls.of(scenario), wallet=wallet)
         if isinstance(scenario, Scenario):
             return scenario
         if isinstance(scenario, Market):
@@ -148,10 +181,10 @@ class Scenario:
         return self.build(np.clip(uniforms, 2.0**-54, None))  # a uniform number may be 0, its logarithm may not
 
     def fix(self, seed: int | np.random.Generator | None = None) -> "Scenario":
-        """The scenario with this one's dynamics whose every episode is played on one market drawn from it."""
-        return replace(
-            Scenario.fixed(self.sample(seed), dynamics=self.dynamics, name=self.name), satiation=self.satiation
-        )
+        """The scenario with this one's dynamics and wallets, every episode on one market drawn from it."""
+        market = self.sample(seed)
+        fixed = Scenario.fixed(market, dynamics=self.dynamics, name=self.name, wallet=self.wallet)
+        return replace(fixed, satiation=self.satiation)
 
 
 # Functions of a module, not closures, so that scenarios and environments can be pickled.
@@ -210,6 +243,19 @@ def satiation_of(given: Any) -> Satiation:
         )
     low, high = map(float, ends)
     return low if low == high else (low, high)
+
+
+def _check_wallet(wallet: Any, num_mus: int) -> None:
+    if wallet is None:
+        return
+    if not isinstance(wallet, Wallet | WalletRange):
+        raise ValueError(f"wallet = {wallet!r} must be a Wallet, a WalletRange or None")
+    for one in (wallet.low, wallet.high) if isinstance(wallet, WalletRange) else (wallet,):
+        for name, amount in zip(("money", "income", "cap"), one.amounts, strict=True):
+            if amount.shape not in ((), (1,), (num_mus,)):
+                raise ValueError(
+                    f"{name} of the wallet has shape {amount.shape}; it must be a number, or an array of {num_mus}"
+                )
 
 
 def _is_file(path: Path) -> bool:

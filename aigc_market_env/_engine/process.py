@@ -1,0 +1,44 @@
+"""What kernels take besides markets and actions: the dynamics, and what there is of wallets, as one array (private).
+
+One array, because Numba takes as long for each argument as an engine of one market for a few links.
+"""
+
+import numpy as np
+
+from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.scenarios.dynamics import Dynamics
+
+# Entries; from PROFILE on, the factors of the load profile.
+(
+    SHADOWING_DB,
+    SHADOWING_CORRELATION,
+    REQUEST_PROBABILITY,
+    WORTH_DEVIATION,
+    WORTH_CORRELATION,
+    URGENT_BEGIN,  # probability to become urgent, and to become usual again
+    URGENT_END,
+    URGENT_FACTOR,
+    WALLETS,  # 1 where MUs have wallets
+    HORIZON,  # slots in an episode, 0 where it has no end
+    PROFILE,
+) = range(11)
+
+
+def process_of(dynamics: Dynamics, *, wallets: bool, horizon: int | None) -> FloatArray:
+    """The array for a scenario's dynamics and episodes of ``horizon`` slots."""
+    return np.array(
+        [
+            dynamics.shadowing_db,
+            dynamics.shadowing_correlation,
+            dynamics.request_probability,
+            dynamics.worth_deviation,
+            dynamics.worth_correlation,
+            dynamics.urgent_probability,
+            1.0 / dynamics.urgent_slots,
+            dynamics.urgent_factor,
+            wallets,
+            horizon or 0,
+            *dynamics.load_profile,
+        ],
+        dtype=np.float64,
+    )
