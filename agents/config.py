@@ -19,6 +19,7 @@ from agents.policy import load_policy
 from aigc_market_env import Scenario
 from aigc_market_env.scenarios import PRESETS, Dynamics
 from aigc_market_env.scenarios.scenario import satiation_of
+from aigc_market_env.wallets import Wallet, WalletRange
 
 #: Market i of a run draws from stream ``seed · STREAMS_PER_SEED + i``, so that runs of two seeds share none.
 STREAMS_PER_SEED = 100_000
@@ -26,6 +27,8 @@ STREAMS_PER_SEED = 100_000
 Presets = Mapping[str, Mapping[str, Any]]
 #: What of a preset may be chosen, and is not that of a market of one's own; beside its load.
 _OF_PRESETS = {"num_mus": "size", "num_asps": "size", "satiation": "satiation"}
+#: Fields that are a scenario's own, and belong to no other.
+OF_SCENARIO = ("dynamics", "wallet")
 _QUICK = {"final_evaluation_slots": 128}
 
 
@@ -37,7 +40,7 @@ class TrainingConfig:
     ones cap the speed of learning long before the environment does.
 
     Attributes:
-        scenario: preset (duo, campus, town, random, office), market file (JSON), or Scenario of your own, as
+        scenario: preset (duo, campus, town, random, office, prepaid), market file (JSON), or Scenario of your own, as
             FILE.py:object or module:object, which executes that file.
         load: demand against capacity of a preset; 2 halves the capacities.
         num_mus: mobile users, where a preset can be resized.
@@ -56,6 +59,7 @@ class TrainingConfig:
         checkpoint_seconds: time between two checkpoints.
         algorithm: how to learn, with the options that it has.
         dynamics: what changes from slot to slot, in the place of the scenario's own.
+        wallet: the mobile users', likewise.
     """
 
     side: ClassVar[str]
@@ -87,6 +91,7 @@ class TrainingConfig:
     checkpoint_seconds: float = 30.0
     algorithm: Algorithm = PPO()  # noqa: RUF009 - it is frozen
     dynamics: Annotated[Dynamics | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
+    wallet: Annotated[Wallet | WalletRange | None, tyro.conf.Fixed, tyro.conf.Suppress] = None
 
     def __post_init__(self) -> None:
         whole_numbers(
@@ -115,6 +120,8 @@ class TrainingConfig:
             raise ValueError(f"scenario = {self.scenario!r} must be a preset's name, a market file or a Scenario")
         if self.dynamics is not None and not isinstance(self.dynamics, Dynamics):
             raise ValueError(f"dynamics = {self.dynamics!r} must be a Dynamics")
+        if self.wallet is not None and not isinstance(self.wallet, Wallet | WalletRange):
+            raise ValueError(f"wallet = {self.wallet!r} must be a Wallet or a WalletRange")
 
     @property
     def scenario_name(self) -> str:
@@ -165,16 +172,16 @@ class TrainingConfig:
         """
         if self.of_preset:
             given: dict[str, Any] = {name: getattr(self, name) for name in _OF_PRESETS}
-            preset = Scenario.preset(self.scenario_name, load=self.load, **given, dynamics=self.dynamics)
-            return preset.fix(self.market_seed)
+            given |= {name: getattr(self, name) for name in OF_SCENARIO}
+            return Scenario.preset(self.scenario_name, load=self.load, **given).fix(self.market_seed)
         if self.load != 1.0:
             raise ValueError("load applies to presets; a market of your own has its capacities")
         for name, own in _OF_PRESETS.items():
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} applies to presets; a market of your own has its {own}")
         if isinstance(self.scenario, str):
-            return replace(Scenario.of(self.scenario), dynamics=self.dynamics or Dynamics())
-        scenario = self.scenario.fix(self.market_seed)
+            return replace(Scenario.of(self.scenario, wallet=self.wallet), dynamics=self.dynamics or Dynamics())
+        scenario = Scenario.of(self.scenario.fix(self.market_seed), wallet=self.wallet)
         return scenario if self.dynamics is None else replace(scenario, dynamics=self.dynamics)
 
 

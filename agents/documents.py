@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 from agents.algorithms import ALGORITHMS, SET_ALGORITHMS, Algorithm
 from agents.algorithms.set_config import SetConfig
 from agents.config import SIDES, Config, TrainingConfig
+from agents.wallet_documents import wallet_document, wallet_of
 from aigc_market_env.scenarios import Dynamics
 
 _Any = TypeVar("_Any")
@@ -70,7 +71,7 @@ def as_document(config: TrainingConfig | SetConfig) -> dict[str, Any]:
         return {"policy": "set", "algorithm": config.algorithm} | flat(config)
     what = {"side": config.side, "algorithm": config.algorithm.name}
     plain = {"scenario": config.scenario_name, "dynamics": config.dynamics and asdict(config.dynamics)}
-    return what | flat(config) | plain
+    return what | flat(config) | plain | {"wallet": wallet_document(config.wallet)}
 
 
 def config_of(document: Mapping[str, Any]) -> Config:
@@ -85,7 +86,8 @@ def config_of(document: Mapping[str, Any]) -> Config:
     else:
         kind, algorithm = SIDES[entries.pop("side")], ALGORITHMS[entries.pop("algorithm", "ppo")]
         if entries.get("dynamics") is not None:
-            entries["dynamics"] = Dynamics(**entries["dynamics"])
+            entries["dynamics"] = Dynamics(**{name: _as_tuple(value) for name, value in entries["dynamics"].items()})
+        entries["wallet"] = wallet_of(entries.get("wallet"))
         found = _built(kind, entries, {Algorithm: algorithm})
     if entries:
         raise ValueError(f"{min(entries)} is no field of it")

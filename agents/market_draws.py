@@ -44,7 +44,8 @@ class MarketDistribution:
         for size in ("num_mus", "num_asps"):
             if not all(type(end) is int for end in getattr(self, size)):
                 raise ValueError(f"{size} = {getattr(self, size)} must be whole numbers")
-        self._preset(self.num_mus[1], self.num_asps[1])
+        if self._preset(self.num_mus[1], self.num_asps[1]).wallet is not None:
+            raise ValueError(f"scenario = {self.scenario!r} has wallets, which set policies do not see; choose another")
 
     def describe(self) -> str:
         """In a few words: the preset, sizes and loads."""

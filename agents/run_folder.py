@@ -37,7 +37,7 @@ def keep_market(config: _Config, run: Path) -> _Config:
         raise ValueError(f"scenario = {name!r}: not the market that {run} was begun on, which is in {copy}")
     if isinstance(own.scenario, str):
         return replace(own, scenario=str(copy))
-    return replace(own, scenario=str(copy), dynamics=scenario.dynamics)
+    return replace(own, scenario=str(copy), dynamics=scenario.dynamics, wallet=scenario.wallet)
 
 
 def _copy(config: TrainingConfig | SetConfig, run: Path) -> Path | None:

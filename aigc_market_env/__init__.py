@@ -19,6 +19,8 @@ from aigc_market_env.market import Market
 from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.registration import register_environments
 from aigc_market_env.scenarios import Dynamics, Scenario
+from aigc_market_env.wallets import Wallet, WalletRange
+from aigc_market_env.wallets.path import episode_path
 
 __version__ = "0.1.0"
 
@@ -34,6 +36,9 @@ __all__ = [
     "Outcome",
     "RelativeRegret",
     "Scenario",
+    "Wallet",
+    "WalletRange",
+    "episode_path",
     "follower_regret",
     "follower_response",
     "leader_best_response",

@@ -130,7 +130,8 @@ def same_markets(one: HeldOutSlots, another: HeldOutSlots) -> bool:
     if one.market is not None or another.market is not None:
         return one.market is not None and another.market is not None and one.market == another.market
     first, second = own_scenario(one.folder), own_scenario(another.folder)
-    return first.dynamics == second.dynamics and first.sample(EVALUATION_SEED) == second.sample(EVALUATION_SEED)
+    alike = (first.dynamics, first.wallet) == (second.dynamics, second.wallet)
+    return alike and first.sample(EVALUATION_SEED) == second.sample(EVALUATION_SEED)
 
 
 def own_scenario(folder: Path) -> Scenario:

@@ -16,6 +16,9 @@ from agents.policy.mlp import MLPPolicy, checked_flag, mlp
 from aigc_market_env import Market, Scenario, spaces
 from aigc_market_env.model.parameters import FloatArray
 
+#: What MUs observe only in scenarios that have it, and what messages call it.
+_SEEN = {"satiation": "satiation", "wallet": "wallets"}
+
 
 @dataclass(frozen=True)
 class LeaderArchitecture:
@@ -28,6 +31,7 @@ class LeaderArchitecture:
         activation: what follows each hidden layer; see :func:`mlp`.
         squashed: whether a tanh ends the network; likewise.
         satiation: whether MUs observe their satiation, in a scenario that has it.
+        wallet: whether MUs observe their wallet, likewise.
     """
 
     num_mus: int
@@ -36,10 +40,11 @@ class LeaderArchitecture:
     activation: str = "tanh"
     squashed: bool = False
     satiation: bool = False
+    wallet: bool = False
 
     def observation_space(self) -> Box:
         """What an MU observes in the markets that the policy is for."""
-        return spaces.mu_observation_space(self.num_asps, satiation=self.satiation)
+        return spaces.mu_observation_space(self.num_asps, satiation=self.satiation, wallet=self.wallet)
 
     def network(self) -> nn.Sequential:
         """The network: an MU's identity and observation in, one output in [-1, 1] per ASP; see :func:`mlp`."""
@@ -70,18 +75,20 @@ class LeaderPolicy(MLPPolicy[LeaderArchitecture]):
 
     @classmethod
     def _checked_entries(cls, document: Mapping[str, Any]) -> dict[str, Any]:
-        return {"satiation": checked_flag(document, "satiation")}
+        return {name: checked_flag(document, name) for name in _SEEN}
 
     def check_fits(self, scenario: Scenario) -> None:
-        """Make sure that a scenario's markets have the size that the policy was trained on, and satiation if they had.
+        """Make sure that a scenario's markets have the size of those trained on, and satiation or wallets if they had.
 
         Raises:
             ValueError: they do not; the message begins with what the policy is for.
         """
         super().check_fits(scenario)
-        if self.architecture.satiation != scenario.satiation:
-            kinds = {True: "with satiation, which MUs then observe", False: "without satiation"}
-            raise ValueError(f"a policy for markets {kinds[self.architecture.satiation]}; {scenario.name} is not one")
+        for name, present in scenario.extra_entries.items():
+            seen = getattr(self.architecture, name)
+            if seen != present:
+                kind = f"with {_SEEN[name]}, which MUs then observe" if seen else f"without {_SEEN[name]}"
+                raise ValueError(f"a policy for markets {kind}; {scenario.name} is not one")
 
     def post(self, market: Market, observations: npt.NDArray[np.float32]) -> FloatArray:
         """Rewards as shares of ω/q, (B, M, N), by what the MUs observe, (B, M, D); see :meth:`act_batch`."""

@@ -16,7 +16,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from agents.algorithms import ALGORITHMS, SET_ALGORITHMS
-from agents.config import SIDES, Config
+from agents.config import OF_SCENARIO, SIDES, Config
 from agents.documents import flat, parts, with_fields
 from agents.run_folder import read_config, read_config_file
 from agents.runs import CONFIG_FILE
@@ -188,8 +188,8 @@ def parse(description: str | None, typed: Sequence[str] | None = None) -> Argume
     values = {name: value for name, value in flat(found.configuration).items() if name in names}
     if names_object(values.get("scenario")):
         values["scenario"] = own_scenario(values["scenario"])
-    fading = {"dynamics": None} if "scenario" in values and "dynamics" in flat(begun) else {}  # is the new scenario's
-    config = with_fields(begun, values | fading)
+    own = dict.fromkeys(OF_SCENARIO) if "scenario" in values and not begun.any_size else {}  # are the new scenario's
+    config = with_fields(begun, values | own)
     if "market_seed" in values and not runs.resume and not config.any_size and config.of_file:
         raise ValueError(f"--market-seed {config.market_seed}: {config.scenario} is one market; leave the option out")
     return Arguments(found.training, config, found.runs, frozenset(values))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.config import Config
+from agents.config import OF_SCENARIO, Config
 from agents.documents import FREE, flat, with_fields
 from agents.sweeps.arguments import Arguments, option
 from agents.sweeps.sweep import Values
@@ -75,7 +75,7 @@ def _asked(arguments: Arguments, config: Config) -> dict[str, Any]:
     """
     names = set(arguments.given)
     if arguments.choice.config is not None:
-        names |= flat(arguments.config).keys() - {config.length, FREE, "dynamics"}
+        names |= flat(arguments.config).keys() - {config.length, FREE, *OF_SCENARIO}
     return {name: value for name, value in flat(arguments.config).items() if name in names}
 
 

@@ -16,7 +16,7 @@ import torch
 
 from agents.algorithms.set_config import SetConfig
 from agents.config import TrainingConfig
-from agents.documents import learning_fields
+from agents.documents import config_of, learning_fields
 from aigc_market_env.files import write_whole
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -57,8 +57,11 @@ def check_goes_on(state: Mapping[str, Any], config: TrainingConfig | SetConfig) 
     """
     saved: Any = state.get("config")
     now, length = learning_fields(config), config.length
-    comparable = isinstance(saved, Mapping) and type(saved.get(length)) is int
-    if not (comparable and saved[length] <= now[length] and {**saved, length: now[length]} == now):
+    try:
+        begun = learning_fields(config_of(saved))  # what was not thought of when it was saved has its default
+    except (AttributeError, KeyError, TypeError, ValueError):
+        begun = {}
+    if not (begun and begun[length] <= now[length] and {**begun, length: now[length]} == now):
         raise ValueError("the saved state is of a run with another configuration")
 
 

@@ -28,7 +28,7 @@ class LeaderVecEnv(MarketVecEnv):
 
     Observation: the MU's identity and its observation, see :func:`~agents.policy.agent_features.with_identity`. Action:
     Box(-1, 1, (N,)), see :func:`~agents.policy.actions.shares_of`. Reward: the MU's utility over its satisfaction
-    scale, U/ω.
+    scale in the market that episodes begin from, U/ω.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class LeaderVecEnv(MarketVecEnv):
             ValueError: an array is missing or has another shape.
         """
         super().restore(markets, slot, returns)
-        self._scale = self.markets.market.satisfaction_scale
+        self._scale = self.markets.base_market.satisfaction_scale
 
     def _begin(self) -> Features:
         observations, _ = self.markets.reset()
-        self._scale = self.markets.market.satisfaction_scale
+        self._scale = self.markets.base_market.satisfaction_scale
         return self._flat(observations["mu"])
 
     def _trade(self) -> tuple[Features, npt.NDArray[np.float64]]:

@@ -94,8 +94,8 @@ def make_model(config: TrainingConfig, env: MarketVecEnv) -> BaseAlgorithm:
 
 def extract_leader_policy(model: BaseAlgorithm, scenario: Scenario, config: TrainingConfig) -> LeaderPolicy:
     """A deterministic policy of the MUs with a copy of the model's weights."""
-    sizes, squashed, satiation = (scenario.num_mus, scenario.num_asps), config.algorithm.squashed, scenario.satiation
-    architecture = LeaderArchitecture(*sizes, config.hidden, "relu", squashed, satiation)
+    sizes, squashed = (scenario.num_mus, scenario.num_asps), config.algorithm.squashed
+    architecture = LeaderArchitecture(*sizes, config.hidden, "relu", squashed, **scenario.extra_entries)
     return LeaderPolicy(architecture, _copy_weights(model, config, architecture.network()))
 
 

@@ -11,7 +11,7 @@ from aigc_market_env._engine.process import (
     PROFILE,
     URGENT_BEGIN,
     URGENT_END,
-    URGENT_FACTOR,
+    URGENT_LOG_FACTOR,
     WORTH_CORRELATION,
     WORTH_DEVIATION,
 )
@@ -102,8 +102,8 @@ def _change_worth(i: int, lanes: Lanes, process: FloatArray, correlation: float,
         for m in range(num_mus):
             mus[at.LOG_WORTH, m] = usual_worth(mus[at.LOG_WORTH, m], correlation, deviation, noise[m])
     for m in range(num_mus):
-        factor = process[URGENT_FACTOR] if mus[at.URGENT, m] > 0.0 else 1.0
-        mus[at.OMEGA, m] = in_range(mus[at.BASE_OMEGA, m] * exp(mus[at.LOG_WORTH, m]) * factor)
+        worth = exp(mus[at.LOG_WORTH, m] + mus[at.URGENT, m] * process[URGENT_LOG_FACTOR])
+        mus[at.OMEGA, m] = in_range(mus[at.BASE_OMEGA, m] * worth)
         _bound_rewards(mus, m)
 
 

@@ -122,7 +122,7 @@ def _write_all(i: int, lanes: Lanes, current: Observations, process: FloatArray,
     write_rewards(i, lanes, current)
     if process[WALLETS] > 0.0:
         write_wallets(i, lanes, current)
-        write_plans(i, lanes, current, process)
+        write_plans(i, lanes, current, process, scratch[NOISE])
 
 
 @compiled
@@ -265,7 +265,7 @@ def _close(
     write_results(i, lanes, current)
     _move_on(i, lanes, current, process, scratch)
     if process[WALLETS] > 0.0:
-        write_plans(i, lanes, current, process)
+        write_plans(i, lanes, current, process, scratch[NOISE])
 
 
 @compiled_inner

@@ -10,7 +10,7 @@ import math
 from aigc_market_env import spaces
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations
-from aigc_market_env._engine.process import HORIZON, PROFILE, URGENT_FACTOR
+from aigc_market_env._engine.process import HORIZON, PROFILE, URGENT_LOG_FACTOR
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env._numerics.elementary import cos_sin, log
 from aigc_market_env.model.parameters import FloatArray
@@ -33,6 +33,8 @@ _BITS, _EFFICIENCY = spaces.REFERENCE["bits_per_token"], spaces.REFERENCE["spect
 _COMPUTE, _BANDWIDTH = spaces.REFERENCE["compute_capacity"], spaces.REFERENCE["bandwidth_capacity"]
 _COMPUTE_COST, _BANDWIDTH_COST = spaces.REFERENCE["compute_cost"], spaces.REFERENCE["bandwidth_cost"]
 _FLOPS, _REASONING = spaces.REFERENCE["flops_per_token"], spaces.REFERENCE["reasoning_tokens"]
+#: Has a logarithm, unlike 0, and one below the bound.
+_NOTHING = 1e-300
 #: Where an MU's type begins in what it sees of itself, and in an ASP's block of it.
 _OWN_TYPE, _TYPE_SEEN = MU_TYPE[0], ASP_LINK_MU[0]
 
@@ -177,22 +179,24 @@ def write_wallets(i: int, lanes: Lanes, current: Observations) -> None:
         current.mus[i, plan + MU_PLAN.log_cap] = _amount_entry(mus[at.CAP, m], mus[at.BASE_OMEGA, m])
 
 
-@compiled
-def write_plans(i: int, lanes: Lanes, current: Observations, process: FloatArray) -> None:
-    """What MUs plan by in this slot: money, time, what requests are worth, and the place in the load profile."""
+@compiled_inner
+def write_plans(i: int, lanes: Lanes, current: Observations, process: FloatArray, logs: FloatArray) -> None:
+    """What MUs plan by in this slot: money, time, worth, and the place in the load profile; ``logs`` is scratch."""
     mus, num_mus, places = lanes.mus[i], lanes.mus.shape[2], process.shape[0] - PROFILE
-    size, left = current.mus.shape[1] // num_mus, _share_left(lanes.mus[i, at.ELAPSED, 0], process[HORIZON])
+    row, log_factor = current.mus[i], process[URGENT_LOG_FACTOR]
+    size, left = row.shape[0] // num_mus, _share_left(mus[at.ELAPSED, 0], process[HORIZON])
+    plan = size - len(MU_PLAN)
     cosine = sine = 0.0
     if places > 0:
         cosine, sine = cos_sin(lanes.asps[i, at.PROFILE_SLOT, 0] / places)
-    log_factor = log(process[URGENT_FACTOR])
     for m in range(num_mus):
-        plan = (m + 1) * size - len(MU_PLAN)
-        row = current.mus[i, plan : plan + len(MU_PLAN)]
-        row[MU_PLAN.log_money] = _amount_entry(mus[at.MONEY, m], mus[at.BASE_OMEGA, m])
-        row[MU_PLAN.slots_left] = left
-        row[MU_PLAN.log_worth] = spaces.clipped(mus[at.LOG_WORTH, m] + mus[at.URGENT, m] * log_factor)
-        row[MU_PLAN.load_cosine], row[MU_PLAN.load_sine] = cosine, sine
+        logs[m] = _amount_entry(mus[at.MONEY, m], mus[at.BASE_OMEGA, m])
+    for m in range(num_mus):
+        row[plan + MU_PLAN.log_money] = logs[m]
+        row[plan + MU_PLAN.slots_left] = left
+        row[plan + MU_PLAN.log_worth] = spaces.clipped(mus[at.LOG_WORTH, m] + mus[at.URGENT, m] * log_factor)
+        row[plan + MU_PLAN.load_cosine], row[plan + MU_PLAN.load_sine] = cosine, sine
+        plan += size
 
 
 @compiled_inner
@@ -204,4 +208,4 @@ def _share_left(elapsed: float, horizon: float) -> float:
 @compiled_inner
 def _amount_entry(amount: float, omega: float) -> float:
     """The observation entry of money, which may be none, or without limit."""
-    return spaces.log_entry(amount, omega) if amount > 0.0 else -spaces.OBSERVATION_BOUND
+    return spaces.clipped(log(max(amount / omega, _NOTHING)))

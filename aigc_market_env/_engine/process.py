@@ -3,6 +3,8 @@
 One array, because Numba takes as long for each argument as an engine of one market for a few links.
 """
 
+import math
+
 import numpy as np
 
 from aigc_market_env.model.parameters import FloatArray
@@ -17,7 +19,7 @@ from aigc_market_env.scenarios.dynamics import Dynamics
     WORTH_CORRELATION,
     URGENT_BEGIN,  # probability to become urgent, and to become usual again
     URGENT_END,
-    URGENT_FACTOR,
+    URGENT_LOG_FACTOR,
     WALLETS,  # 1 where MUs have wallets
     HORIZON,  # slots in an episode, 0 where it has no end
     PROFILE,
@@ -35,7 +37,7 @@ def process_of(dynamics: Dynamics, *, wallets: bool, horizon: int | None) -> Flo
             dynamics.worth_correlation,
             dynamics.urgent_probability,
             1.0 / dynamics.urgent_slots,
-            dynamics.urgent_factor,
+            math.log(dynamics.urgent_factor),
             wallets,
             horizon or 0,
             *dynamics.load_profile,

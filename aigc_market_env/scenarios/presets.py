@@ -4,6 +4,7 @@ Money is in credits of a thousandth of a US dollar, a slot lasts 10 s. Both, and
 source for, are choices; the figures with sources stand in :mod:`~aigc_market_env.scenarios.catalogue`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,23 @@ SLOT_DURATION = 10.0  # s
 #: want what it requires and little beyond: with that, they have a share 1 - 2^-k of all satisfaction, a half to 98 %.
 OFFICE_SATIATION = 1.0, 6.0
 CREDITS_PER_USD = 1000.0
+#: Demand under which an MU has to plan when to spend what (docs/wallets.md#demand). With fading alone it would not: one
+#: level of spending, known beforehand, earns all that can be earned. Here what a credit is worth changes faster than a
+#: wallet fills: requests are worth about half to twice as much as usual, a sixth of them is urgent, and the load rises
+#: to 1.6 times the usual and falls to 0.6 times in 32 slots. All of these figures are choices.
+PREPAID_DYNAMICS = Dynamics(
+    worth_deviation=0.5,
+    worth_correlation=0.8,
+    urgent_probability=0.05,
+    urgent_factor=4.0,
+    urgent_slots=4.0,
+    load_profile=tuple(round(math.exp(0.5 * math.sin(math.tau * (slot + 0.5) / 32)), 2) for slot in range(32)),
+)
+#: Wallets that hold what three to eight slots cost and receive 40 to 90 % of it, so that saving is needed, and possible
+#: for a few slots only. Drawn in every episode for each MU, so that no plan fits all; an MU may begin with nothing.
+PREPAID_WALLETS = WalletRange(
+    Wallet(money=0.0, income=0.4, cap=3.0, unit="spending"), Wallet(money=8.0, income=0.9, cap=8.0, unit="spending")
+)
 
 
 @dataclass(frozen=True)
@@ -196,4 +214,5 @@ PRESETS: dict[str, Preset] = {
     "town": Preset(_town, 20, 5, True, Dynamics()),
     "random": Preset(_random, 8, 4, True, Dynamics()),
     "office": Preset(_campus, 8, 4, True, Dynamics(), OFFICE_SATIATION),
+    "prepaid": Preset(_campus, 8, 4, True, PREPAID_DYNAMICS, wallet=PREPAID_WALLETS),
 }

@@ -17,7 +17,7 @@ def test_presets_have_their_sizes(name, size):
 
 
 def test_these_are_all_presets():
-    assert list(PRESETS) == ["duo", "campus", "town", "random", "office"]
+    assert list(PRESETS) == ["duo", "campus", "town", "random", "office", "prepaid"]
 
 
 @pytest.mark.parametrize(("name", "providers"), [("campus", CAMPUS_PROVIDERS), ("town", TOWN_PROVIDERS)])
