@@ -309,7 +309,7 @@ def test_nothing_is_served_after_a_reset():
     env.reset()
     roll(env, np.random.default_rng(0), 2)  # the last step resets
     for name, array in vars(env.served).items():
-        assert array.any() == (name == "prices")
+        assert array.any() == (name in ("prices", "time_share"))
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -240,7 +240,7 @@ def _scenario(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """One value that may be left out: its type alone is shown, and None is called auto."""
     kinds = [kind for kind in get_args(info.type) if kind is not NoneType]
-    if NoneType not in get_args(info.type):
+    if NoneType not in get_args(info.type) or len(kinds) != 1:
         return None
     (kind,) = kinds
     if kind == tuple[float, float]:
