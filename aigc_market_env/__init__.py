@@ -20,7 +20,7 @@ from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.registration import register_environments
 from aigc_market_env.scenarios import Dynamics, Scenario
 from aigc_market_env.wallets import Wallet, WalletRange
-from aigc_market_env.wallets.path import episode_path
+from aigc_market_env.wallets.episode_path import episode_path
 
 __version__ = "0.1.0"
 
