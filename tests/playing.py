@@ -1,18 +1,21 @@
 """How tests play the environments: scenarios, actions, and what an episode came to."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
-from aigc_market_env import Dynamics, Market, Scenario, market_v0
+from aigc_market_env import Market, Scenario, market_v0
 
-PRESETS = ("duo", "campus", "town", "random", "office")
+#: Those in which a slot is all that there is, and the one in which money is missing later.
+PRESETS, PREPAID = ("duo", "campus", "town", "random", "office"), "prepaid"
 MODES = ("agents", "best_response")
 
 
 def busy(name, probability=0.3):
     """A preset whose users change their minds often."""
-    return Scenario.preset(name, dynamics=Dynamics(request_probability=probability))
+    scenario = Scenario.preset(name)
+    return replace(scenario, dynamics=replace(scenario.dynamics, request_probability=probability))
 
 
 def random_actions(rng, env):
@@ -84,7 +87,7 @@ def decoded(market, actions):
     )
 
 
-VARIANTS = list(itertools.product(PRESETS, MODES))
+VARIANTS = list(itertools.product((*PRESETS, PREPAID), MODES))
 
 
 def parallel(scenario="duo", asps="best_response", **options):

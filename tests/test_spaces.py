@@ -159,14 +159,15 @@ def test_observations_are_float32_in_their_space_and_of_order_one(name, asps):
                 assert observation.dtype == np.float32
                 assert env.observation_space(agent).contains(observation)
                 names = (
-                    spaces.mu_observation_names(env.num_asps, satiation=env.scenario.satiation)
+                    spaces.mu_observation_names(env.num_asps, **env.scenario.extra_entries)
                     if agent.startswith("mu")
                     else spaces.asp_observation_names(env.num_mus)
                 )
                 assert len(names) == len(observation) == len(set(names))
-                # Prices know no bound but the space's: what the last unit earns can be many times its cost.
-                prices = np.array([entry.endswith("_price") for entry in names])
-                assert np.abs(observation[~prices]).max() < 5.0
+                # Prices know no bound but the space's: what the last unit earns can be many times its cost. No money
+                # is -10, and rewards are shares of bounds that may have fallen since they were posted.
+                unbound = np.array([entry.endswith(("_price", "log_money", "/reward")) for entry in names])
+                assert np.abs(observation[~unbound]).max() < 5.0
             assert env.state_space.contains(env.state())
             if not env.agents:
                 break
@@ -174,11 +175,12 @@ def test_observations_are_float32_in_their_space_and_of_order_one(name, asps):
 
 
 def test_offsets_are_those_of_the_names():
-    names = spaces.mu_observation_names(3)
+    names = spaces.mu_observation_names(3, satiation=True, wallet=True)
     assert names[spaces.TURN] == "turn"
     for offsets, prefix, first in (
         (spaces.MU_TYPE, "", 0),
         (spaces.MU_LINK, "asp_2/", spaces.MU_LINKS + 2 * spaces.MU_LINK_SIZE),
+        (spaces.MU_PLAN, "", len(names) - len(spaces.MU_PLAN)),
     ):
         assert [names[first + i] for i in offsets] == [prefix + name for name in offsets._fields]
     names, block = spaces.asp_observation_names(4), spaces.ASP_LINKS + 3 * spaces.ASP_LINK_SIZE
@@ -199,6 +201,9 @@ def test_names_fit_the_spaces(size):
     names = spaces.mu_observation_names(n, satiation=True)
     assert names == [*spaces.mu_observation_names(n), "log_satiation"]
     assert spaces.mu_observation_space(n, satiation=True).shape == (len(names),)
+    assert spaces.mu_observation_names(n, satiation=True, wallet=True) == [*names, *spaces.MU_PLAN._fields]
+    assert spaces.mu_observation_space(n, satiation=True, wallet=True).shape == (len(names) + len(spaces.MU_PLAN),)
+    assert spaces.state_space(m, n, wallet=True).shape == (len(spaces.state_names(m, n, wallet=True)),)
     names = spaces.state_names(m, n, satiation=True)
     assert spaces.state_space(m, n, satiation=True).shape == (len(names),) == (len(set(names)),)
     assert len(names) == len(spaces.state_names(m, n)) + m

@@ -24,6 +24,9 @@ from aigc_market_env import (
     Outcome,
     RelativeRegret,
     Scenario,
+    Wallet,
+    WalletRange,
+    episode_path,
     follower_regret,
     follower_response,
     leader_best_response,
@@ -71,6 +74,25 @@ def test_scenarios_are_made_in_three_ways(market: Market) -> None:
     assert (Scenario.of("town").num_mus, Scenario.of(market).num_asps) == (20, market.num_asps)
     assert assert_type(fading.fix(seed=1), Scenario).num_mus == 3
     assert still.name == "mine"
+
+
+def test_users_are_given_wallets(market: Market) -> None:
+    wallet = Wallet(money=1.0, income=[0.1, 0.2], cap=2.0, unit="spending")
+    in_credits = assert_type(wallet.in_credits(np.array([3.0, 4.0])), Wallet)
+    assert [amount.shape for amount in in_credits.amounts] == [(2,), (2,), (2,)]
+    drawn = assert_type(WalletRange(Wallet(0.0), Wallet(2.0)).draw(np.full((3, 2), 0.5)), Wallet)
+    scenario = Scenario.fixed(market, wallet=drawn, dynamics=Dynamics(worth_deviation=0.5))
+    assert assert_type(scenario.dynamics.worth_varies, bool)
+    assert assert_type(scenario.extra_entries, dict[str, bool]) == {"satiation": False, "wallet": True}
+    markets, begun = assert_type(episode_path(scenario, seed=0, slots=3), tuple[Market, Wallet | None])
+    assert (markets.batch_shape, begun) == ((3,), drawn)
+    env = BatchedMarketEnv(scenario, 2, seed=0)
+    env.reset()
+    assert assert_type(env.base_market, Market)[0] == market
+    assert assert_type(env.wallet, Wallet | None) is not None
+    leader = LeaderEnv(scenario, wallet=wallet, horizon=8)
+    leader.reset(seed=0)
+    assert assert_type(leader.wallet, Wallet | None) is not None
 
 
 def test_the_game_is_solved_and_every_regret_told(market: Market) -> None:

@@ -111,3 +111,95 @@ def test_fading_of_an_array_is_that_of_its_entries():
     pairs = zip(efficiency.ravel(), shadow.ravel(), strict=True)
     expected = [faded(base, signal_of(base), shift) for base, shift in pairs]
     np.testing.assert_array_equal(faded_efficiency(efficiency, shadow).ravel(), expected)
+
+
+# Worth and load ------------------------------------------------------------------------------------------------------
+
+
+def worths(dynamics, slots, num_envs=250):
+    """ω over that of the base market, (slots, num_envs, M)."""
+    found = [
+        market.satisfaction_scale / state["base.satisfaction_scale"]
+        for market, state in markets_and_shadows(Scenario.preset("campus", dynamics=dynamics), slots, num_envs)
+    ]
+    return np.stack(found)
+
+
+@pytest.mark.parametrize(("deviation", "correlation"), [(0.5, 0.8), (3.0, 0.0), (0.2, 1.0)])
+def test_worth_has_the_deviation_and_correlation_stated(deviation, correlation):
+    logs = np.log(worths(Dynamics(worth_deviation=deviation, worth_correlation=correlation), 8))
+    count = logs[0].size
+    for log in logs[[0, 1, 7]]:  # stationary from the first slot on
+        assert abs(log.mean()) < 4 * deviation / np.sqrt(count)
+        assert abs(log.std() / deviation - 1) < 4 / np.sqrt(2 * count)
+    for lag in (1, 3):
+        assert abs(np.corrcoef(logs[2].ravel(), logs[2 + lag].ravel())[0, 1] - correlation**lag) < 4 / np.sqrt(count)
+    across = np.corrcoef(logs[0], rowvar=False)
+    np.fill_diagonal(across, 0.0)
+    assert np.abs(across).max() < 5 / np.sqrt(250)
+
+
+@pytest.mark.parametrize(("probability", "slots"), [(0.1, 4.0), (0.5, 1.0), (1.0, 3.0)])
+def test_requests_become_urgent_and_usual_again_as_often_as_stated(probability, slots):
+    worth = worths(Dynamics(urgent_probability=probability, urgent_factor=4.0, urgent_slots=slots), 12)
+    assert (np.isclose(worth, 1.0) | np.isclose(worth, 4.0)).all()
+    urgent = worth > 2.0
+    share = probability / (probability + 1 / slots)
+    for now in urgent[[0, 1, 11]]:
+        assert abs(now.mean() - share) < 4 * np.sqrt(share * (1 - share) / now.size)
+    before, after = urgent[:-1], urgent[1:]
+    for state, expected in ((False, probability), (True, 1 / slots)):
+        changed = after[before == state] != state
+        assert abs(changed.mean() - expected) <= 4 * np.sqrt(expected * (1 - expected) / changed.size)
+
+
+def test_load_follows_the_profile_from_anywhere_in_it():
+    profile = (0.5, 1.0, 4.0)
+    loads = []
+    for market, state in markets_and_shadows(
+        Scenario.preset("campus", dynamics=Dynamics(load_profile=profile)), 7, 300
+    ):
+        load = state["base.compute_capacity"] / market.compute_capacity
+        np.testing.assert_allclose(state["base.bandwidth_capacity"] / market.bandwidth_capacity, load, rtol=1e-12)
+        assert (load == load[:, :1]).all()
+        loads.append(load[:, 0])
+    places = np.stack([[profile.index(load) for load in slot] for slot in loads])
+    assert (np.diff(places, axis=0) % 3 == 1).all()
+    assert np.abs(np.bincount(places[0]) / 300 - 1 / 3).max() < 4 * np.sqrt(2 / 9 / 300)
+
+
+def test_what_comes_first_is_as_without_what_is_off():
+    """Markets and shadows draw from streams of their own, or before all else."""
+    usual = next(markets_and_shadows(Scenario.preset("campus"), 1))[0]
+    same = next(markets_and_shadows(Scenario.preset("campus", dynamics=Dynamics(urgent_factor=9.0)), 1))[0]
+    assert usual == same
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_a_market_at_the_end_of_its_range_stays_within(scale):
+    market = Scenario.preset("duo").sample(0).replace(satisfaction_scale=[scale, 1.0], compute_capacity=[scale])
+    dynamics = Dynamics(worth_deviation=3.0, urgent_probability=0.5, urgent_factor=1e6, load_profile=(1e-6, 1e6))
+    env = BatchedMarketEnv(Scenario.fixed(market, dynamics=dynamics), 8, asps="best_response", seed=0)
+    env.reset()
+    for _ in range(4):
+        assert env.market.batch_shape == (8,)
+        env.step({"mu": np.zeros((8, 2, 1))})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"worth_deviation": 3.1}, "worth_deviation = 3.1 must be from 0 to 3"),
+        ({"worth_deviation": -0.1}, "worth_deviation = -0.1"),
+        ({"worth_correlation": 1.5}, "worth_correlation = 1.5"),
+        ({"urgent_probability": -0.5}, "urgent_probability = -0.5"),
+        ({"urgent_factor": 0.0}, "urgent_factor = 0.0"),
+        ({"urgent_slots": 0.5}, "urgent_slots = 0.5 must be at least 1"),
+        ({"load_profile": [1.0]}, r"load_profile = \[1.0\] must be a tuple"),
+        ({"load_profile": (1.0, 0.0)}, r"load_profile\[1\] = 0.0"),
+        ({"load_profile": ("much",)}, r"load_profile\[0\] = 'much'"),
+    ],
+)
+def test_demand_out_of_range_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        Dynamics(**parameters)
