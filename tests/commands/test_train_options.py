@@ -10,7 +10,7 @@ from tiny_runs import TINY, fails, typed
 from agents.config import JointConfig, LeaderConfig
 from agents.documents import as_document, with_fields
 from agents.run_folder import read_config
-from aigc_market_env import Dynamics, Scenario
+from aigc_market_env import Dynamics, Scenario, Wallet, WalletRange
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
@@ -129,8 +129,9 @@ def test_the_configuration_of_a_run_is_given_back(command, run):
 
 OWN = """
 from dataclasses import replace
-from aigc_market_env import Dynamics, Scenario
-base = Scenario.preset("duo", dynamics=Dynamics(shadowing_db=1.0, request_probability=0.5))
+from aigc_market_env import Dynamics, Scenario, Wallet, WalletRange
+changes = Dynamics(shadowing_db=1.0, request_probability=0.5, worth_deviation=0.5, load_profile=(1.0, 2.0))
+base = Scenario.preset("duo", dynamics=changes, wallet=WalletRange(Wallet(1.0, [0.1, 0.2]), Wallet(2.0, 0.3)))
 market = base.sample()
 number = 3
 broken = replace(base, build=lambda uniforms: 1 / 0)
@@ -145,11 +146,13 @@ def test_a_scenario_of_ones_own_is_trained_on_from_a_copy_that_runs_no_code(comm
     (tmp_path / "mine_only.py").unlink()
     for place in ("mine_only.py:base", "mine_only:base"):
         scenario = read_config(tmp_path / place).make_scenario()
-        assert scenario.dynamics == Dynamics(shadowing_db=1.0, request_probability=0.5)
+        assert scenario.dynamics == Dynamics(1.0, request_probability=0.5, worth_deviation=0.5, load_profile=(1.0, 2.0))
+        assert scenario.wallet == WalletRange(Wallet(1.0, [0.1, 0.2]), Wallet(2.0, 0.3))
         assert scenario.sample() == Scenario.preset("duo").sample()
         assert command("train.py", "--resume", "--transitions", "64", "--out", place)[0] == 0
         assert command("evaluate.py", place, "--markets", "2")[0] == 0
-    assert typed("--config", tmp_path / "mine_only:base", "--scenario", "duo").config.dynamics is None  # duo's own
+    config = typed("--config", tmp_path / "mine_only:base", "--scenario", "duo").config
+    assert (config.dynamics, config.wallet) == (None, None)  # duo's own
     status, _, err = command("train.py", "--config", "mine_only:base", "--shadowing-db", "5")
     assert (status, "Unrecognized options: --shadowing-db" in err) == (2, True)
 

@@ -17,7 +17,7 @@ def actions_of(env, rng):
     return rng.uniform(-1.5, 1.5, (env.num_envs, *env.action_space.shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["duo", "campus", "town"])
+@pytest.mark.parametrize("name", ["duo", "campus", "town", "prepaid"])
 def test_spaces_contain_what_is_returned(name):
     env = LeaderVecEnv(Scenario.preset(name), 3)
     rng = np.random.default_rng(0)
@@ -32,15 +32,16 @@ def test_spaces_contain_what_is_returned(name):
         assert len(infos) == env.num_envs
 
 
-def test_rewards_are_the_utilities_over_the_scales_of_the_batched_environment():
-    env = LeaderVecEnv(Scenario.preset("random"), 3, seed=5)
-    markets = BatchedMarketEnv("random", 3, asps="best_response", max_cycles=None, seed=5)
+@pytest.mark.parametrize("name", ["random", "prepaid"])
+def test_rewards_are_the_utilities_over_the_scales_of_the_batched_environment(name):
+    env = LeaderVecEnv(Scenario.preset(name), 3, seed=5)
+    markets = BatchedMarketEnv(name, 3, asps="best_response", max_cycles=None, seed=5)
     first, _ = markets.reset()
     assert np.array_equal(env.reset(), with_identity(first["mu"]).reshape(env.num_envs, -1))
     rng = np.random.default_rng(1)
     for _ in range(4):
         actions = actions_of(env, rng)
-        scale = markets.market.satisfaction_scale
+        scale = markets.base_market.satisfaction_scale
         seen, expected, *_ = markets.step({"mu": shares_of(actions).reshape(3, 8, 4)})
         observations, rewards, _, _ = env.step(actions)
         assert np.array_equal(rewards, (expected["mu"] / scale).ravel().astype(np.float32))
