@@ -8,7 +8,7 @@ one machine and moment only. An *agent-step* is one agent in one step of one env
     python -m benchmarks.throughput --only batched ppo --seconds 2 --repeats 9 --json throughput.json
 
 Parts: ``batched`` (beside VMAS and JaxMARL), ``loops`` (PettingZoo, beside mpe2 and a floor), ``ppo`` (end to end,
-beside a floor), ``growth``, ``memory`` and ``profile``.
+beside a floor), ``wallets`` (beside the same market without, by CPU time), ``growth``, ``memory`` and ``profile``.
 """
 
 import importlib.metadata
@@ -26,7 +26,7 @@ from rich.console import Console
 
 from aigc_market_env._numerics.compile import num_threads
 from aigc_market_env.files import write_whole
-from benchmarks import growth, memory, peers, step_profile
+from benchmarks import growth, memory, peers, step_profile, wallet_steps
 from benchmarks.loops import BatchedLoop, aec, floor, parallel
 from benchmarks.training_speed import Learner
 from benchmarks.turns import Play, Summary, Turns, table, take_turns
@@ -34,7 +34,7 @@ from experiments.command import run_command
 from experiments.places import check_file
 from experiments.terminal import PlainConsole
 
-Part = Literal["batched", "loops", "ppo", "growth", "memory", "profile"]
+Part = Literal["batched", "loops", "ppo", "wallets", "growth", "memory", "profile"]
 _CONSOLE = PlainConsole()
 _PACKAGES = ("numpy", "numba", "pettingzoo", "torch", "stable_baselines3", "mpe2", "vmas", "jaxmarl", "jax")
 _RANGE = ("median", "lowest", "highest")
@@ -162,6 +162,27 @@ def ppo(arguments: Arguments) -> dict[str, Any]:
     return turns.as_json() | {"rollout_share": shares, "ratios": ratios}
 
 
+def wallets(arguments: Arguments) -> dict[str, Any]:
+    """A step of markets whose MUs have wallets beside that of the same markets without, in CPU time."""
+    makers: dict[str, Callable[[], Play]] = {}
+    pairs: list[tuple[str | None, str | None]] = []
+    modes: dict[str, Literal["agents", "best_response"]] = {"agents": "agents", "best response": "best_response"}
+    for mode, asps in modes.items():
+        for size in (1, 32, 512):
+            named = {f"{kind}, {mode}, {size}": scenario for kind, scenario in wallet_steps.SCENARIOS.items()}
+            for name, scenario in named.items():
+                makers[name] = partial(wallet_steps.make, scenario, asps, size)
+            pairs += [(name, next(iter(named))) for name in named]
+    turns = _turns(arguments, makers)
+    rows = []
+    for name, to in pairs:
+        spent = [b / a for a, b in zip(turns.rates[str(name)], turns.rates[str(to)], strict=True)]
+        rows.append((str(name), *turns.summary(str(name)).cells(), *Summary.of(spent).cells(".3f")))
+    headings = ("markets stepped per CPU second", *_RANGE, "times the CPU time without", *_RANGE[1:])
+    table(_CONSOLE, "Wallets; one market is the Parallel environment", headings, rows)
+    return turns.as_json() | {"ratios": _ratios(turns, pairs)}
+
+
 def grow(arguments: Arguments) -> dict[str, Any]:
     """Time of a best-response slot from 8 x 4 to 100 x 20."""
     turns = _turns(arguments, growth.makers())
@@ -233,6 +254,7 @@ _PARTS: dict[Part, Callable[[Arguments], dict[str, Any]]] = {
     "batched": batched,
     "loops": loops,
     "ppo": ppo,
+    "wallets": wallets,
     "growth": grow,
     "memory": remember,
     "profile": profile,

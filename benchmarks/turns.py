@@ -62,13 +62,13 @@ class Turns:
         return {"rates": played} | ({"missing": self.missing} if self.missing else {})
 
 
-def rate_of(step: Callable[[], object], seconds: float) -> float:
+def rate_of(step: Callable[[], object], seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
     """Calls per second over at least so long, and at least one call."""
-    calls, began = 0, time.perf_counter()
+    calls, began = 0, clock()
     while True:
         step()
         calls += 1
-        spent = time.perf_counter() - began
+        spent = clock() - began
         if spent >= seconds:
             return calls / spent
 

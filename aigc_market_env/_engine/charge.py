@@ -3,7 +3,7 @@
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._engine.slot import ACCURACY, NOISE, PAYMENT, SCRATCH_ROWS
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled_inner
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.wallets.money import after, covered
 
@@ -28,14 +28,17 @@ def charge(i: int, lanes: Lanes, scratch: FloatArray) -> None:
         _share_time(i, lanes, scratch)
 
 
-@compiled
+@compiled_inner
 def _share_time(i: int, lanes: Lanes, scratch: FloatArray) -> None:
     """Scale all that every link is given and gives in a slot to the share of it for which its MU is served."""
-    link, shares, num_mus = lanes.links[i], lanes.mus[i, at.TIME_SHARE], lanes.mus.shape[2]
-    for first in range(0, link.shape[1], num_mus):
-        for row in (at.COMPUTE, at.BANDWIDTH, at.RATE, at.QOE):
-            for m in range(num_mus):
-                link[row, first + m] *= shares[m]
-        for row in range(ACCURACY, SCRATCH_ROWS):
-            for m in range(num_mus):
-                scratch[row, first + m] *= shares[m]
+    link, shares, num_mus = lanes.links[i], scratch[NOISE], lanes.mus.shape[2]
+    num_links = link.shape[1]
+    for first in range(0, num_links, num_mus):
+        for m in range(num_mus):
+            shares[first + m] = lanes.mus[i, at.TIME_SHARE, m]
+    for row in (at.COMPUTE, at.BANDWIDTH, at.RATE, at.QOE):
+        for k in range(num_links):
+            link[row, k] *= shares[k]
+    for row in range(ACCURACY, SCRATCH_ROWS):
+        for k in range(num_links):
+            scratch[row, k] *= shares[k]

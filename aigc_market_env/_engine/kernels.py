@@ -26,8 +26,9 @@ from aigc_market_env._engine.observations import (
     write_asps,
     write_capacities,
     write_channels,
+    write_demand,
+    write_money,
     write_mu,
-    write_plans,
     write_results,
     write_rewards,
     write_wallets,
@@ -122,7 +123,8 @@ def _write_all(i: int, lanes: Lanes, current: Observations, process: FloatArray,
     write_rewards(i, lanes, current)
     if process[WALLETS] > 0.0:
         write_wallets(i, lanes, current)
-        write_plans(i, lanes, current, process, scratch[NOISE])
+        write_demand(i, lanes, current, process)
+        write_money(i, lanes, current, process, scratch[NOISE])
 
 
 @compiled
@@ -263,9 +265,9 @@ def _close(
         charge(i, lanes, scratch)
     pay(i, lanes, scratch)
     write_results(i, lanes, current)
-    _move_on(i, lanes, current, process, scratch)
     if process[WALLETS] > 0.0:
-        write_plans(i, lanes, current, process, scratch[NOISE])
+        write_money(i, lanes, current, process, scratch[NOISE])
+    _move_on(i, lanes, current, process, scratch)
 
 
 @compiled_inner
@@ -284,6 +286,8 @@ def _move_on(i: int, lanes: Lanes, current: Observations, process: FloatArray, s
     if _load_varies(process):
         change_load(i, lanes, process)
         write_capacities(i, lanes, current)
+    if process[WALLETS] > 0.0 and (_worth_varies(process) or _load_varies(process)):
+        write_demand(i, lanes, current, process)
     if process[SHADOWING_DB] > 0.0:
         fade(i, lanes, process[SHADOWING_DB], process[SHADOWING_CORRELATION], scratch)
         write_channels(i, lanes, current, scratch[NOISE])

@@ -179,23 +179,32 @@ def write_wallets(i: int, lanes: Lanes, current: Observations) -> None:
         current.mus[i, plan + MU_PLAN.log_cap] = _amount_entry(mus[at.CAP, m], mus[at.BASE_OMEGA, m])
 
 
-@compiled_inner
-def write_plans(i: int, lanes: Lanes, current: Observations, process: FloatArray, logs: FloatArray) -> None:
-    """What MUs plan by in this slot: money, time, worth, and the place in the load profile; ``logs`` is scratch."""
+@compiled
+def write_demand(i: int, lanes: Lanes, current: Observations, process: FloatArray) -> None:
+    """What requests of MUs with wallets are worth in this slot, and the place in the load profile."""
     mus, num_mus, places = lanes.mus[i], lanes.mus.shape[2], process.shape[0] - PROFILE
-    row, log_factor = current.mus[i], process[URGENT_LOG_FACTOR]
-    size, left = row.shape[0] // num_mus, _share_left(mus[at.ELAPSED, 0], process[HORIZON])
-    plan = size - len(MU_PLAN)
+    size = current.mus.shape[1] // num_mus
     cosine = sine = 0.0
     if places > 0:
         cosine, sine = cos_sin(lanes.asps[i, at.PROFILE_SLOT, 0] / places)
     for m in range(num_mus):
-        logs[m] = _amount_entry(mus[at.MONEY, m], mus[at.BASE_OMEGA, m])
+        plan = (m + 1) * size - len(MU_PLAN)
+        worth = mus[at.LOG_WORTH, m] + mus[at.URGENT, m] * process[URGENT_LOG_FACTOR]
+        current.mus[i, plan + MU_PLAN.log_worth] = spaces.clipped(worth)
+        current.mus[i, plan + MU_PLAN.load_cosine] = cosine
+        current.mus[i, plan + MU_PLAN.load_sine] = sine
+
+
+@compiled_inner
+def write_money(i: int, lanes: Lanes, current: Observations, process: FloatArray, logs: FloatArray) -> None:
+    """What MUs have to plan with in this slot, money and time; ``logs`` is scratch."""
+    mus, row, num_mus = lanes.mus[i], current.mus[i], lanes.mus.shape[2]
+    size, left = row.shape[0] // num_mus, _share_left(mus[at.ELAPSED, 0], process[HORIZON])
     for m in range(num_mus):
-        row[plan + MU_PLAN.log_money] = logs[m]
-        row[plan + MU_PLAN.slots_left] = left
-        row[plan + MU_PLAN.log_worth] = spaces.clipped(mus[at.LOG_WORTH, m] + mus[at.URGENT, m] * log_factor)
-        row[plan + MU_PLAN.load_cosine], row[plan + MU_PLAN.load_sine] = cosine, sine
+        logs[m] = _amount_entry(mus[at.MONEY, m], mus[at.BASE_OMEGA, m])
+    plan = size - len(MU_PLAN)
+    for m in range(num_mus):
+        row[plan + MU_PLAN.log_money], row[plan + MU_PLAN.slots_left] = logs[m], left
         plan += size
 
 
