@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from playing import (
     MODES,
+    PREPAID,
     PRESETS,
     VARIANTS,
     arrays_of,
@@ -16,7 +17,7 @@ from playing import (
     steps_per_slot,
 )
 
-from aigc_market_env import BatchedMarketEnv, Scenario, follower_response, market_v0
+from aigc_market_env import BatchedMarketEnv, Scenario, Wallet, follower_response, market_v0
 
 variants = pytest.mark.parametrize(("name", "asps"), VARIANTS)
 both_modes = pytest.mark.parametrize("asps", MODES)
@@ -31,8 +32,7 @@ both_forms = pytest.mark.parametrize("make", [market_v0.env, market_v0.parallel_
 def test_aec_and_parallel_are_the_same_game_bit_for_bit(name, asps, requests):
     slots, rng = 4, np.random.default_rng(7)
     aec = market_v0.env(busy(name, requests), max_cycles=slots, asps=asps)
-    par = market_v0.parallel_env(busy(name, requests), asps=asps)
-    par.max_cycles = slots * steps_per_slot(par)
+    par = parallel(busy(name, requests), asps, max_cycles=slots * steps_per_slot(aec))
     assert aec.possible_agents == par.possible_agents
     for episode in range(3):
         seed = 5 if episode == 0 else None  # the streams go on
@@ -68,7 +68,8 @@ def test_aec_and_parallel_are_the_same_game_bit_for_bit(name, asps, requests):
 
 @variants
 def test_payoffs_are_the_outcome_of_the_decoded_actions(name, asps):
-    env, rng = parallel(busy(name), asps, max_cycles=1000), np.random.default_rng(2)
+    rich = Wallet(1e9) if name == PREPAID else None  # tests/engine/test_charge.py has those who are not
+    env, rng = parallel(busy(name), asps, max_cycles=1000, wallet=rich), np.random.default_rng(2)
     env.reset(seed=11)
     for _ in range(12):
         market, actions = env.market, random_actions(rng, env)
