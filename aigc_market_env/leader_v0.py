@@ -12,7 +12,7 @@ may gain the MU something; ``leader_regret(env.unwrapped.market, env.unwrapped.e
 
 | | | |
 |---|---|---|
-| observation | Box(-10, 10, (9+8N,)) | the MU's own, see :func:`aigc_market_env.spaces.mu_observation_names` |
+| observation | Box(-10, 10, (9+8N,)) | see :func:`aigc_market_env.spaces.mu_observation_names`; 7 more with wallets |
 | action | Box(0, 1, (N,)) | rewards, as shares of the bound ω/q; finite values outside are clipped |
 | reward | float | U = satisfaction - payments, credits per slot; satisfaction is ω log(1 + Q/q), less with satiation |
 

@@ -23,7 +23,7 @@ class Wallet:
         income: received after every slot, likewise.
         cap: the most that the wallet holds, likewise; infinite by default.
         unit: what the three are counted in: ``"credits"``, or ``"spending"``: what the MU pays in a slot at the
-            equilibrium of the market that the episode begins with.
+            equilibrium of the base market of the episode, which is that before any dynamics.
 
     Raises:
         ValueError: an amount is negative, not a number, or infinite (only the cap may be); shapes do not fit one
@@ -94,6 +94,8 @@ class WalletRange:
         if self.low.unit != self.high.unit:
             raise ValueError(f"units of a wallet range differ: {self.low.unit!r} and {self.high.unit!r}")
         for name, low, high in zip(("money", "income", "cap"), self.low.amounts, self.high.amounts, strict=True):
+            if np.ndim(low) and np.ndim(high) and np.shape(low) != np.shape(high):
+                raise ValueError(f"{name} of a wallet range has shapes {np.shape(low)} and {np.shape(high)}")
             if not np.all(low <= high):
                 raise ValueError(f"{name} = {low} of a wallet range's low is above {high} of its high")
 

@@ -41,6 +41,8 @@ def test_a_range_draws_between_its_ends():
 def test_ranges_whose_ends_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="income"):
         WalletRange(Wallet(1.0, 2.0), Wallet(1.0, 1.0))
+    with pytest.raises(ValueError, match="income of a wallet range has shapes"):
+        WalletRange(Wallet(1.0, [0.0, 0.0]), Wallet(1.0, [1.0, 1.0, 1.0]))
     with pytest.raises(ValueError, match="units"):
         WalletRange(Wallet(1.0), Wallet(1.0, unit="spending"))
     with pytest.raises(ValueError, match="must be a Wallet"):
