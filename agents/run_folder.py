@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from agents.algorithms.set_config import SetConfig
 from agents.config import Config, TrainingConfig
-from agents.documents import as_document, config_of
+from agents.documents import as_document, config_of, learning_fields
 from agents.runs import CONFIG_FILE, EVALUATION_FILE, MARKET_FOLDER, json_bytes, write_json
 from aigc_market_env import Market, Scenario
 from aigc_market_env.files import FolderTakenError, read_json, write_new
@@ -86,8 +86,9 @@ def forget(made: Sequence[Path]) -> None:
 
 
 def lengthen_run(config: TrainingConfig | SetConfig, run: Path) -> None:
-    """Have a run end later than its configuration says so far; it is a run that has not ended from now on."""
-    (run / EVALUATION_FILE).unlink(missing_ok=True)
+    """Have a run be as long as a configuration says; if that is longer, it is one that has not ended from now on."""
+    if learning_fields(config) != learning_fields(read_config(run)):
+        (run / EVALUATION_FILE).unlink(missing_ok=True)
     write_config(config, run)
 
 

@@ -1,4 +1,4 @@
-"""Going on with a run: its own configuration counts, and may become longer."""
+"""Going on with a run: its own configuration counts, and may become longer, with checkpoints as often as one likes."""
 
 import os
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def asked_of_run(arguments: Arguments, config: Config, out: Path, values: Values
         if name not in own:
             raise ValueError(f"{option(name)}: {out} is no run that has it; leave the option out")
         alike = _same_market(value, config) if name == "scenario" else value == own[name]
-        if name != config.length and name not in values and not alike:
+        if name not in (config.length, FREE) and name not in values and not alike:
             option_asked = option(name) if name in arguments.given else f"--config {file}, which is {option(name)}"
             raise told(option_asked, _shown(value), _shown(own[name]))
     for name, value in _of_preset(arguments.choice.preset, config).items():
@@ -48,7 +48,7 @@ def asked_of_run(arguments: Arguments, config: Config, out: Path, values: Values
     if length < own[config.length]:
         of_run = f"{out} is a run of {own[config.length]}; it can become longer, not shorter"
         raise ValueError(f"{option(config.length)} {length}: {of_run}")
-    return with_fields(config, {config.length: length})
+    return with_fields(config, {config.length: length, FREE: asked.get(FREE, own[FREE])})
 
 
 def _kind(config: Config) -> dict[str, str]:

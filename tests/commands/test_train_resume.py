@@ -126,6 +126,11 @@ def test_a_configuration_that_contradicts_the_run_to_resume_is_told(command, tmp
     assert command("train.py", *resume, other, "--seed", "0")[0] == 0
 
 
+def test_how_often_a_run_is_saved_may_change_when_it_goes_on(command, tmp_path, run):
+    assert command("train.py", "--resume", "--out", run, "--checkpoint-seconds", "7")[0] == 0
+    assert read_config(tmp_path / run).checkpoint_seconds == 7.0
+
+
 def test_a_set_policy_is_resumed_by_its_own_options_and_made_longer(command, tmp_path):
     asked = ["--policy", "set", "--preset", "quick", "--updates", "1", "--loads", "0.5", "2"]
     asked += ["--num-mus", "2", "3", "--num-asps", "1", "2"]
