@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # configurations are read where stable-baselines3 is not inst
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.vec_env import VecEnv
 
+#: Log standard deviations of exploration at the start and at the end of a training, in outputs that span [-1, 1].
+LogStd = tuple[float, float]
 #: All algorithms, by name.
 ALGORITHMS: dict[str, type["Algorithm"]] = {}
 
@@ -45,7 +47,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def make(
-        self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: float, seed: int
+        self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: LogStd, seed: int
     ) -> "BaseAlgorithm":
         """The learner, untrained.
 
@@ -54,8 +56,19 @@ class Algorithm(ABC):
             slots: slots in a rollout, between two updates.
             hidden: width of each hidden layer.
             rate: learning rate, a function of the share of the training that remains.
-            usual_log_std: log standard deviation of exploration that suits the side, in outputs that span [-1, 1].
+            usual_log_std: exploration that suits the side.
             seed: of its weights and of what it draws.
+        """
+
+    def explore(  # noqa: B027 - most algorithms have nothing to do
+        self, model: Any, *, usual_log_std: LogStd, remaining: float
+    ) -> None:
+        """Set how far a model explores in its next rollout, where the algorithm does not see to that itself.
+
+        Args:
+            model: what learns.
+            usual_log_std: exploration that suits the side.
+            remaining: share of the training that remains, from 1 to 0.
         """
 
     @abstractmethod

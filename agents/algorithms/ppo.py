@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import nn
 
-from agents.algorithms.algorithm import Algorithm
+from agents.algorithms.algorithm import Algorithm, LogStd
 from agents.algorithms.checks import finite_numbers, whole_numbers
 
 if TYPE_CHECKING:
@@ -25,28 +26,31 @@ class PPO(Algorithm):
         gae_lambda: how much later slots count in an advantage, from 0 to 1; without effect while gamma is 0.
         clip_range: how far a ratio of probabilities may move from 1 before it stops to count.
         initial_log_std: log standard deviation of exploration at the start, in outputs that span [-1, 1]; by default
-            -1 for mobile users and -1.5 for providers.
+            -2 for mobile users and -1.5 for providers.
+        final_log_std: at the end; in between it falls evenly. By default -3.9 for mobile users and -3 for providers.
     """
 
     name: ClassVar[str] = "ppo"
 
-    batch_size: int = 4096
-    epochs: int = 6
+    batch_size: int = 512
+    epochs: int = 4
     gae_lambda: float = 0.95
     clip_range: float = 0.2
     initial_log_std: float | None = None
+    final_log_std: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_numbers(self, batch_size=(2, 2**31 - 1), epochs=(1, 2**31 - 1))
-        finite_numbers(self, "gae_lambda", "clip_range", "initial_log_std", optional=("initial_log_std",))
+        log_stds = "initial_log_std", "final_log_std"
+        finite_numbers(self, "gae_lambda", "clip_range", *log_stds, optional=log_stds)
         if not 0.0 <= self.gae_lambda <= 1.0:
             raise ValueError(f"gae_lambda = {self.gae_lambda!r} must be from 0 to 1")
         if self.clip_range <= 0.0:
             raise ValueError(f"clip_range = {self.clip_range!r} must be above 0")
 
     def make(
-        self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: float, seed: int
+        self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: LogStd, seed: int
     ) -> "stable_baselines3.PPO":
         """See :meth:`Algorithm.make`.
 
@@ -57,7 +61,7 @@ class PPO(Algorithm):
 
         if env.num_envs * slots < 2:
             raise ValueError(f"slots = {slots!r} makes a rollout of a single transition, which ppo cannot learn from")
-        return stable_baselines3.PPO(
+        model = stable_baselines3.PPO(
             "MlpPolicy",
             env,
             learning_rate=rate,
@@ -70,11 +74,26 @@ class PPO(Algorithm):
             policy_kwargs={
                 "net_arch": {"pi": list(hidden), "vf": list(hidden)},
                 "activation_fn": nn.ReLU,  # as good here as tanh, and an update takes a quarter less time
-                "log_std_init": usual_log_std if self.initial_log_std is None else self.initial_log_std,
             },
             seed=seed,
             device="cpu",
         )
+        log_std: Any = model.policy.log_std
+        log_std.requires_grad_(False)  # see explore
+        self.explore(model, usual_log_std=usual_log_std, remaining=1.0)
+        return model
+
+    def explore(self, model: Any, *, usual_log_std: LogStd, remaining: float) -> None:
+        """Narrow exploration evenly in its logarithm; see :meth:`Algorithm.explore`.
+
+        It is not learned. What an agent learns is what is best amid its own noise: as wide as half an e-fold, a reward
+        little above an entry threshold is worth less than none, the mean sinks until the pair is priced out, and there
+        nothing tells it to come back when the noise has gone.
+        """
+        start = usual_log_std[0] if self.initial_log_std is None else self.initial_log_std
+        end = usual_log_std[1] if self.final_log_std is None else self.final_log_std
+        with torch.no_grad():
+            model.policy.log_std.fill_(end + (start - end) * remaining)
 
     def layers(self, model: "stable_baselines3.PPO") -> nn.Sequential:
         """See :meth:`Algorithm.layers`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from agents.algorithms.algorithm import Algorithm
+from agents.algorithms.algorithm import Algorithm, LogStd
 from agents.algorithms.checks import finite_numbers, whole_numbers
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class SAC(Algorithm):
             raise ValueError(f"initial_entropy_coefficient = {self.initial_entropy_coefficient!r} must be above 0")
 
     def make(
-        self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: float, seed: int
+        self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: LogStd, seed: int
     ) -> "stable_baselines3.SAC":
         """See :meth:`Algorithm.make`; exploration is what its entropy makes it."""
         import stable_baselines3

@@ -45,9 +45,9 @@ class Choice:
         policy: What learns. mlp: a network for one market of one size; the default. set: one network for markets of any
             size, which sees the whole market and does not care in what order mobile users and providers are listed.
         algorithm: How. ppo: from rewards alone, of what it has just played; the default, except for set policies. sac
-            (mlp only): likewise, but from the latest 200,000 transitions, by way of a critic; mobile users get near
-            equilibrium from fewer transitions, though on campus neither side got as near as with ppo. equilibrium (set
-            only): on exact conditions of optimality, without sampled returns; the default of set policies.
+            (mlp only): likewise, but from the latest 200,000 transitions, by way of a critic; on campus neither side
+            got as near as with ppo. equilibrium (set only): on exact conditions of optimality, without sampled returns;
+            the default of set policies.
         preset: How long to train: less than a minute, a few minutes (the default), or a quarter of an hour.
         config: Begin with the configuration in a file, such as RUN/config.json, instead of the four above.
     """
@@ -108,7 +108,7 @@ class Runs:
             of default names.
         resume: Go on from the checkpoint of the run in --out (or of the latest run of this scenario, seed, --train,
             --policy and --algorithm). The run's own configuration counts, options need not be given again; those
-            that are, and a file of --config, must not contradict it. More
+            that are, and a file of --config, must not contradict it, but for --checkpoint-seconds. More
             --transitions or --updates than it has lengthen it, also when it has ended: from there on the learning rate
             is what it would be had the run been so long from the beginning. With --seeds or --sweep, what is not there
             yet is begun.

@@ -11,6 +11,10 @@ from agents.policy.agent_features import Features, with_identity
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import BatchedMarketEnv, Scenario
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.spaces import MU_LINK, MU_LINK_SIZE, MU_LINKS
+
+#: What an offer that nothing is delivered for costs at first, in U/ω for each e-fold that it is below the bound.
+FIRST_UNSERVED_COST = 0.03
 
 
 class LeaderVecEnv(MarketVecEnv):
@@ -28,7 +32,13 @@ class LeaderVecEnv(MarketVecEnv):
 
     Observation: the MU's identity and its observation, see :func:`~agents.policy.agent_features.with_identity`. Action:
     Box(-1, 1, (N,)), see :func:`~agents.policy.actions.shares_of`. Reward: the MU's utility over its satisfaction
-    scale in the market that episodes begin from, U/ω.
+    scale in the market that episodes begin from, U/ω, less :attr:`unserved_cost`.
+
+    Attributes:
+        unserved_cost: what an offer to an ASP that delivers nothing costs, in U/ω for each e-fold that it is below the
+            bound; 0 at first. Below the entry threshold U is flat: a pair that is there for the noise of others, or for
+            its own, would never be tried again. This tells it where the threshold is, and changes nothing for those
+            that are served. A training has it fall to zero.
     """
 
     def __init__(
@@ -46,7 +56,12 @@ class LeaderVecEnv(MarketVecEnv):
         size = m + markets.single_observation_space["mu"].shape[0]
         super().__init__(markets, m, size, n, episode_slots)
         self.followers = followers
+        self.unserved_cost = 0.0
         self._actions = np.zeros((num_markets, m, n))
+
+    def anneal(self, remaining: float) -> None:
+        """See :meth:`MarketVecEnv.anneal`."""
+        self.unserved_cost = FIRST_UNSERVED_COST * remaining**2
 
     def step_async(self, actions: npt.NDArray[np.float32]) -> None:
         """Take the actions (B·M, N) for the next slot."""
@@ -70,7 +85,12 @@ class LeaderVecEnv(MarketVecEnv):
         observations, rewards, _, _, _ = self.markets.step({"mu": self._actions})
         if self.followers is not None:
             observations, rewards, _, _, _ = self.markets.step({"asp": self.followers(observations["asp"])})
-        return self._flat(observations["mu"]), (rewards["mu"] / self._scale).ravel()
+        gains = rewards["mu"] / self._scale
+        if self.unserved_cost > 0.0:
+            end = MU_LINKS + self._actions.shape[-1] * MU_LINK_SIZE
+            qoe = observations["mu"][..., MU_LINKS + MU_LINK.last_qoe : end : MU_LINK_SIZE]
+            gains = gains + self.unserved_cost * np.where(qoe == 0.0, np.log(self._actions), 0.0).sum(axis=-1)
+        return self._flat(observations["mu"]), gains.ravel()
 
     def _flat(self, observations: npt.NDArray[np.float32]) -> Features:
         return with_identity(observations).reshape(self.num_envs, -1)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
@@ -42,7 +43,7 @@ class Learner(Generic[SidePolicy]):
     def __init__(
         self, env: MarketVecEnv, config: TrainingConfig, extract: Callable[[BaseAlgorithm], SidePolicy]
     ) -> None:
-        self.env, self.model = env, make_model(config, env)
+        self.env, self.model, self._config = env, make_model(config, env), config
         self.rollout = config.slots * env.num_envs
         self._extract: Callable[[BaseAlgorithm], SidePolicy] = extract
         self._full_rate = self.model.lr_schedule(1.0)
@@ -59,10 +60,33 @@ class Learner(Generic[SidePolicy]):
         self.policy = self._extract(self.model)
 
     def learn(self, remaining: float) -> None:
-        """Play one rollout and learn from it, at a share of the learning rate."""
+        """Play one rollout and learn from it, at a share of the learning rate.
+
+        Raises:
+            ValueError: the training has diverged.
+        """
         self.model.lr_schedule = lambda _: self._full_rate * remaining
-        self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)
+        self._config.algorithm.explore(self.model, usual_log_std=self._config.usual_log_std, remaining=remaining)
+        self.env.anneal(remaining)
+        try:
+            self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)
+        except ValueError:  # what torch says of a distribution that is none, and environments of such actions
+            self._check_finite()
+            raise
+        self._check_finite()
         self.refresh()
+
+    def _check_finite(self) -> None:
+        """Make sure that the model puts out numbers for what it sees.
+
+        Raises:
+            ValueError: it does not.
+        """
+        with torch.no_grad():
+            outputs = self._config.algorithm.layers(self.model)(torch.from_numpy(np.array(self.model._last_obs)))
+        if not bool(torch.isfinite(outputs).all()):
+            rate = self._config.learning_rate
+            raise ValueError(f"learning_rate = {rate!r}: the training has diverged; try again with a lower one")
 
 
 def mu_learner(
@@ -81,7 +105,7 @@ def asp_learner(config: FollowerConfig, scenario: Scenario, source: RewardSource
 
 def make_model(config: TrainingConfig, env: MarketVecEnv) -> BaseAlgorithm:
     """What learns, untrained, by the configuration's algorithm."""
-    return config.algorithm.make(
+    model = config.algorithm.make(
         env,
         slots=config.slots,
         hidden=config.hidden,
@@ -90,6 +114,10 @@ def make_model(config: TrainingConfig, env: MarketVecEnv) -> BaseAlgorithm:
         usual_log_std=config.usual_log_std,
         seed=config.seed,
     )
+    last = [layer for layer in config.algorithm.layers(model) if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        last.bias.add_(config.first_output)
+    return model
 
 
 def extract_leader_policy(model: BaseAlgorithm, scenario: Scenario, config: TrainingConfig) -> LeaderPolicy:

@@ -73,6 +73,9 @@ class MarketVecEnv(OwnsArrays, VecEnv):
             self.returns[:] = 0.0
         return observations, gains.astype(np.float32), self._no_dones.copy(), infos
 
+    def anneal(self, remaining: float) -> None:
+        """Prepare for the next rollout, a share of the training, from 1 to 0, remaining; nothing by default."""
+
     def state(self) -> dict[str, Any]:
         """Copies of all that the environment's future depends on; for checkpoints."""
         return {"markets": self.markets.state(), "slot": self.slot, "returns": self.returns.copy()}

@@ -7,8 +7,8 @@ from stable_baselines3.common.vec_env import VecCheckNan, VecMonitor
 
 from agents.policy.actions import shares_of
 from agents.policy.agent_features import with_identity
-from agents.training.leader_env import LeaderVecEnv
-from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, follower_response
+from agents.training.leader_env import FIRST_UNSERVED_COST, LeaderVecEnv
+from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, follower_response, spaces
 
 FADING = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 
@@ -212,3 +212,28 @@ def test_leaders_of_learned_followers_go_on_from_a_saved_state():
         actions = actions_of(one, rng)
         for ours, theirs in zip(one.step(actions), two.step(actions), strict=True):
             assert np.array_equal(ours, theirs) if isinstance(ours, np.ndarray) else ours == theirs
+
+
+@pytest.mark.parametrize("preset", ["duo", "town"])
+def test_an_offer_that_nothing_is_delivered_for_costs_by_how_far_it_is_below_the_bound(preset):
+    scenario = Scenario.preset(preset)
+    plain, env = LeaderVecEnv(scenario, 3, seed=1), LeaderVecEnv(scenario, 3, seed=1)
+    names = spaces.mu_observation_names(scenario.num_asps)
+    for each in (plain, env):
+        each.reset()
+    env.anneal(0.5)
+    assert env.unserved_cost == FIRST_UNSERVED_COST / 4
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        actions = actions_of(env, rng)
+        seen, utility, _, _ = plain.step(actions)
+        also_seen, rewards, _, _ = env.step(actions)
+        assert np.array_equal(seen, also_seen)
+        qoe = seen[:, [scenario.num_mus + names.index(f"asp_{n}/last_qoe") for n in range(scenario.num_asps)]]
+        unserved = qoe == 0.0
+        assert 0 < unserved.sum() < unserved.size
+        cost = -env.unserved_cost * (np.log(shares_of(actions)) * unserved).sum(axis=1)
+        assert np.allclose(rewards, utility - cost, rtol=1e-5, atol=1e-6)
+    env.anneal(0.0)
+    actions = actions_of(env, rng)
+    assert np.array_equal(env.step(actions)[1], plain.step(actions)[1])

@@ -6,18 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.logger import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tiny_configs import made
 
 from agents import load_policy
 from agents.algorithms import ppo
-from agents.config import STREAMS_PER_SEED
+from agents.config import STREAMS_PER_SEED, FollowerConfig
 from agents.documents import as_document, flat
-from agents.policy.actions import shares_of
+from agents.policy.actions import LOWEST_SHARE, shares_of
 from agents.policy.files import WEIGHTS_FILE
-from agents.training.leader_env import LeaderVecEnv
-from agents.training.learner import extract_leader_policy, make_model
-from agents.training.one_side import LeaderConfig, read_config, train_leaders
+from agents.training import leader_env
+from agents.training.leader_env import FIRST_UNSERVED_COST, LeaderVecEnv
+from agents.training.learner import extract_leader_policy, make_model, mu_learner
+from agents.training.one_side import LeaderConfig, read_config, train_followers, train_leaders
 from aigc_market_env import BatchedMarketEnv, Scenario
 
 
@@ -277,3 +280,46 @@ def test_users_of_a_preset_may_be_satiated(tiny, tmp_path):
     policy = load_policy(tmp_path / "run")
     assert policy.architecture.satiation
     policy.check_fits(satiated)
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "end"), [({}, -2.0, -3.9), ({"initial_log_std": -1.0, "final_log_std": -2}, -1, -2)]
+)
+def test_exploration_narrows_evenly_in_its_logarithm_and_is_not_learned(tiny, given, start, end):
+    config = tiny(**given)
+    learner = mu_learner(config, config.make_scenario())
+    learner.begin(0)
+    learner.model.set_logger(Logger(None, []))
+    for remaining in (1.0, 0.25, 0.0):
+        learner.learn(remaining)
+        assert np.allclose(learner.model.policy.log_std.detach(), end + (start - end) * remaining)
+
+
+def test_untrained_users_post_much(tiny):
+    config = tiny(scenario="campus")
+    policy = mu_learner(config, config.make_scenario()).policy
+    env = BatchedMarketEnv(config.make_scenario(), 4, asps="best_response")
+    posted = policy.act_batch(env.reset()[0]["mu"])
+    assert np.allclose(posted, LOWEST_SHARE**0.25, rtol=0.3)
+
+
+@pytest.mark.parametrize(("cost", "found"), [(FIRST_UNSERVED_COST, True), (0.0, False)])
+def test_users_that_are_priced_out_by_all_they_try_find_the_way_in_by_what_that_costs(
+    tiny, tmp_path, monkeypatch, cost, found
+):
+    monkeypatch.setattr(leader_env, "FIRST_UNSERVED_COST", cost)
+    monkeypatch.setattr(LeaderConfig, "first_output", -1.0)
+    config = tiny(transitions=32_000, batch_size=64, epochs=4, slots=8, learning_rate=3e-3, checkpoint_seconds=60.0)
+    result, metrics = train_leaders(replace(config, evaluate_every=10**6), tmp_path)
+    assert metrics["curve"][0]["leader_regret_relative"] > 0.9
+    assert (result.leader_regret_relative < 0.1) == found
+
+
+@pytest.mark.parametrize("kind", [LeaderConfig, FollowerConfig])
+@pytest.mark.parametrize("algorithm", ["ppo", "sac"])
+def test_a_training_that_diverges_names_the_rate(tmp_path, kind, algorithm):
+    small = {"scenario": "duo", "markets": 8, "slots": 4, "batch_size": 8, "transitions": 3200}
+    config = made(kind, algorithm=algorithm, **small, learning_rate=1e30)
+    train = train_leaders if kind is LeaderConfig else train_followers
+    with pytest.raises(ValueError, match=r"^learning_rate = 1e\+30: the training has diverged; try again with a lower"):
+        train(config, tmp_path)
