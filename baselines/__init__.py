@@ -6,6 +6,7 @@ from baselines.mechanism import GOAL, Mechanism, MechanismResult  # isort: split
 from aigc_market_env._name_clash import check_packages
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
 from baselines.bayesian_optimisation import BayesianOptimisation
+from baselines.common_reward import CommonReward
 from baselines.coordinate_perturbation import OneAtATime
 from baselines.dual_perturbation import LearnedRewards
 from baselines.fixed_reward import FixedReward
@@ -27,6 +28,7 @@ _ALL: tuple[Mechanism, ...] = (
     UniformReward(),
     *(SingleDimension(dimension) for dimension in QOE_DIMENSIONS),
     FixedReward(),
+    CommonReward(),
     PostedPrices(),
     ProportionalShare(),
     ThroughputGreedy(),

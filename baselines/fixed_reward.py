@@ -36,7 +36,8 @@ class FixedReward:
 
     def run(self, market: Market, rng: np.random.Generator) -> MechanismResult:
         """Post the rewards; nobody chooses any."""
-        return MechanismResult.of_rewards(market, _rewards(market, np.asarray(self.share)))
+        rewards = rewards_of(market.reward_bound, np.asarray(self.share), market.num_asps)
+        return MechanismResult.of_rewards(market, rewards)
 
 
 def tuning_markets() -> Market:
@@ -46,12 +47,17 @@ def tuning_markets() -> Market:
 
 def best_share(markets: Market) -> float:
     """The share among SHARES with the largest MU utility, on average over a batch of markets and their MUs."""
-    rewards = _rewards(markets, SHARES[:, None])
+    return best_of_shares(markets, markets.reward_bound)
+
+
+def best_of_shares(markets: Market, whole: FloatArray) -> float:
+    """The same where a share is one of ``whole``, credits per QoE (S, M)."""
+    rewards = rewards_of(whole, SHARES[:, None], markets.num_asps)
     response = follower_response(markets, rewards)
     utility = markets.outcome(rewards, response.compute, response.bandwidth).mu_utility
     return float(SHARES[utility.mean(axis=(1, 2)).argmax()])
 
 
-def _rewards(market: Market, share: FloatArray) -> FloatArray:
-    """Shares (...) of the bound, for every link (..., M, N)."""
-    return share[..., None, None] * np.repeat(market.reward_bound[..., None], market.num_asps, axis=-1)
+def rewards_of(whole: FloatArray, share: FloatArray, num_asps: int) -> FloatArray:
+    """Shares (...) of ``whole`` (..., M), for every link (..., M, N)."""
+    return share[..., None, None] * np.repeat(whole[..., None], num_asps, axis=-1)

@@ -8,7 +8,8 @@ The order of play is turned round, the currency is the token as in the price lis
 personalised: price competition with differentiated goods, at its Nash equilibrium in p. An ASP whose orders exceed its
 capacities serves the same share of each and is paid for what it serves; it would rather raise its price, so this is
 seen off the equilibrium alone. With capacities, an equilibrium in pure strategies need not exist (Edgeworth 1897); then
-the prices are those of least regret that best responses met. Leadership of the sellers is a family that the field
+the prices are those of least regret that best responses met. With intensity x, an ASP's price is its cost of a token/s
+at equilibrium, and on top 1/x of its margin there. Leadership of the sellers is a family that the field
 compares with; this form of it is the project's choice.
 """
 
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env import Market
+from aigc_market_env import Market, Outcome
 from aigc_market_env.model.links import ENTRY, link_tables
 from aigc_market_env.model.parameters import FloatArray
 from baselines.buying import purchases
-from baselines.mechanism import MechanismResult, has_arrived
+from baselines.mechanism import MechanismResult, has_arrived, outcome_of_payments
 from baselines.provisioning import Provision, natural_costs, provision
 from baselines.scalar_game import Payoffs, equilibrium
 
@@ -38,10 +39,16 @@ class PostedPrices:
         high = (market.reward_bound[:, None] * link_tables(market)[..., ENTRY]).max(axis=0)
         low = np.minimum(natural_costs(market).min(axis=0), high)
         found = equilibrium(profits(market), np.sqrt(low * high), low, high)
-        orders, served = sales(market, found.strategies)
-        payments = found.strategies * orders * served.served[..., None, :]
         reached = has_arrived(found.regret, found.payoffs)
-        return MechanismResult.of_payments(market, payments, served.compute, served.bandwidth, reached=reached)
+        margin = margins(market, found.strategies)
+
+        def at_intensity(level: float) -> Outcome:
+            prices = found.strategies + (1.0 / level - 1.0) * margin
+            orders, served = sales(market, prices)
+            payments = prices * orders * served.served[..., None, :]
+            return outcome_of_payments(market, payments, served.compute, served.bandwidth)
+
+        return MechanismResult(at_intensity(1.0), reached=reached, at_intensity=at_intensity)
 
 
 def profits(market: Market) -> Payoffs:
@@ -54,6 +61,18 @@ def profits(market: Market) -> Payoffs:
         return profit
 
     return payoffs
+
+
+def margins(market: Market, prices: FloatArray) -> FloatArray:
+    """What the ASPs earn by a token/s at their prices, at least nothing; one that sells nothing, by the cheapest; (N,).
+
+    Prices less these are the floor at which an ASP that sells as much as here gets back what it spends.
+    """
+    orders, served = sales(market, prices)
+    sold = (orders * served.served[..., None, :]).sum(axis=-2)
+    cost = market.compute_cost * served.compute.sum(axis=-2) + market.bandwidth_cost * served.bandwidth.sum(axis=-2)
+    each = np.divide(cost, sold, out=natural_costs(market).min(axis=0), where=sold > 0.0)
+    return np.maximum(prices - each, 0.0)
 
 
 def sales(market: Market, prices: FloatArray) -> tuple[FloatArray, Provision]:

@@ -10,18 +10,19 @@ at the Nash equilibrium of the bids. Bids anticipate their effect on the price (
 v = V Q'(x) X, V what QoE is worth and v a further share, every MU served has v (1 - s) = R + Σ β. Kelly's mechanism
 (1997) is the field's standard for dividing one resource. This project's choices: one bid per ASP buys the same share of
 its two resources; and the reserve, without which a lone MU would get everything for nothing and ASPs could lose by
-serving. Payoffs are continuous, and concave in the own bids, so an equilibrium exists (Rosen 1965).
+serving. Payoffs are continuous, and concave in the own bids, so an equilibrium exists (Rosen 1965). The intensity is a
+factor of all bids.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env import Market
+from aigc_market_env import Market, Outcome
 from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 from baselines.buying import basket, link_rows
-from baselines.mechanism import MechanismResult, has_arrived
+from baselines.mechanism import MechanismResult, has_arrived, outcome_of_payments
 
 #: Rounds of best replies, one MU after another; and how far bids may be from best replies, relative to the largest.
 _MAX_ROUNDS, _SETTLED = 2000, 1e-11
@@ -41,13 +42,15 @@ class ProportionalShare:
         bids = np.zeros((market.num_mus, market.num_asps))
         reserve, whole = reserves(market), whole_throughputs(market)
         _reply_in_turn(link_rows(market), market.flat, reserve, whole, _MAX_ROUNDS, bids)
-        share = bids / (reserve + bids.sum(axis=0))
-        result = MechanismResult.of_payments(
-            market, bids, share * market.compute_capacity, share * market.bandwidth_capacity
-        )
-        regret = bidding_regret(market, bids, result.outcome.mu_utility)
-        reached = has_arrived(regret, result.outcome.mu_utility)
-        return MechanismResult(result.outcome, reached=reached)
+
+        def at_intensity(level: float) -> Outcome:
+            paid = level * bids
+            share = paid / (reserve + paid.sum(axis=0))
+            return outcome_of_payments(market, paid, share * market.compute_capacity, share * market.bandwidth_capacity)
+
+        outcome = at_intensity(1.0)
+        regret = bidding_regret(market, bids, outcome.mu_utility)
+        return MechanismResult(outcome, reached=has_arrived(regret, outcome.mu_utility), at_intensity=at_intensity)
 
 
 def reserves(market: Market) -> FloatArray:

@@ -8,17 +8,17 @@ the one with one-hot weights. What an MU then *feels* of that allocation is its 
 utility is the satisfaction from that less what it has paid; an MU who pays for the wrong thing may lose by trading.
 That a single dimension is a comparison the paper's multi-dimensional QoE calls for is plain; what is paid and felt is
 this project's choice. Where that market has no pure equilibrium that is found, MUs post the least exploitable rewards
-met, and ``reached`` tells whether these are good enough.
+met, and ``reached`` tells whether these are good enough. The intensity is a factor of all rewards per score.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env import Market, solve_equilibrium
+from aigc_market_env import Market, Outcome, follower_response, solve_equilibrium
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
 from baselines.learning import leaders_have_arrived
-from baselines.mechanism import MechanismResult
+from baselines.mechanism import MechanismResult, outcome_of_payments
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,14 @@ class SingleDimension:
         believed = self.believed(market)
         equilibrium = solve_equilibrium(believed)
         reached = leaders_have_arrived(believed, equilibrium.rewards)
-        outcome = equilibrium.outcome
-        return MechanismResult.of_payments(market, outcome.payment, outcome.compute, outcome.bandwidth, reached=reached)
+
+        def at_intensity(level: float) -> Outcome:
+            rewards = level * equilibrium.rewards
+            response = follower_response(believed, rewards)
+            seen = believed.outcome(rewards, response.compute, response.bandwidth)
+            return outcome_of_payments(market, seen.payment, seen.compute, seen.bandwidth)
+
+        return MechanismResult(at_intensity(1.0), reached=reached, at_intensity=at_intensity)
 
     def believed(self, market: Market) -> Market:
         """The market that its MUs believe in."""

@@ -1,6 +1,6 @@
 """How far ours is below the other mechanisms, beside the figures of the paper's abstract."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,11 +66,11 @@ def utility_gain(study: Study, setting: Setting, name: str, ours: str = OURS) ->
 
 
 @dataclass(frozen=True)
-class EqualQoe:
-    """Our equilibrium at a benchmark's own QoE.
+class Matched:
+    """Ours and a benchmark made alike in what they deliver.
 
     Attributes:
-        matched: share of the markets in which ours can deliver that QoE; NaN where none was tried.
+        matched: share of the markets in which that is possible; NaN where it was tried in none.
         reductions: of ours on those markets, for each of ``SAVINGS``.
         utility_gain: MU utility of ours minus that of the benchmark there, credits per slot.
     """
@@ -80,19 +80,46 @@ class EqualQoe:
     utility_gain: Estimate
 
 
-def at_equal_qoe(study: Study, setting: Setting, name: str) -> EqualQoe:
-    """Compare with a benchmark at the QoE that it delivers, market by market."""
-    matched = study.matched.values(setting, name, "matched")
-    tried = matched[np.isfinite(matched)]
+def at_equal_qoe(study: Study, setting: Setting, name: str) -> Matched:
+    """Our equilibrium at the QoE that a benchmark delivers, market by market."""
 
     def ours(metric: str) -> FloatArray:
-        return np.where(matched == 1.0, study.matched.values(setting, name, metric), np.nan)
+        return study.matched.values(setting, name, metric)
 
     def theirs(metric: str) -> FloatArray:
         return study.played.values(setting, name, metric)
 
-    return EqualQoe(
+    return _matched(ours, theirs, study.matched.values(setting, name, "matched"))
+
+
+def at_equal_guarantee(study: Study, setting: Setting, name: str) -> Matched:
+    """A benchmark at the guarantee that ours gives, market by market."""
+
+    def ours(metric: str) -> FloatArray:
+        return study.played.values(setting, OURS, metric)
+
+    def theirs(metric: str) -> FloatArray:
+        return study.guaranteed.values(setting, name, metric)
+
+    return _matched(ours, theirs, theirs("matched"))
+
+
+def share_left_out(study: Study, setting: Setting) -> float:
+    """Share of the markets in which ours serves some MU nothing, so that it guarantees nothing; NaN without ours."""
+    found = study.played.values(setting, OURS, "guarantee")
+    found = found[np.isfinite(found)]
+    return float((found == 0.0).mean()) if found.size else float("nan")
+
+
+def _matched(ours: Callable[[str], FloatArray], theirs: Callable[[str], FloatArray], matched: FloatArray) -> Matched:
+    """Compare metrics on those markets (S,) where ``matched`` is 1; it is NaN where nothing was tried."""
+    tried = matched[np.isfinite(matched)]
+
+    def there(metric: str) -> FloatArray:
+        return np.where(matched == 1.0, ours(metric), np.nan)
+
+    return Matched(
         float(tried.mean()) if tried.size else float("nan"),
-        {metric: reduction(ours(metric), theirs(metric)) for metric in SAVINGS},
-        difference(ours("mu_utility"), theirs("mu_utility")),
+        {metric: reduction(there(metric), theirs(metric)) for metric in SAVINGS},
+        difference(there("mu_utility"), theirs("mu_utility")),
     )

@@ -8,15 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from aigc_market_env.files import write_whole
-from baselines.study.comparison import CLAIMS, at_equal_qoe, reductions, utility_gain
+from baselines.study.comparison import (
+    CLAIMS,
+    Matched,
+    at_equal_guarantee,
+    at_equal_qoe,
+    reductions,
+    share_left_out,
+    utility_gain,
+)
 from baselines.study.jobs import Setting
 from baselines.study.metrics import HEADLINES, METRICS, OVERHEAD, REGRETS
 from baselines.study.own import code_of
-from baselines.study.regimes import Findings, Regime
+from baselines.study.regimes import Findings, Point, Regime
 from baselines.study.study import MEAN, ORACLE, OURS, Results, Study
 from experiments.intervals import mean
 
-PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE = "mechanisms.csv", "equal_qoe.csv", "mechanisms.json"
+PLAYED_FILE, SUMMARY_FILE = "mechanisms.csv", "mechanisms.json"
+MATCHED_FILE, GUARANTEED_FILE = "equal_qoe.csv", "equal_guarantee.csv"
 
 _OF_A_SLOT = tuple(metric for metric in METRICS if metric not in (*REGRETS, *OVERHEAD))
 _PLACE = ("scenario", "num_mus", "num_asps", "load", "market_seed", "mechanism")
@@ -30,9 +39,11 @@ def save_files(study: Study, findings: Findings, folder: Path) -> list[str]:
     write_whole(folder / PLAYED_FILE, played.encode())
     matched = _csv(study.matched, settings, names, ("matched", "scale", *_OF_A_SLOT))
     write_whole(folder / MATCHED_FILE, matched.encode())
+    guaranteed = _csv(study.guaranteed, settings, names, ("matched", "guarantee", "intensity", *_OF_A_SLOT))
+    write_whole(folder / GUARANTEED_FILE, guaranteed.encode())
     document = json.dumps(summary(study, findings), indent=1, allow_nan=False) + "\n"
     write_whole(folder / SUMMARY_FILE, document.encode())
-    return [PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE]
+    return [PLAYED_FILE, MATCHED_FILE, GUARANTEED_FILE, SUMMARY_FILE]
 
 
 def _csv(results: Results, settings: Iterable[Setting], names: Iterable[str], columns: Iterable[str]) -> str:
@@ -68,7 +79,11 @@ def summary(study: Study, findings: Findings) -> dict[str, Any]:
         "paper": {claim.metric: claim.paper for claim in CLAIMS},
         "table": _means(study, plan.table, ("reached", *METRICS)),
         "reductions": {ours: _reductions(study, plan.table, ours) for ours in (OURS, ORACLE)},
-        "equal_qoe": _equal_qoe(study, plan.table),
+        "equal_qoe": {m.name: matched_json(at_equal_qoe(study, plan.table, m.name)) for m in plan.benchmarks},
+        "equal_guarantee": {
+            m.name: matched_json(at_equal_guarantee(study, plan.table, m.name)) for m in study.with_intensity()
+        },
+        "ours_leaves_out": number(share_left_out(study, plan.table)),
         "overhead": [
             {"num_mus": setting.num_mus, "num_asps": setting.num_asps}
             | {m.name: _overhead(study, setting, m.name) for m in study.learners()}
@@ -77,6 +92,7 @@ def summary(study: Study, findings: Findings) -> dict[str, Any]:
         "sweep": [{"load": setting.load, "means": _means(study.swept, setting, HEADLINES)} for setting in plan.sweep],
         "regimes": {name: _regime(found) for name, found in findings.as_played.items()},
         "regimes_at_equal_qoe": {name: _regime(found) for name, found in findings.at_equal_qoe.items()},
+        "regimes_at_equal_guarantee": {name: _regime(found) for name, found in findings.at_equal_guarantee.items()},
         "failures": failures(study),
     }
 
@@ -108,16 +124,18 @@ def _reductions(study: Study, setting: Setting, ours: str) -> dict[str, Any]:
     }
 
 
-def _equal_qoe(study: Study, setting: Setting) -> dict[str, Any]:
-    found = {}
-    for mechanism in study.plan.benchmarks:
-        equal = at_equal_qoe(study, setting, mechanism.name)
-        found[mechanism.name] = {
-            "matched": equal.matched if equal.matched == equal.matched else None,
-            "reductions": {metric: estimate.as_json() for metric, estimate in equal.reductions.items()},
-            "mu_utility_gain": equal.utility_gain.as_json(),
-        }
-    return found
+def matched_json(found: Matched | Point) -> dict[str, Any]:
+    """A comparison of what was made alike, for a JSON document."""
+    return {
+        "matched": number(found.matched),
+        "reductions": {metric: estimate.as_json() for metric, estimate in found.reductions.items()},
+        "mu_utility_gain": found.utility_gain.as_json(),
+    }
+
+
+def number(value: float) -> float | None:
+    """A number for a JSON document, which has no NaN."""
+    return value if value == value else None
 
 
 def _overhead(study: Study, setting: Setting, name: str) -> dict[str, Any]:
@@ -133,13 +151,5 @@ def _regime(found: Regime) -> dict[str, Any]:
             metric: None if best is None else {"reduction": best[0], "load": best[1]}
             for metric, best in found.best.items()
         },
-        "points": [
-            {
-                "load": point.load,
-                "reductions": {metric: estimate.as_json() for metric, estimate in point.reductions.items()},
-                "mu_utility_gain": point.utility_gain.as_json(),
-                "matched": point.matched if point.matched == point.matched else None,
-            }
-            for point in found.points
-        ],
+        "points": [{"load": point.setting.load} | matched_json(point) for point in found.points],
     }

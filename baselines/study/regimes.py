@@ -6,7 +6,15 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from baselines.study.comparison import CLAIMS, SAVINGS, at_equal_qoe, reductions, utility_gain
+from baselines.study.comparison import (
+    CLAIMS,
+    SAVINGS,
+    Matched,
+    at_equal_guarantee,
+    at_equal_qoe,
+    reductions,
+    utility_gain,
+)
 from baselines.study.jobs import Setting
 from baselines.study.study import MEAN, Study
 from experiments.intervals import Estimate
@@ -19,25 +27,68 @@ CONDITIONS: Mapping[str, tuple[str, ...]] = {
     "service cost and utilisation": ("mu_service_cost", "utilisation"),
     "service cost and ASP cost": ("mu_service_cost", "asp_cost"),
 }
-#: A comparison at equal QoE counts for a regime where ours can deliver that QoE in this share of the markets or more.
+#: A comparison of what is made alike counts for a regime where that is possible in this share of the markets or more.
 MATCHED = 0.95
 
-_PAPER = {claim.metric: claim.paper for claim in CLAIMS}
+PAPER = {claim.metric: claim.paper for claim in CLAIMS}
 
 
 @dataclass(frozen=True)
 class Point:
-    """Ours against one benchmark at one load."""
+    """Ours against one benchmark in one setting, such as a load.
 
-    load: float
+    Attributes:
+        setting: where.
+        reductions: of ours, by metric.
+        utility_gain: MU utility of ours minus that of the benchmark, credits per slot.
+        matched: share of the markets in which the two could be made alike, if that was tried.
+    """
+
+    setting: Setting
     reductions: Mapping[str, Estimate]
     utility_gain: Estimate
     matched: float = 1.0
 
-    def meets(self, metrics: Sequence[str]) -> bool:
-        """Whether ours saves as much as the paper states in all of these metrics, at no lower MU utility."""
-        saves = all(self.reductions[metric].value >= _PAPER[metric] for metric in metrics)
-        return saves and self.utility_gain.value >= 0.0 and self.matched >= MATCHED
+    @classmethod
+    def as_played(cls, study: Study, setting: Setting, name: str) -> Self:
+        """Both as they are."""
+        saved = reductions(study, setting, name, metrics=SAVINGS)
+        return cls(setting, saved, utility_gain(study, setting, name))
+
+    @classmethod
+    def at_equal_qoe(cls, study: Study, setting: Setting, name: str) -> Self:
+        """Ours at the QoE of the benchmark."""
+        return cls._of(setting, at_equal_qoe(study, setting, name))
+
+    @classmethod
+    def at_equal_guarantee(cls, study: Study, setting: Setting, name: str) -> Self:
+        """The benchmark at the guarantee of ours."""
+        return cls._of(setting, at_equal_guarantee(study, setting, name))
+
+    @classmethod
+    def _of(cls, setting: Setting, found: Matched) -> Self:
+        return cls(setting, found.reductions, found.utility_gain, found.matched)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the two could be made alike in nearly all markets."""
+        return self.matched >= MATCHED
+
+    def meets(self, metrics: Sequence[str], surely: bool = False) -> bool:
+        """Whether ours saves as much as the paper states in all of these metrics, at no lower MU utility.
+
+        Args:
+            metrics: what is to be saved.
+            surely: the lower ends of all intervals of savings must reach the paper's figures, too.
+        """
+        saves = all(saving_reaches(self.reductions[metric], PAPER[metric], surely) for metric in metrics)
+        return saves and self.utility_gain.value >= 0.0 and self.counts
+
+
+def saving_reaches(saving: Estimate, figure: float, surely: bool) -> bool:
+    """Whether a saving, or the lower end of its interval, is a figure or more."""
+    least = saving.low if surely else saving.value
+    return least is not None and least >= figure
 
 
 @dataclass(frozen=True)
@@ -56,34 +107,37 @@ class Regime:
 
 
 class Findings(NamedTuple):
-    """The regimes of a study, by benchmark: as the mechanisms are (``MEAN`` too), and ours at the benchmark's QoE."""
+    """The regimes of a study, by benchmark.
+
+    Attributes:
+        as_played: as the mechanisms are, their mean (``MEAN``) among them.
+        at_equal_qoe: ours at the benchmark's QoE.
+        at_equal_guarantee: benchmarks that have an intensity, at the guarantee of ours.
+    """
 
     as_played: dict[str, Regime]
     at_equal_qoe: dict[str, Regime]
+    at_equal_guarantee: dict[str, Regime]
 
     @classmethod
     def of(cls, study: Study) -> Self:
         """Compare at every load of the sweep."""
-        names = [m.name for m in study.plan.benchmarks if m.name not in study.plan.at_most]
-
-        def as_played(setting: Setting, name: str) -> Point:
-            saved = reductions(study, setting, name, metrics=SAVINGS)
-            return Point(setting.load, saved, utility_gain(study, setting, name))
-
-        def matched(setting: Setting, name: str) -> Point:
-            equal = at_equal_qoe(study, setting, name)
-            return Point(setting.load, equal.reductions, equal.utility_gain, equal.matched)
-
         study = study.swept
-        return cls(_regimes(study, [*names, MEAN], as_played), _regimes(study, names, matched))
+        names = [m.name for m in study.plan.benchmarks if m.name not in study.plan.at_most]
+        with_intensity = [m.name for m in study.with_intensity() if m.name in names]
+        return cls(
+            _regimes(study, [*names, MEAN], Point.as_played),
+            _regimes(study, names, Point.at_equal_qoe),
+            _regimes(study, with_intensity, Point.at_equal_guarantee),
+        )
 
 
-def _regimes(study: Study, names: Sequence[str], compare: Callable[[Setting, str], Point]) -> dict[str, Regime]:
+def _regimes(study: Study, names: Sequence[str], compare: Callable[[Study, Setting, str], Point]) -> dict[str, Regime]:
     found = {}
     for name in names:
-        points = tuple(compare(setting, name) for setting in study.plan.sweep)
+        points = tuple(compare(study, setting, name) for setting in study.plan.sweep)
         intervals = {
-            condition: runs([(point.load, point.meets(metrics)) for point in points])
+            condition: runs([(point.setting.load, point.meets(metrics)) for point in points])
             for condition, metrics in CONDITIONS.items()
         }
         found[name] = Regime(points, intervals, {metric: _best(points, metric) for metric in SAVINGS})
@@ -102,5 +156,5 @@ def runs(points: Sequence[tuple[float, bool]]) -> list[tuple[float, float]]:
 
 
 def _best(points: Sequence[Point], metric: str) -> tuple[float, float] | None:
-    known = [(point.reductions[metric].value, point.load) for point in points]
+    known = [(point.reductions[metric].value, point.setting.load) for point in points]
     return max((pair for pair in known if np.isfinite(pair[0])), default=None)

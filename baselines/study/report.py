@@ -1,11 +1,20 @@
 """A study in the terminal: tables of means, of reductions, of overhead and of regimes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 
-from baselines.study.comparison import CLAIMS, SAVINGS, at_equal_qoe, reductions, utility_gain
+from baselines.study.comparison import (
+    CLAIMS,
+    SAVINGS,
+    Matched,
+    at_equal_guarantee,
+    at_equal_qoe,
+    reductions,
+    share_left_out,
+    utility_gain,
+)
 from baselines.study.export import failures
 from baselines.study.jobs import Setting
 from baselines.study.metrics import METRICS, OVERHEAD, REGRETS
@@ -35,10 +44,12 @@ def print_report(study: Study, findings: Findings, console: Console) -> None:
         console.print(_overhead_table(study, setting))
     console.print(_reductions_table(study, where))
     console.print(_equal_qoe_table(study, where))
+    console.print(_equal_guarantee_table(study, where))
     if plan.sweep:
         title = "Loads at which ours saves as much as the paper states"
         console.print(_regimes_table(study, findings.as_played, title))
         console.print(_regimes_table(study, findings.at_equal_qoe, f"{title}, at the QoE of each benchmark"))
+        console.print(_regimes_table(study, findings.at_equal_guarantee, f"{title}, at equal guarantee"))
     _print_failures(study, console)
 
 
@@ -117,18 +128,33 @@ def _reductions_table(study: Study, where: str) -> NumberTable:
 
 
 def _equal_qoe_table(study: Study, where: str) -> NumberTable:
-    headings = [METRICS[metric].label for metric in SAVINGS]
     caption = (
         "our equilibrium, its MUs' satisfaction scaled until it delivers each benchmark's QoE, market by market; "
         "from the markets in which that is possible"
     )
-    title = f"{where}: what ours saves at equal QoE"
+    found = {m.label: at_equal_qoe(study, study.plan.table, m.name) for m in study.plan.benchmarks}
+    return _matched_table(f"{where}: what ours saves at equal QoE", caption, found)
+
+
+def _equal_guarantee_table(study: Study, where: str) -> NumberTable:
+    left_out = share_left_out(study, study.plan.table)
+    caption = (
+        "each benchmark as intense as it takes to serve every MU as well, relative to its requirement, as ours serves "
+        "the worst; from the markets in which some intensity does"
+        + (f"; in {left_out:.0%} ours serves some MU nothing, which counts as not possible" if left_out > 0.0 else "")
+    )
+    found = {m.label: at_equal_guarantee(study, study.plan.table, m.name) for m in study.with_intensity()}
+    return _matched_table(f"{where}: what ours saves at equal guarantee", caption, found)
+
+
+def _matched_table(title: str, caption: str, found: Mapping[str, Matched]) -> NumberTable:
+    """A row per benchmark, by its label."""
+    headings = [METRICS[metric].label for metric in SAVINGS]
     table = _table(title, caption, ["possible", *headings, "MU utility: ours - theirs"])
-    for mechanism in study.plan.benchmarks:
-        equal = at_equal_qoe(study, study.plan.table, mechanism.name)
+    for label, equal in found.items():
         possible = f"{equal.matched:.0%}" if equal.matched == equal.matched else "–"
         cells = [_cell(equal.reductions[metric], ".1%") for metric in SAVINGS]
-        table.add_row(escape(mechanism.label), possible, *cells, _cell(equal.utility_gain, "+.3f"))
+        table.add_row(escape(label), possible, *cells, _cell(equal.utility_gain, "+.3f"))
     return table
 
 

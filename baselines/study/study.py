@@ -9,7 +9,7 @@ from rich.console import Console
 from aigc_market_env.model.parameters import FloatArray
 from baselines.mechanism import Mechanism
 from baselines.study.cache import Cache, done_or_known
-from baselines.study.jobs import Match, Setting, Trial
+from baselines.study.jobs import AT_GUARANTEE, Match, Setting, Trial
 from baselines.study.metrics import Figures
 from experiments.execute import Execute
 from experiments.jobs import Done
@@ -55,14 +55,18 @@ class StudyPlan:
             return "mean of the benchmarks"
         return next(mechanism.label for mechanism in self.mechanisms if mechanism.name == name)
 
-    def trials(self, settings: Iterable[Setting], mechanisms: Iterable[Mechanism]) -> list[Trial]:
-        """Every mechanism in every market of the settings."""
-        return [
-            Trial(setting, seed, mechanism)
-            for setting in dict.fromkeys(settings)
-            for mechanism in mechanisms
-            for seed in self.seeds[: self._markets(setting, mechanism)]
-        ]
+    def trials(
+        self, settings: Iterable[Setting], mechanisms: Iterable[Mechanism], ours: "Results | None" = None
+    ) -> list[Trial]:
+        """Every mechanism in every market of the settings; benchmarks at the guarantee of ours, too, if it is given."""
+        found = []
+        for setting in dict.fromkeys(settings):
+            wanted = dict.fromkeys(self.seeds) if ours is None else ours.guarantees(setting)
+            for mechanism in mechanisms:
+                seeds = self.seeds[: self._markets(setting, mechanism)]
+                matched = mechanism in self.benchmarks
+                found += [Trial(setting, seed, mechanism, wanted[seed] if matched else None) for seed in seeds]
+        return found
 
     def _markets(self, setting: Setting, mechanism: Mechanism) -> int:
         markets = len(self.seeds) if setting == self.table else self.sweep_markets
@@ -95,6 +99,23 @@ class Results:
         figures = ((None if done is None else done.result) or {} for done in found)
         return np.array([_number(figure.get(metric)) for figure in figures])
 
+    def guarantees(self, setting: Setting) -> dict[int, float | None]:
+        """Q/q of the MU that ours serves worst, by the market's seed; None where ours was not played or failed."""
+        values = self.values(setting, OURS, "guarantee")
+        return {
+            seed: float(value) if np.isfinite(value) else None for seed, value in zip(self.seeds, values, strict=True)
+        }
+
+    def at_guarantee(self) -> "Results":
+        """Mechanisms as they are at the guarantee of ours, where that was asked for."""
+        view = Results(self.seeds, ())
+        for place, done in self._done.items():
+            figures = {name: value for name, value in (done.result or {}).items() if name.startswith(AT_GUARANTEE)}
+            if figures:
+                stripped = {name.removeprefix(AT_GUARANTEE): value for name, value in figures.items()}
+                view._done[place] = Done(done.key, stripped)
+        return view
+
     def of(self, setting: Setting, name: str) -> Iterator[tuple[int, Done[Figures]]]:
         """The markets that a mechanism was played in."""
         for seed in self.seeds:
@@ -114,21 +135,33 @@ class Study:
         plan: what was to be played.
         played: every mechanism in its markets.
         matched: ours at the QoE that each benchmark delivers.
+        guaranteed: each benchmark at the guarantee that ours gives.
     """
 
     plan: StudyPlan
     played: Results
     matched: Results
+    guaranteed: Results
 
     @property
     def swept(self) -> "Study":
         """The same of the markets of the sweep only, so that all loads have the same, the table's load, too."""
         markets = self.plan.sweep_markets
-        return replace(self, played=self.played.first(markets), matched=self.matched.first(markets))
+        first = {name: getattr(self, name).first(markets) for name in ("played", "matched", "guaranteed")}
+        return replace(self, **first)
 
     def learners(self) -> tuple[Mechanism, ...]:
         """Mechanisms that learn, and so have an overhead."""
         return tuple(m for m in self.plan.mechanisms if _learns(self.played, self.plan.table, m.name))
+
+    def with_intensity(self) -> tuple[Mechanism, ...]:
+        """Benchmarks that have an intensity, and so were matched to the guarantee of ours."""
+        settings = (self.plan.table, *self.plan.sweep)
+
+        def tried(name: str) -> bool:
+            return any(np.isfinite(self.guaranteed.values(setting, name, "matched")).any() for setting in settings)
+
+        return tuple(m for m in self.plan.benchmarks if tried(m.name))
 
 
 def play_study(plan: StudyPlan, cache: Cache, execute: Execute, console: Console) -> Study:
@@ -142,12 +175,16 @@ def play_study(plan: StudyPlan, cache: Cache, execute: Execute, console: Console
         done = watch(description, done_or_known(jobs, cache, execute), {job.key: 1 for job in jobs}, console)
         return [(job, done[job.key]) for job in jobs]
 
-    done = do("mechanisms in markets", plan.trials(settings, plan.mechanisms))
+    ours = [mechanism for mechanism in plan.mechanisms if mechanism.name == OURS]
+    others = [mechanism for mechanism in plan.mechanisms if mechanism.name != OURS]
+    done = do("ours in markets", plan.trials(settings, ours))
+    done += do("others in markets", plan.trials(settings, others, Results(plan.seeds, done)))
     played = Results(plan.seeds, done)
     learners = [m for m in plan.mechanisms if _learns(played, plan.table, m.name)]
     done += do("overhead at other sizes", plan.trials(plan.sizes, learners))
     matched = do("ours at the QoE of others", _matches(plan, settings, played))
-    return Study(plan, Results(plan.seeds, done), Results(plan.seeds, matched))
+    played = Results(plan.seeds, done)
+    return Study(plan, played, Results(plan.seeds, matched), played.at_guarantee())
 
 
 def _matches(plan: StudyPlan, settings: Iterable[Setting], played: Results) -> list[Match]:

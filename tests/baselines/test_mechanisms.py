@@ -63,6 +63,20 @@ def test_money_and_quality_are_numbers_and_capacity_holds(market, result):
     assert (o.payment[o.qoe == 0.0] == 0.0).all()
 
 
+def test_an_intensity_of_one_is_as_played_and_any_other_is_a_slot_too(market, result):
+    if result.at_intensity is None:
+        return
+    same = result.at_intensity(1.0)
+    for name in ("rewards", "compute", "bandwidth"):
+        np.testing.assert_array_equal(getattr(same, name), getattr(result.outcome, name))
+    for intensity in (1e-4, 0.5, 3.0, 1e4):
+        o = result.at_intensity(intensity)
+        assert np.isfinite(o.mu_utility).all()
+        assert np.isfinite(o.asp_profit).all()
+        assert (o.compute.sum(axis=0) <= market.compute_capacity * (1.0 + 1e-9)).all()
+        assert (o.payment[o.qoe == 0.0] == 0.0).all()
+
+
 def test_no_welfare_exceeds_the_social_optimum(market, result):
     optimum = social_optimum(market)
     assert result.outcome.welfare <= optimum.outcome.welfare + 1e-9 * market.satisfaction_scale.sum()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from baselines.bayesian_optimisation import BayesianOptimisation
+from baselines.common_reward import CommonReward
 from baselines.fixed_reward import FixedReward
 from baselines.random_search import RandomSearch
 
@@ -12,6 +13,7 @@ from baselines.random_search import RandomSearch
     ("kind", "name"),
     [
         (FixedReward, "share"),
+        (CommonReward, "share"),
         (RandomSearch, "rounds"),
         (RandomSearch, "start"),
         (RandomSearch, "size"),

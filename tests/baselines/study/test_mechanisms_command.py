@@ -21,7 +21,8 @@ from experiments import intervals as statistics
 from experiments.intervals import mean
 
 ROOT = Path(__file__).parents[3]
-FIGURES = ["table", "service_cost", "consumption", "overhead", "mu_utility", "qoe", "savings", "savings_at_equal_qoe"]
+SWEPT = ["service_cost", "consumption", "overhead", "mu_utility", "qoe"]
+FIGURES = ["table", *SWEPT, "savings", "savings_at_equal_qoe", "savings_at_equal_guarantee"]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -152,7 +152,7 @@ def test_the_mean_of_the_benchmarks_is_that_of_the_project(mine):
     plan = plan_of(Arguments(mechanism=((f"{mine}:Mine",),), only=("fixed_reward",), size=(3, 2), markets=2, loads=()))
     trials = plan.trials([plan.table], plan.mechanisms)
     played = Results(plan.seeds, zip(trials, here(trials), strict=True))
-    study = Study(plan, played, played)
+    study = Study(plan, played, played, played)
     mean = benchmark_values(study, plan.table, MEAN, "mu_utility")
     np.testing.assert_array_equal(mean, played.values(plan.table, "fixed_reward", "mu_utility"))
 

@@ -1,6 +1,7 @@
 import pytest
 
 from baselines.study.comparison import SAVINGS
+from baselines.study.jobs import Setting
 from baselines.study.regimes import CONDITIONS, Point, runs
 from baselines.study.styles import spread_out
 from experiments.intervals import Estimate
@@ -12,7 +13,7 @@ def estimate(value):
 
 def point(cost, utilisation, asp_cost, gain=0.0, matched=1.0):
     savings = dict(zip(SAVINGS, map(estimate, (cost, utilisation, asp_cost)), strict=True))
-    return Point(1.0, savings, estimate(gain), matched)
+    return Point(Setting("campus", 8, 4, 1.0), savings, estimate(gain), matched)
 
 
 @pytest.mark.parametrize(
