@@ -10,6 +10,8 @@ stopped when it is given again; more markets only add to them. See docs/mechanis
     python evaluate.py mechanisms --only oracle dual_perturbation uniform_reward
     python evaluate.py mechanisms --mechanism mine.py:ByAccuracy  # one of your own, beside them
     python evaluate.py mechanisms --workers ray            # on a cluster; see docs/cluster.md
+    python evaluate.py mechanisms --map                    # in which worlds the paper's figures are reached
+    python evaluate.py mechanisms --map --quick            # a part of that, in minutes
 """
 
 from dataclasses import dataclass
@@ -24,18 +26,26 @@ from rich.console import Console
 from aigc_market_env import Scenario, solve_equilibrium
 from aigc_market_env.files import writing
 from baselines import MECHANISMS
+from baselines.mechanism import Mechanism
 from baselines.study.cache import CACHE_FILE, Cache
 from baselines.study.export import save_files
 from baselines.study.figures import save_study_figures
 from baselines.study.jobs import Setting
+from baselines.study.map.cells import Map
+from baselines.study.map.export import save_map
+from baselines.study.map.figures import save_map_figures
+from baselines.study.map.plan import QUICK, WHOLE, Grid, map_plan
+from baselines.study.map.report import print_map
 from baselines.study.own import own_mechanisms
 from baselines.study.regimes import Findings
 from baselines.study.report import print_report
-from baselines.study.study import MEAN, StudyPlan, play_study
+from baselines.study.study import MEAN, OURS, Study, StudyPlan, play_study
 from experiments.execute import Execute
 from experiments.places import check_folder, folder
 from experiments.workers import Workers, executor
 
+#: Markets of the table, and loads of the sweep.
+MARKETS = 100
 LOADS = tuple(float(f"{load:.2g}") for load in np.geomspace(0.02, 8.0, 13))
 #: Sizes (MUs, ASPs) at which the overhead of learning is compared.
 SIZES = ((8, 4), (20, 5))
@@ -50,12 +60,16 @@ class Arguments:
     """Compare mechanisms side by side.
 
     Attributes:
-        markets: In how many markets each mechanism is played for the table.
+        map: Make the map instead of the table and the sweep: over load, satiation and how far apart requirements are,
+            in which worlds ours saves as much as the paper states.
+        quick: A part of the map, in fewer markets.
+        markets: In how many markets each mechanism is played for the table, 100 when left out; or in every cell of the
+            map, 20, or 4 of a quick one.
         seed: Seed of the first market; the others follow.
         scenario: Preset that markets are drawn from.
         size: Another size than the preset's own.
         load: Load of the table: demand against capacity.
-        loads: Loads of the sweep; nothing after --loads leaves it out.
+        loads: Loads of the sweep, 13 when left out, nothing after --loads leaves it out; or of the map.
         sweep_markets: How many of the markets are played at every load of the sweep; a fifth, but two or more, when
             left out.
         only: Mechanisms to play instead of all; those of --mechanism are played in any case.
@@ -65,12 +79,14 @@ class Arguments:
         out: Where tables, figures and kept results go.
     """
 
-    markets: int = 100
+    map: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    markets: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
     seed: int = 0
     scenario: Literal["campus", "town", "random", "duo"] = "campus"
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(help_behavior_hint="", metavar="MUS ASPS")] = None
     load: float = 1.0
-    loads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="LOAD...")] = LOADS
+    loads: Annotated[tuple[float, ...] | None, tyro.conf.arg(help_behavior_hint="", metavar="LOAD...")] = None
     sweep_markets: Annotated[int | None, tyro.conf.arg(help_behavior_hint="", metavar="INT")] = None
     only: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="", metavar="NAME...")] = ()
     mechanism: tyro.conf.UseAppendAction[
@@ -84,16 +100,66 @@ def plan_of(arguments: Arguments) -> StudyPlan:
     """What is to be played.
 
     Raises:
-        ValueError: an argument is out of its range, or no mechanism has that name.
+        ValueError: an argument is out of its range or has no meaning beside another, or no mechanism has that name.
     """
-    sweep_markets = max(arguments.markets // 5, 2) if arguments.sweep_markets is None else arguments.sweep_markets
+    if arguments.map:
+        return _map_plan_of(arguments)
+    if arguments.quick:
+        raise ValueError("--quick is of --map; for a quick table, give --markets 10")
+    markets = MARKETS if arguments.markets is None else arguments.markets
+    sweep_markets = max(markets // 5, 2) if arguments.sweep_markets is None else arguments.sweep_markets
+    _check(arguments, markets, sweep_markets)
+    setting = _setting(arguments, arguments.load)
+    loads = LOADS if arguments.loads is None else arguments.loads
+    return StudyPlan(
+        table=setting,
+        sweep=tuple(_setting(arguments, load) for load in sorted(set(loads))),
+        sizes=tuple(_setting(arguments, arguments.load, size) for size in SIZES) if arguments.scenario != "duo" else (),
+        seeds=tuple(range(arguments.seed, arguments.seed + markets)),
+        sweep_markets=min(sweep_markets, markets),
+        mechanisms=_mechanisms_of(arguments),
+        at_most=MARKETS_AT_MOST,
+    )
+
+
+def _map_plan_of(arguments: Arguments) -> StudyPlan:
+    for option, given in (("--load", arguments.load != 1.0), ("--sweep-markets", arguments.sweep_markets is not None)):
+        if given:
+            raise ValueError(
+                f"{option} has no meaning with --map, which has --loads and --markets a cell; leave it out"
+            )
+    usual = QUICK if arguments.quick else WHOLE
+    markets = usual.markets if arguments.markets is None else arguments.markets
+    _check(arguments, markets, markets)
+    loads = usual.loads if arguments.loads is None else arguments.loads
+    if not loads:
+        raise ValueError("--loads names no load; a map needs one or more")
+    worlds = [_setting(arguments, load) for load in loads]
+    seeds = range(arguments.seed, arguments.seed + markets)
+    plan = map_plan(worlds[0], seeds, _mechanisms_of(arguments), Grid(markets, loads, usual.satiations))
+    if all(mechanism.name != OURS for mechanism in plan.mechanisms) or not plan.benchmarks:
+        raise ValueError(f"--only must name {OURS}, which the map is about, and another that it is compared with")
+    return plan
+
+
+def _check(arguments: Arguments, markets: int, sweep_markets: int) -> None:
     for option, given, smallest in (
-        ("--markets", arguments.markets, 1),
+        ("--markets", markets, 1),
         ("--sweep-markets", sweep_markets, 1),
         ("--seed", arguments.seed, 0),
     ):
         if given < smallest:
             raise ValueError(f"{option} {given} must be at least {smallest}")
+
+
+def _setting(arguments: Arguments, load: float, size: tuple[int, int] | None = None) -> Setting:
+    """Markets of the preset asked for; says what is wrong with its load or size."""
+    num_mus, num_asps = size or arguments.size or (None, None)
+    preset = Scenario.preset(arguments.scenario, load=load, num_mus=num_mus, num_asps=num_asps)
+    return Setting(arguments.scenario, preset.num_mus, preset.num_asps, load)
+
+
+def _mechanisms_of(arguments: Arguments) -> tuple[Mechanism, ...]:
     unknown = sorted(set(arguments.only) - set(MECHANISMS))
     if unknown:
         raise ValueError(f"--only {unknown[0]}: no such mechanism; there are {', '.join(MECHANISMS)}")
@@ -102,24 +168,9 @@ def plan_of(arguments: Arguments) -> StudyPlan:
         if name in missing:
             raise ValueError(f"--only {name} needs a library that is not installed: {missing[name]}")
     named = [text for group in arguments.mechanism for text in group]
-    num_mus, num_asps = arguments.size or (None, None)
-    preset = Scenario.preset(arguments.scenario, load=arguments.load, num_mus=num_mus, num_asps=num_asps)
-
-    def setting(load: float, mus: int = preset.num_mus, asps: int = preset.num_asps) -> Setting:
-        Scenario.preset(arguments.scenario, load=load, num_mus=mus, num_asps=asps)  # says what is wrong with them
-        return Setting(arguments.scenario, mus, asps, load)
-
-    return StudyPlan(
-        table=setting(arguments.load),
-        sweep=tuple(setting(load) for load in sorted(set(arguments.loads))),
-        sizes=tuple(setting(arguments.load, *size) for size in SIZES) if arguments.scenario != "duo" else (),
-        seeds=tuple(range(arguments.seed, arguments.seed + arguments.markets)),
-        sweep_markets=min(sweep_markets, arguments.markets),
-        mechanisms=(
-            *(MECHANISMS[name] for name in MECHANISMS if name in (arguments.only or set(MECHANISMS) - set(missing))),
-            *own_mechanisms(named, (*MECHANISMS, MEAN)),
-        ),
-        at_most=MARKETS_AT_MOST,
+    return (
+        *(MECHANISMS[name] for name in MECHANISMS if name in (arguments.only or set(MECHANISMS) - set(missing))),
+        *own_mechanisms(named, (*MECHANISMS, MEAN)),
     )
 
 
@@ -140,11 +191,24 @@ def _play_and_write(plan: StudyPlan, execute: Execute, arguments: Arguments, con
     cache = Cache(arguments.out / CACHE_FILE)
     solve_equilibrium(Scenario.preset("duo").sample(0))  # compiled once, here, rather than by every worker
     study = play_study(plan, cache, execute, console)
-    with console.status("resampling for intervals, and drawing"):
-        findings = Findings.of(study)
-        files = save_files(study, findings, arguments.out) + save_study_figures(study, findings, arguments.out)
-    print_report(study, findings, console)
+    files = (_show_map if arguments.map else _show_study)(study, arguments.out, console)
     for name, fix in ({} if arguments.only else missing_libraries()).items():
         console.print(f"Left out: {name}, whose library is not installed ({fix})", markup=False)
     console.print(f"Written: {', '.join(files)} in {arguments.out}", markup=False)
     return 1 if study.played.failures() else 0
+
+
+def _show_study(study: Study, out: Path, console: Console) -> list[str]:
+    with console.status("resampling for intervals, and drawing"):
+        findings = Findings.of(study)
+        files = save_files(study, findings, out) + save_study_figures(study, findings, out)
+    print_report(study, findings, console)
+    return files
+
+
+def _show_map(study: Study, out: Path, console: Console) -> list[str]:
+    with console.status("resampling for intervals, and drawing"):
+        found = Map.of(study)
+        files = save_map(found, study, out) + save_map_figures(found, out)
+    print_map(found, study, console)
+    return files

@@ -15,8 +15,9 @@ from scipy.optimize import brentq
 from aigc_market_env import Market, Outcome, solve_equilibrium
 from baselines.study.metrics import Figures, outcome_figures
 
-#: Farthest that satisfactions are scaled, up or down, and by what factor at a time while looking for a bracket.
-_FARTHEST, _FACTOR = 1e4, 4.0
+#: Farthest that satisfactions are scaled without satiation, and at most, up or down, and by what factor at a time while
+#: looking for a bracket. As worth falls off as (1 + Q/q)^-(k + 1), it takes s^(k + 1) to do what s does at k = 0.
+_FARTHEST, _MOST, _FACTOR = 1e4, 1e20, 4.0
 #: Accuracy of log s, and the relative difference in QoE up to which it counts as equal. Where the equilibrium jumps as
 #: s grows, no s may do.
 _ACCURACY, _EQUAL = 1e-7, 1e-4
@@ -43,17 +44,18 @@ def match_qoe(market: Market, qoe: float) -> Figures:
     def excess(log_scale: float) -> float:
         return float(scaled_equilibrium(market, math.exp(log_scale)).qoe.sum(axis=-1).mean()) - qoe
 
-    log_scale = _bracketed_root(excess)
+    farthest = min((1.0 + market.satiation.max()) * math.log(_FARTHEST), math.log(_MOST))
+    log_scale = _bracketed_root(excess, farthest)
     found = outcome_figures(scaled_equilibrium(market, math.exp(log_scale)))
     matched = abs((found["mu_qoe"] or 0.0) - qoe) <= _EQUAL * qoe
     return found | {"scale": math.exp(log_scale), "matched": float(matched)}
 
 
-def _bracketed_root(excess: Callable[[float], float]) -> float:
+def _bracketed_root(excess: Callable[[float], float], farthest: float) -> float:
     """Where an increasing function of log s vanishes, or the end of the search where it does not."""
     near, here = 0.0, excess(0.0)
     direction = -math.copysign(math.log(_FACTOR), here)
-    while here != 0.0 and abs(near) < math.log(_FARTHEST):
+    while here != 0.0 and abs(near) < farthest:
         far = near + direction
         there = excess(far)
         if here * there <= 0.0:

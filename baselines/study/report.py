@@ -50,7 +50,7 @@ def print_report(study: Study, findings: Findings, console: Console) -> None:
         console.print(_regimes_table(study, findings.as_played, title))
         console.print(_regimes_table(study, findings.at_equal_qoe, f"{title}, at the QoE of each benchmark"))
         console.print(_regimes_table(study, findings.at_equal_guarantee, f"{title}, at equal guarantee"))
-    _print_failures(study, console)
+    print_failures(study, console)
 
 
 def _table(title: str, caption: str, headings: Iterable[str]) -> NumberTable:
@@ -179,7 +179,8 @@ def _interval(low: float, high: float) -> str:
     return f"{low:.2g}" if low == high else f"{low:.2g}–{high:.2g}"
 
 
-def _print_failures(study: Study, console: Console) -> None:
+def print_failures(study: Study, console: Console) -> None:
+    """The first of the failures, if there are any."""
     found = failures(study)
     if found:
         console.print(f"[bold red]{len(found)} failures[/bold red], left out of the means above:")
