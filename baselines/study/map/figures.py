@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, Patch, Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from aigc_market_env.files import replacing
 from baselines.study.comparison import CLAIMS
@@ -105,7 +105,7 @@ def _draw(panel: Axes, cell: Cell, x: int, y: int) -> None:
     if kind and cell.point.meets(kind[1], surely=True):
         panel.plot(x + 0.5, y + 0.5, "o", color="white", markersize=2.6)
     if cell.meets("overhead"):
-        panel.add_patch(Circle((x + 0.5, y + 0.5), 0.3, fill=False, edgecolor="0.2", linewidth=0.8))
+        panel.plot(x + 0.5, y + 0.5, "o", color="0.2", markersize=7, fillstyle="none", markeredgewidth=0.8)
 
 
 def _ticks(panel: Axes, found: Map, left: bool, below: bool) -> None:
@@ -167,11 +167,12 @@ def _numbers(found: Map, match: str, name: str) -> Figure:
         for j in range(count):
             _ticks(grid[i, j], found, left=j == 0, below=i == len(spreads) - 1)
             grid[i, j].tick_params(labelsize=9)
+            grid[i, j].xaxis.label.set_fontsize(9)
         grid[i, 0].set_ylabel(f"{_of_spread(spread)}\n\nsatiation")
     figure.suptitle(
-        f"What ours saves against {found.plan.label(name)} {match}, in %: {_world(found)}\n"
-        "bold on blue: as much as the paper states; framed: so is the lower end of the 95 % interval; "
-        "grey: not to be made alike in 95 % of the markets (in how many it can)",
+        f"What ours saves against {found.plan.label(name)} {match}, in %\n{_world(found)}\n"
+        "blue: as much as the paper states; framed: even the lower end of the 95 % interval is\n"
+        "grey: from fewer than 95 % of the markets, the share below, as no intensity does in the others",
         fontsize=10,
     )
     return figure
@@ -193,7 +194,7 @@ def _heat(panel: Axes, found: Map, savings: Iterable[tuple[Cell, Estimate]], pap
         panel.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.0))
         text = f"{100.0 * saving.value:.0f}" if np.isfinite(saving.value) else "–"
         if not counts:
-            panel.text(x + 0.5, y + 0.5, f"{text}\n({cell.point.matched:.0%})", ha="center", va="center", fontsize=6.5,
+            panel.text(x + 0.5, y + 0.5, f"{text}\n({cell.point.matched:.0%})", ha="center", va="center", fontsize=7,
                        color="0.6", linespacing=0.9)  # fmt: skip
             continue
         weight, ink = ("bold", "white") if reached else ("normal", "0.15")

@@ -10,7 +10,14 @@ from fakes import FAKES, Broken
 from rich.console import Console
 
 from baselines.study.cache import Cache
-from baselines.study.comparison import MEAN, at_equal_qoe, benchmark_values, reductions, utility_gain
+from baselines.study.comparison import (
+    MEAN,
+    at_equal_guarantee,
+    at_equal_qoe,
+    benchmark_values,
+    reductions,
+    utility_gain,
+)
 from baselines.study.jobs import Match, Setting, Trial
 from baselines.study.regimes import Findings
 from baselines.study.study import StudyPlan, play_study
@@ -43,7 +50,7 @@ def everything(study):
     """All figures and errors of a study."""
     return [
         (setting, mechanism.name, list(results.of(setting, mechanism.name)))
-        for results in (study.played, study.matched)
+        for results in (study.played, study.matched, study.guaranteed)
         for setting in (study.plan.table, *study.plan.sweep, *study.plan.sizes)
         for mechanism in study.plan.mechanisms
     ]
@@ -209,6 +216,28 @@ def test_at_equal_qoe_only_markets_count_in_which_ours_can_deliver_it(study):
             rtol=1e-4,
         )
     assert at_equal_qoe(study, SWEEP[0], "generous").matched == 1.0
+
+
+def test_at_equal_guarantee_benchmarks_are_as_intense_as_it_takes(study):
+    for setting in SWEEP:
+        wanted = study.played.values(setting, "dual_perturbation", "guarantee")
+        np.testing.assert_array_equal(study.guaranteed.values(setting, "generous", "guarantee"), wanted)
+        # A fake posts a share of the bound, 0.2 as ours does and 0.9, so that it takes 0.2/0.9 of what it posts.
+        intensity = study.guaranteed.values(setting, "generous", "intensity")
+        np.testing.assert_allclose(intensity, 0.2 / 0.9, rtol=1e-6)
+        equal = at_equal_guarantee(study, setting, "generous")
+        assert equal.matched == 1.0
+        assert equal.reductions["asp_cost"].value == pytest.approx(0.0, abs=1e-6)
+        never = at_equal_guarantee(study, setting, "priced_out")
+        assert never.matched == 0.0
+        assert np.isnan(never.reductions["asp_cost"].value)
+    assert list(Findings.of(study).at_equal_guarantee) == ["slow_learner", "generous", "priced_out", "broken"]
+
+
+def test_without_ours_there_is_no_guarantee_to_match(tmp_path):
+    found = played(tmp_path, names=("oracle", "generous"))
+    assert found.with_intensity() == ()
+    assert np.isnan(at_equal_guarantee(found, TABLE, "generous").matched)
 
 
 def test_ours_and_the_oracle_are_no_benchmarks(study):
