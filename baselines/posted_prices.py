@@ -8,9 +8,11 @@ The order of play is turned round, the currency is the token as in the price lis
 personalised: price competition with differentiated goods, at its Nash equilibrium in p. An ASP whose orders exceed its
 capacities serves the same share of each and is paid for what it serves; it would rather raise its price, so this is
 seen off the equilibrium alone. With capacities, an equilibrium in pure strategies need not exist (Edgeworth 1897); then
-the prices are those of least regret that best responses met. With intensity x, an ASP's price is its cost of a token/s
-at equilibrium, and on top 1/x of its margin there. Leadership of the sellers is a family that the field
+the prices are those of least regret that best responses met. Leadership of the sellers is a family that the field
 compares with; this form of it is the project's choice.
+
+With intensity x, an ASP's price is its cost of a token/s at equilibrium, and on top 1/x of its margin there. So prices
+fall towards that cost; where more orders strain its capacities, a token/s costs more, and it may lose a part of it.
 """
 
 from dataclasses import dataclass

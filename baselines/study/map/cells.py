@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+
 from baselines.study.comparison import reductions
 from baselines.study.jobs import Setting
 from baselines.study.regimes import PAPER, Point, saving_reaches
@@ -66,7 +68,8 @@ class Map:
         plan: what was played.
         cells: by match and benchmark, in the order of the plan's sweep. At equal guarantee there are those benchmarks
             that have an intensity.
-        reached: share of markets in which ours ended at 1 % regret, in the cell where that is least.
+        reached: share of markets in which ours ended at 1 % regret, in the cell where that is least; NaN where ours
+            failed everywhere.
     """
 
     plan: StudyPlan
@@ -88,8 +91,9 @@ class Map:
                 )
                 for m in playing
             }
-        least = min(float(study.played.values(setting, OURS, "reached").mean()) for setting in study.plan.sweep)
-        return cls(study.plan, found, least)
+        reached = [study.played.values(setting, OURS, "reached") for setting in study.plan.sweep]
+        shares = [float(values[np.isfinite(values)].mean()) for values in reached if np.isfinite(values).any()]
+        return cls(study.plan, found, min(shares, default=float("nan")))
 
     def count(self, match: str, name: str, condition: str, surely: bool = False) -> int:
         """In how many cells a condition is met."""

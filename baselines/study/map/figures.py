@@ -64,7 +64,7 @@ def _overview(found: Map) -> Figure:
     names = list(dict.fromkeys(name for benchmarks in found.cells.values() for name in benchmarks))
     height = 1.7 + len(found.cells) * (0.45 + 0.78 * len(spreads))
     figure = Figure(figsize=(1.5 + 0.98 * len(names), height), dpi=110, layout="constrained")
-    rows = figure.add_gridspec(len(found.cells) + 1, 1, height_ratios=[*[1.0] * len(found.cells), 0.38])
+    rows = figure.add_gridspec(len(found.cells) + 1, 1, height_ratios=[*[1.0] * len(found.cells), 0.42])
     for k, (match, benchmarks) in enumerate(found.cells.items()):
         block = figure.add_subfigure(rows[k])
         block.suptitle(match, x=0.005, ha="left", fontsize=11, fontweight="bold")
@@ -126,14 +126,17 @@ def _legend(block: SubFigure) -> None:
     handles: list[Artist] = [Patch(facecolor=colour, label=name) for name, colour in named.items()]
     handles += [
         Patch(facecolor=_NEITHER, label="neither"),
-        Patch(facecolor=_IMPOSSIBLE, edgecolor="0.75", hatch="//////", label="not to be made alike in 95 % of markets"),
+        Patch(facecolor=_IMPOSSIBLE, edgecolor="0.75", hatch="//////", label="cannot be made alike in 95 % of markets"),
         Line2D([], [], marker="o", color="0.3", linewidth=0, markersize=3, label="dot: the intervals' lower ends, too"),
         Line2D(
             [], [], marker="o", color="0.2", linewidth=0, markersize=7, fillstyle="none",
             label="ring: overhead, too (the others do not learn)",
         ),
     ]  # fmt: skip
-    paper = "66.5 % of service cost, 76.8 % of resource consumption, 64.9 % of overhead, at no lower MU utility"
+    paper = (
+        "66.5 % of service cost, 76.8 % of resource consumption, 64.9 % of overhead, at no lower MU utility\n"
+        "spread: how far apart the MUs' requirements are; 0: all alike, 1: as drawn, 2: twice as far on a log scale"
+    )
     block.legend(handles=handles, loc="center", ncols=3, fontsize=8, frameon=False, title=paper, title_fontsize=8.5)
 
 
@@ -172,7 +175,7 @@ def _numbers(found: Map, match: str, name: str) -> Figure:
     figure.suptitle(
         f"What ours saves against {found.plan.label(name)} {match}, in %\n{_world(found)}\n"
         "blue: as much as the paper states; framed: even the lower end of the 95 % interval is\n"
-        "grey: from fewer than 95 % of the markets, the share below, as no intensity does in the others",
+        "grey: in fewer than 95 % of the markets, the share in brackets, some intensity serves everybody as well",
         fontsize=10,
     )
     return figure
