@@ -2,8 +2,9 @@
 
 Every mechanism is played in the same markets, drawn from a preset at one load (the table) and at growing loads (the
 sweep): load decides the answer, for where capacity is scarce every mechanism uses all of it. Ours is then compared at
-the QoE that each benchmark delivers, too. Results are kept in DIR, so an interrupted command goes on where it
-stopped when it is given again; more markets only add to them. See docs/mechanisms.md for what every figure means.
+the QoE that each benchmark delivers, and each benchmark at the guarantee that ours gives. Results are kept in DIR, so
+an interrupted command goes on where it stopped when it is given again; more markets only add to them. See
+docs/mechanisms.md for what every figure means.
     python evaluate.py mechanisms                          # the table over 100 campus markets, and the sweep
     python evaluate.py mechanisms --markets 10             # a look, in a minute
     python evaluate.py mechanisms --scenario town --loads  # another preset, no sweep

@@ -59,12 +59,13 @@ def _regions_table(found: Map) -> NumberTable:
     for load in loads:
         table.add_column(f"load {load:g}")
     for match, benchmarks in found.cells.items():
-        for name in benchmarks:
-            for condition in AT_ONCE:
-                if not found.count(match, name, condition):
-                    continue
-                label = f"{escape(found.plan.label(name))}, {match}, {condition.removeprefix('at once, ')}"
-                for spread in spreads:
-                    least = [found.least_satiation(match, name, condition, load, spread) for load in loads]
-                    table.add_row(f"{label}, spread {spread:g}", *("–" if k is None else f"{k:g}" for k in least))
+        reached = [(name, c) for name in benchmarks for c in AT_ONCE if found.count(match, name, c)]
+        if reached:
+            table.add_section()
+            table.add_row(f"[bold]{match}[/bold]")
+        for name, condition in reached:
+            table.add_row(f"{escape(found.plan.label(name))}, {condition.removeprefix('at once, ')}")
+            for spread in spreads:
+                least = [found.least_satiation(match, name, condition, load, spread) for load in loads]
+                table.add_row(f"  spread {spread:g}", *("–" if k is None else f"{k:g}" for k in least))
     return table

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from baselines.study import command
 from baselines.study.command import Arguments, main, plan_of
-from baselines.study.export import MATCHED_FILE, PLAYED_FILE, SUMMARY_FILE
+from baselines.study.export import GUARANTEED_FILE, MATCHED_FILE, PLAYED_FILE, SUMMARY_FILE
 from experiments import intervals as statistics
 from experiments.intervals import mean
 
@@ -85,6 +85,10 @@ def test_the_csv_is_tidy(ran):
     matched = rows_of(ran[0] / MATCHED_FILE)
     assert {row["mechanism"] for row in matched} == {"slow_learner", "generous", "priced_out", "broken"}
     assert set(matched[0]) >= {"matched", "scale", "mu_service_cost", "utilisation", "asp_cost", "mu_qoe"}
+    guaranteed = rows_of(ran[0] / GUARANTEED_FILE)
+    assert {row["mechanism"] for row in guaranteed} == {"slow_learner", "generous", "priced_out", "broken"}
+    never = next(row for row in guaranteed if row["mechanism"] == "priced_out")
+    assert (float(never["matched"]), never["intensity"], never["mu_service_cost"]) == (0.0, "", "")
 
 
 def test_the_summary_is_what_the_csv_comes_to(ran):
@@ -143,7 +147,7 @@ def test_figures_are_pictures(ran):
 
 
 def test_again_gives_the_same_bytes_and_so_do_other_workers(ran, tmp_path):
-    names = [PLAYED_FILE, MATCHED_FILE, SUMMARY_FILE]
+    names = [PLAYED_FILE, MATCHED_FILE, GUARANTEED_FILE, SUMMARY_FILE]
     before = [(ran[0] / name).read_bytes() for name in names]
     said(small(ran[0]))
     assert [(ran[0] / name).read_bytes() for name in names] == before
