@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from aigc_market_env.files import replacing
-from baselines.study.comparison import CLAIMS
+from baselines.study.comparison import CLAIMS, SAVINGS
 from baselines.study.map.cells import OVERHEAD, Cell, Map
 from baselines.study.map.plan import axes
 from baselines.study.regimes import PAPER, saving_reaches
@@ -33,7 +33,6 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("consumption only, as utilisation or as cost", "#c7b8dc", ("asp_cost",)),
 )
 _NEITHER, _IMPOSSIBLE = "0.90", "white"
-_PANELS = ("mu_service_cost", "utilisation", "asp_cost")
 #: Colours of savings in numbers, below the paper's figure and from it on.
 _SHORT = LinearSegmentedColormap.from_list("short", ["#f4a582", "#f7f7f7"])
 _REACHED = LinearSegmentedColormap.from_list("reached", ["#92c5de", "#053061"])
@@ -152,7 +151,7 @@ def _numbers(found: Map, match: str, name: str) -> Figure:
     """What is saved against one benchmark: a column per metric, a row per spread."""
     _, _, spreads = axes(found.plan)
     cells = found.cells[match][name]
-    panels = {claim.metric: claim for claim in CLAIMS if claim.metric in _PANELS}
+    panels = {claim.metric: claim for claim in CLAIMS if claim.metric in SAVINGS}
     learns = cells[0].overhead is not None
     count = len(panels) + learns
     figure = Figure(figsize=(1.0 + 2.9 * count, 1.5 + 2.05 * len(spreads)), dpi=110, layout="constrained")
