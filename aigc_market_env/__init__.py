@@ -21,6 +21,9 @@ from aigc_market_env.registration import register_environments
 from aigc_market_env.scenarios import Dynamics, Scenario
 from aigc_market_env.wallets import Wallet, WalletRange
 from aigc_market_env.wallets.episode_path import episode_path
+from aigc_market_env.wallets.equilibrium import WalletEquilibrium, solve_wallet_equilibrium
+from aigc_market_env.wallets.play import Episode, SlotView, play_episode
+from aigc_market_env.wallets.regret import EpisodeRegret, episode_regret
 
 __version__ = "0.1.0"
 
@@ -30,15 +33,20 @@ __all__ = [
     "Certificate",
     "DualPerturbation",
     "Dynamics",
+    "Episode",
+    "EpisodeRegret",
     "Equilibrium",
     "FollowerResponse",
     "Market",
     "Outcome",
     "RelativeRegret",
     "Scenario",
+    "SlotView",
     "Wallet",
+    "WalletEquilibrium",
     "WalletRange",
     "episode_path",
+    "episode_regret",
     "follower_regret",
     "follower_response",
     "leader_best_response",
@@ -47,9 +55,11 @@ __all__ = [
     "market_v0",
     "nash_conv",
     "no_pure_equilibrium",
+    "play_episode",
     "relative_regret",
     "reward_gradient",
     "solve_equilibrium",
+    "solve_wallet_equilibrium",
 ]
 
 register_environments()

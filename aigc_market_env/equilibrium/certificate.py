@@ -15,7 +15,7 @@ from aigc_market_env.model.parameters import FloatArray
 #: Default leader regret that counts as none, relative to the mean utility of the MUs.
 TOLERANCE = 1e-6
 #: The duality gap may be this much smaller than the tolerance, relative to what the ASP is paid.
-_GAP_SHARE = 1e-3
+GAP_SHARE = 1e-3
 #: Who has less than this share of the mean is measured against this share of the mean.
 LEAST_SHARE = 0.01
 
@@ -150,7 +150,7 @@ def holds(
     mean = np.maximum(utility.mean(axis=-1), smallest)
     paid = np.maximum(payment.sum(axis=-2), smallest[..., None])
     unpaid = relative_regret(gap[..., None, :], paid[..., None, :]).worst
-    converged: npt.NDArray[np.bool_] = (bound.max(axis=-1) <= tolerance * mean) & (unpaid <= _GAP_SHARE * tolerance)
+    converged: npt.NDArray[np.bool_] = (bound.max(axis=-1) <= tolerance * mean) & (unpaid <= GAP_SHARE * tolerance)
     return converged
 
 

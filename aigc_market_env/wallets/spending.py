@@ -1,0 +1,78 @@
+"""What an MU spends in a slot at a level: a straight line from its lowest entry (docs/wallets.md#levels)."""
+
+import numpy as np
+
+from aigc_market_env.market import Market
+from aigc_market_env.model.links import ENTRY, link_tables
+from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.wallets.levels import affordable_levels
+from aigc_market_env.wallets.paths import Purses
+
+#: Levels do not fall below this, so that no price of money is infinite.
+LEAST_LEVEL = 1e-12
+#: A slot in which something is spent has its entry below its level, by this share at least.
+_BELOW = 1e-9
+
+
+def entry_levels(market: Market, compute_price: FloatArray, bandwidth_price: FloatArray) -> FloatArray:
+    """The level at and below which no ASP serves an MU at given shadow prices.
+
+    Args:
+        market: one market or a batch.
+        compute_price: λ, credits per slot per TFLOP/s, that broadcasts against (..., M, N).
+        bandwidth_price: μ, credits per slot per MHz, likewise.
+
+    Returns:
+        The lowest entry threshold r̲ over the reward bound ω/q; 1 is the level of a slot in which money is no concern.
+        (..., M)
+    """
+    kappa = market.flops_per_token[..., None, :]
+    u, w = market.compute_cost[..., None, :] + compute_price, market.bandwidth_cost[..., None, :] + bandwidth_price
+    unit_cost = (np.sqrt(u * kappa) + np.sqrt(w * market.bandwidth_per_rate)) ** 2
+    lowest: FloatArray = (unit_cost / link_tables(market)[..., ENTRY]).min(axis=-1) / market.reward_bound
+    return lowest
+
+
+class SpendingLines:
+    """A line rate·(level - entry) for every slot and MU (T, M), through what was spent last.
+
+    The entry is the level at which the MU would be priced out at the shadow prices met, so that lines are the steeper
+    the nearer a level is to it. Where prices follow the level, as at an ASP's door, that is too steep, and levels would
+    creep: lines become flatter, by a factor of two a round, as long as what was spent in the last two rounds says so.
+    Where nothing was spent, the entry is above the level, and the rate is what it was when something was.
+    """
+
+    def __init__(self, num_slots: int, num_mus: int) -> None:
+        self.rate, self.entry, self._last_levels, self._last_spent = np.zeros((4, num_slots, num_mus))
+        self._flatness = np.ones((num_slots, num_mus))
+
+    def pass_through(self, levels: FloatArray, spent: FloatArray, entry: FloatArray) -> None:
+        """Lay lines through what was spent at levels, with entries at shadow prices, all (T, M)."""
+        served = spent > 0.0
+        above = np.maximum(levels - entry, _BELOW * levels)
+        moved, more = levels - self._last_levels, spent - self._last_spent
+        known = served & (self._last_spent > 0.0) & (moved * more > 0.0)
+        steeper = np.divide(spent * moved, above * more, out=np.ones_like(spent), where=known)  # than it turned out
+        self._flatness = np.where(
+            steeper > 2.0 * self._flatness, 2.0 * self._flatness, np.maximum(0.5 * self._flatness, 1.0)
+        )
+        above = np.minimum(self._flatness * above, levels)
+        self.entry = np.where(served, levels - above, np.maximum(entry, levels))
+        self.rate = np.where(served, spent / above, self.rate)
+        self._last_levels, self._last_spent = levels, spent
+
+    def levels(self, purses: Purses) -> FloatArray:
+        """Levels (T, M) at which the money lasts and none is wasted, were these lines right."""
+        rate, entry = np.ascontiguousarray(self.rate.T), np.ascontiguousarray(self.entry.T)
+        return np.maximum(affordable_levels(rate, entry, *purses).T, LEAST_LEVEL)
+
+    def change_to(self, target: FloatArray) -> float:
+        """The largest change from the last levels to others (T, M): of a log level, or of what is spent.
+
+        What is spent is over the most that the MU spends in a slot. Levels at which nothing is spent may be any.
+        """
+        matters = (self._last_spent > 0.0) | (target > self.entry)
+        logs = np.where(matters, np.log(target / self._last_levels), 0.0)
+        most = np.maximum(self._last_spent.max(axis=0), np.finfo(np.float64).tiny)
+        spent = np.where(matters, self.rate * (target - self._last_levels) / most, 0.0)
+        return float(np.maximum(np.abs(logs), np.abs(spent)).max())

@@ -1,0 +1,99 @@
+"""Episodes played under the rule of money, against the rule told MU by MU; what is no path or wallet is refused."""
+
+import numpy as np
+import pytest
+from paths import free_spending, random_path, wallet_of
+
+from aigc_market_env import Market, follower_response, play_episode, solve_equilibrium
+from aigc_market_env.wallets import Wallet
+
+
+@pytest.fixture(scope="module")
+def path():
+    return random_path("campus", 6, 0, load=3)
+
+
+@pytest.fixture(scope="module")
+def rewards(path):
+    return solve_equilibrium(path, certify=False).rewards
+
+
+def test_the_rule_told_in_plain_words(path, rewards):
+    wallet = wallet_of(
+        path, money=[1.5, 0.3, 0.0, 9, 1, 1, 2, 0.5], income=[0.2, 0.0, 0.0, 1, 0.4, 0.0, 0.1, 0.9], cap=2.0
+    )
+    played = play_episode(path, rewards, wallet)
+    money, income, cap = wallet.amounts
+    held = np.minimum(money, cap)
+    for t in range(6):
+        np.testing.assert_allclose(played.money[t], held, rtol=1e-12)
+        posted = np.where(held[:, None] > 0, rewards[t], 0.0)
+        response = follower_response(path[t], posted)
+        whole = path[t].outcome(posted, response.compute, response.bandwidth)
+        slot = played.outcome
+        for m in range(path.num_mus):
+            cost = (posted[m] * whole.qoe[m]).sum()
+            share = min(1.0, held[m] / cost) if cost > 0 else 1.0
+            np.testing.assert_allclose(played.shares[t, m], share, rtol=1e-12)
+            np.testing.assert_allclose(slot.qoe[t, m], share * whole.qoe[m], rtol=1e-12)
+            np.testing.assert_allclose(slot.qoe_terms[t, m].sum(-1), slot.qoe[t, m], rtol=1e-12)
+            np.testing.assert_allclose(slot.compute[t, m], share * whole.compute[m], rtol=1e-12)
+            worth = path.satisfaction_scale[t, m] * np.log1p(share * whole.qoe[m].sum() / path.qoe_requirement[t, m])
+            np.testing.assert_allclose(slot.mu_utility[t, m], worth - share * cost, rtol=1e-9, atol=1e-12)
+            held[m] = min(cap[m], held[m] - share * cost + income[m])
+        np.testing.assert_allclose(slot.asp_profit[t], slot.payment[t].sum(0) - slot.asp_cost[t], rtol=1e-12)
+        np.testing.assert_allclose(
+            slot.welfare[t], slot.mu_utility[t].sum() + slot.asp_profit[t].sum(), rtol=1e-9, atol=1e-12
+        )
+    assert (played.shares < 1).any()
+    assert (played.rewards == 0).all(axis=-1).any()
+    assert (played.money >= 0).all()
+
+
+def test_a_function_is_asked_with_what_is_known_and_plays_the_same(path, rewards):
+    wallet, seen = wallet_of(path, money=1.0, income=0.3, cap=2.0), []
+
+    def post(view):
+        seen.append(view)
+        return rewards[view.slot]
+
+    asked, given = play_episode(path, post, wallet), play_episode(path, rewards, wallet)
+    np.testing.assert_allclose(asked.money, given.money, rtol=1e-12)
+    np.testing.assert_array_equal(asked.rewards, given.rewards)
+    assert [view.slot for view in seen] == list(range(6))
+    assert all(view.market.batch_shape == () for view in seen)
+    np.testing.assert_allclose(seen[3].paid, asked.outcome.service_cost[2])
+
+
+def test_batches_of_paths_are_single_paths_to_the_bit(rewards):
+    paths = Market.stack([random_path("campus", 4, seed) for seed in range(3)])
+    posted = np.stack([0.1 * paths.reward_bound[i, :, :, None] * np.ones(4) for i in range(3)])
+    wallet = Wallet(free_spending(paths), 0.5 * free_spending(paths))
+    together = play_episode(paths, posted, wallet)
+    assert together.money.shape == (3, 5, 8)
+    for i in range(3):
+        alone = play_episode(paths[i], posted[i], Wallet(*(amount[i] for amount in wallet.amounts[:2])))
+        assert (alone.money == together.money[i]).all()
+        assert (alone.outcome.mu_utility == together.outcome.mu_utility[i]).all()
+
+
+@pytest.mark.parametrize(
+    ("wallet", "message"),
+    [
+        (Wallet(1.0, unit="spending"), "in_credits"),
+        (Wallet(np.ones(3)), "must broadcast to"),
+        (Wallet(np.ones((2, 8))), "must broadcast to"),
+    ],
+)
+def test_wallets_that_do_not_fit_are_refused(path, rewards, wallet, message):
+    with pytest.raises(ValueError, match=message):
+        play_episode(path, rewards, wallet)
+
+
+def test_what_is_no_path_is_refused(path, rewards):
+    with pytest.raises(ValueError, match="batch axes"):
+        play_episode(path[0], rewards[0], Wallet(1.0))
+    with pytest.raises(ValueError, match="rewards has shape"):
+        play_episode(path, rewards[..., :2], Wallet(1.0))
+    with pytest.raises(ValueError, match="must not have more"):
+        play_episode(path, np.stack([rewards, rewards]), Wallet(1.0))
