@@ -1,0 +1,63 @@
+r"""Adaptive pacing: every MU learns the price of its money from what it spent.
+
+    s_t = 1/(1 + α_t),    r_t = equilibrium of slot t at s_t ω,    α_(t+1) = α_t + (p_t/ρ - 1)/√T,    0 <= α <= α̅
+
+with p_t what it paid and ρ = m_0/T + income what it may spend in a slot: a dual gradient step on the price of money,
+relative to ρ. Prices begin at 0. Above α̅ = S_t(N)/ρ - 1, with S_t(N) the satisfaction with the highest QoE there is,
+a slot cannot cost more than ρ. Caps are not planned for: money beyond them is lost.
+
+Source: Balseiro and Gur (2019), Management Science 65(9), Algorithm 1, where a bidder shades its bid to v/(1 + α) and
+steps are of the order T^(-1/2). That bids are rewards, and that all MUs play the equilibrium of the slot at their paced
+satisfaction, not a second-price auction, is this project's.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from aigc_market_env import Episode, Market, SlotView, Wallet, play_episode, solve_equilibrium
+from aigc_market_env.model import satisfaction
+from aigc_market_env.model.options import positive_number
+from aigc_market_env.model.parameters import FloatArray
+
+
+@dataclass(frozen=True)
+class AdaptivePacing:
+    """Equilibria of slots at a price of money that every MU adapts to what it spends.
+
+    Attributes:
+        step: of the price where an MU spends twice its target, times √T.
+    """
+
+    name: str = "adaptive_pacing"
+    label: str = "adaptive pacing"
+    step: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive_number("step", self.step)
+
+    def run(self, path: Market, wallet: Wallet, rng: np.random.Generator) -> Episode:
+        """Play the slots at prices that follow what is spent."""
+        prices = np.zeros(path.num_mus)
+
+        def post(view: SlotView) -> FloatArray:
+            if view.slot > 0:
+                prices[:] = next_prices(prices, view, self.step)
+            paced = view.market.replace(satisfaction_scale=view.market.satisfaction_scale / (1.0 + prices))
+            return solve_equilibrium(paced, certify=False).rewards
+
+        return play_episode(path, post, wallet)
+
+
+def next_prices(prices: FloatArray, view: SlotView, step: float) -> FloatArray:
+    """Prices of money (M,) after what was paid in the slot before; those of MUs that never have money stay."""
+    target = view.purses.money / view.num_slots + view.purses.income
+    has_any = target > 0.0
+    over = np.divide(view.paid, target, out=np.ones_like(target), where=has_any) - 1.0
+    market = view.market
+    wants = market.satisfaction_scale, market.qoe_requirement, market.satiation
+    most = satisfaction.values(np.full(market.num_mus, float(market.num_asps)), *wants)
+    highest = np.divide(most, target, out=np.full_like(target, np.inf), where=has_any) - 1.0
+    moved: FloatArray = np.clip(prices + step / math.sqrt(view.num_slots) * over, 0.0, np.maximum(highest, 0.0))
+    return moved

@@ -1,0 +1,122 @@
+"""The oracle for episodes on random paths and wallets: how many are certified, how exactly, and what it takes.
+
+    python -m benchmarks.wallets [PATHS]
+
+Paths are of the presets campus, town and random in turn, 32 or 128 slots long, at loads of 0.3 to 3; links fade, and
+what requests are worth varies (AR(1) in the log). Every second wallet is a budget of 20 to 120 % of what the MU would
+spend if money were no concern, the others receive that much as income: with a cap of 2 to 16 slots of it, or without.
+Times are those of one core where ``NUMBA_NUM_THREADS=1``.
+"""
+
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from aigc_market_env import Market, Scenario, Wallet, WalletEquilibrium, solve_equilibrium, solve_wallet_equilibrium
+from aigc_market_env.model.parameters import FloatArray
+
+PRESETS, LENGTHS = ("campus", "town", "random"), (32, 128)
+
+
+class Case(NamedTuple):
+    """A path, and the wallets on it."""
+
+    name: str
+    path: Market
+    wallet: Wallet
+
+
+def path_of(base: Market, num_slots: int, rng: np.random.Generator) -> Market:
+    """Markets (T,): every link's fading and every MU's worth of requests is AR(1) in its log."""
+    fading, worth, markets = np.zeros(base.accuracy.shape), np.zeros(base.num_mus), []
+    for _ in range(num_slots):
+        fading = 0.5 * fading + 0.25 * rng.normal(size=fading.shape)
+        worth = 0.7 * worth + 0.42 * rng.normal(size=worth.shape)
+        efficiency = np.clip(base.spectral_efficiency * np.exp(fading), 0.3, 7.4)
+        scale = base.satisfaction_scale * np.exp(worth)
+        markets.append(base.replace(spectral_efficiency=efficiency, satisfaction_scale=scale))
+    return Market.stack(markets)
+
+
+def case_of(number: int) -> Case:
+    """The case of a number, the same on every run."""
+    rng = np.random.default_rng(number)
+    preset, num_slots = PRESETS[number % 3], LENGTHS[number // 3 % 2]
+    load, share = float(np.exp(rng.uniform(np.log(0.3), np.log(3.0)))), rng.uniform(0.2, 1.2)
+    path = path_of(Scenario.preset(preset, load=load).sample(number), num_slots, rng)
+    free = solve_equilibrium(path, certify=False).outcome.service_cost.mean(axis=0)
+    if number % 2:
+        return Case(f"{preset} {num_slots}", path, Wallet(share * num_slots * free))
+    slots = rng.choice([2.0, 4.0, 8.0, 16.0, np.inf])
+    income = share * free
+    cap = np.full_like(income, np.inf) if slots == np.inf else slots * income
+    return Case(f"{preset} {num_slots}", path, Wallet(np.minimum(cap, 4.0 * income), income, cap))
+
+
+class Result(NamedTuple):
+    """What came of a case."""
+
+    name: str
+    found: WalletEquilibrium
+    cap: FloatArray
+    seconds: float  # without certificate
+    certified: float  # with it
+
+    @property
+    def bound(self) -> float:
+        """The largest bound on a regret, over the MUs' mean utility."""
+        assert self.found.certificate is not None
+        return float(self.found.certificate.regret_bound.max() / self.found.outcome.mu_utility.sum(axis=0).mean())
+
+    @property
+    def lowest(self) -> float:
+        """The least money of any MU in any slot, over its cap; over what it begins with, where there is none."""
+        most = np.where(np.isfinite(self.cap), self.cap, self.found.money[0])
+        return float((self.found.money / most).min())
+
+
+def solved(case: Case) -> Result:
+    """The case, solved with and without certificate."""
+    start = time.perf_counter()
+    solve_wallet_equilibrium(case.path, case.wallet, certify=False)
+    middle = time.perf_counter()
+    found = solve_wallet_equilibrium(case.path, case.wallet)
+    return Result(case.name, found, case.wallet.amounts[2], middle - start, time.perf_counter() - middle)
+
+
+def main(num_paths: int) -> None:
+    """Solve the cases and print what came of them."""
+    solved(case_of(0))  # compile
+    results = []
+    for number in range(num_paths):
+        result = solved(case_of(number))
+        results.append(result)
+        certificate = result.found.certificate
+        assert certificate is not None
+        if not result.found.converged:
+            slots = (certificate.slot_regret_bound.max(axis=1) > 1e-6 * result.found.outcome.mu_utility.mean()).sum()
+            gain = certificate.regret.max() / result.found.outcome.mu_utility.sum(axis=0).mean()
+            print(
+                f"path {number} ({result.name}): bound {result.bound:.1e}, deviation found {gain:.1e}, "
+                f"{slots} slots, residual {float(result.found.residual):.0e}",
+                flush=True,
+            )
+    print(f"\n{'path':12s} {'paths':>5s} {'certified':>9s} {'rounds':>6s} {'bound':>8s} {'s':>7s} {'s certified':>11s}")
+    for name in sorted({result.name for result in results}):
+        group = [result for result in results if result.name == name]
+        print(
+            f"{name:12s} {len(group):5d} {sum(bool(one.found.converged) for one in group):9d} "
+            f"{np.median([int(one.found.rounds) for one in group]):6.0f} "
+            f"{np.median([one.bound for one in group]):8.1e} {np.median([one.seconds for one in group]):7.2f} "
+            f"{np.median([one.certified for one in group]):11.2f}"
+        )
+    print(f"certified: {sum(bool(one.found.converged) for one in results)} of {len(results)}")
+    print(f"least money over the cap: {min(one.lowest for one in results):.1e}")
+    print(f"least share of a slot paid for: 1 - {max(1 - one.found.shares.min() for one in results):.1e}")
+    print(f"largest bound: {max(one.bound for one in results):.1e} of the mean utility")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
