@@ -65,7 +65,9 @@ def solve_wallet_equilibrium(
     Levels begin at 1, money being no concern. In every round all slots are solved, and levels go 0.8 of the way, on a
     log scale, to where the money would last, if what a slot costs were a line from the level at which the MU enters it;
     less of it after twelve rounds that brought little. It ends when no log level changes by more than 1e-9, or after
-    100 rounds with the best of them. This is a search, and the certificate, which trusts none of it, is the proof.
+    100 rounds with the best of them. Where the certificate does not hold, the slots in which most is regretted are
+    searched once as the slot's own oracle does, and the levels of all others balanced with them; the better of both
+    answers is returned. All this is a search, and the certificate, which trusts none of it, is the proof.
 
     Args:
         path: markets of T slots, batch axes (..., T).
@@ -75,8 +77,7 @@ def solve_wallet_equilibrium(
 
     Returns:
         The :class:`WalletEquilibrium`, what is played under the rule of money. In slots where no pure equilibrium is
-        found it holds the best point of the slot's own search, and ``certificate.slot_regret_bound`` tells what that
-        costs.
+        found it holds the best point met, and ``certificate.slot_regret_bound`` tells what that costs.
 
     Raises:
         ValueError: the path has no slots, the wallet is not in credits or does not fit it, or ``tolerance`` is not a
@@ -91,7 +92,17 @@ def solve_wallet_equilibrium(
 
 def _solve(path: Market, purses: Purses, tolerance: float, certify: bool) -> WalletEquilibrium:
     """One path (T,)."""
-    balanced = _balance(path, purses)
+    found = _answer(path, purses, _balance(path, purses, _all_free(path)), tolerance, certify)
+    if found.certificate is None or found.converged:
+        return found
+    other = _answer(path, purses, _balance(path, purses, _searched(path, found, tolerance)), tolerance, certify)
+    assert other.certificate is not None
+    better = other.certificate.regret_bound.max() < found.certificate.regret_bound.max()
+    return other if better else found
+
+
+def _answer(path: Market, purses: Purses, balanced: "_Balanced", tolerance: float, certify: bool) -> WalletEquilibrium:
+    """What is played at rewards that were balanced, and its certificate."""
     played = play_path(path, balanced.rewards, purses)
     gaps = follower_response(path, played.rewards).duality_gap
     certificate, converged = None, balanced.residual <= _SETTLED and balanced.slots_solved
@@ -121,6 +132,38 @@ def _holds(path: Market, bound: FloatArray, outcome: Outcome, gaps: FloatArray, 
     return bool(bound.max() <= tolerance * mean and relative_regret(gaps, paid).worst <= GAP_SHARE * tolerance)
 
 
+class _Slots(NamedTuple):
+    """Where levels begin, and slots in which rewards stay what they are while levels move."""
+
+    levels: FloatArray  # (T, M)
+    held: npt.NDArray[np.bool_]  # (T,)
+    rewards: FloatArray | None  # (T, M, N)
+
+
+def _all_free(path: Market) -> _Slots:
+    """All slots are to be solved, money being no concern at first."""
+    return _Slots(np.ones_like(path.satisfaction_scale), np.zeros(path.batch_shape, dtype=bool), None)
+
+
+def _searched(path: Market, found: WalletEquilibrium, tolerance: float) -> _Slots:
+    """The slots in which most is regretted, with what the slot's own search of other places finds there.
+
+    So many that the rest regret less than half of the tolerance together; slots are searched as finely as that asks.
+    """
+    assert found.certificate is not None
+    levels, rewards, missed = 1.0 / (1.0 + found.prices), found.rewards.copy(), found.certificate.slot_regret_bound
+    order = np.argsort(-missed.max(axis=1), kind="stable")
+    rest = missed[order[::-1]].cumsum(axis=0)[::-1].max(axis=1)  # regret of a slot in this order and all after it
+    allowed = 0.5 * tolerance * float(found.outcome.mu_utility.sum(axis=0).mean())
+    chosen = order[: max(int((rest > allowed).sum()), 1)]
+    slots = path[chosen].replace(satisfaction_scale=(path.satisfaction_scale * levels)[chosen])
+    fine = 0.5 * tolerance * len(order) / len(chosen)
+    rewards[chosen] = solve_equilibrium(slots, start=rewards[chosen], tolerance=fine).rewards
+    held = np.zeros(len(order), dtype=bool)
+    held[chosen] = True
+    return _Slots(levels, held, rewards)
+
+
 class _Balanced(NamedTuple):
     """Levels (T, M) and the rewards (T, M, N) of slots at them."""
 
@@ -131,22 +174,22 @@ class _Balanced(NamedTuple):
     slots_solved: bool
 
 
-def _balance(path: Market, purses: Purses) -> _Balanced:
+def _balance(path: Market, purses: Purses, begin: _Slots) -> _Balanced:
     """The levels of one path (T,) that stay, or the best met."""
-    levels = np.ones_like(path.satisfaction_scale)
-    lines, rewards, damping, waited = SpendingLines(*levels.shape), None, _DAMPING, 0
+    levels, held, rewards = begin
+    free = np.flatnonzero(~held)
+    lines, damping, waited = SpendingLines(*levels.shape), _DAMPING, 0
     best, mark = _Balanced(levels, levels, np.inf, 0, False), np.inf
     for rounds in range(1, _ROUNDS + 1):
-        slots = path.replace(satisfaction_scale=path.satisfaction_scale * levels)
-        found = solve_equilibrium(slots, start=rewards, certify=False)
-        rewards = found.rewards
-        response = follower_response(slots, rewards)
+        rewards, solved = _solve_slots(path, levels, rewards, free)
+        response = follower_response(path, rewards)
+        spent = path.outcome(rewards, response.compute, response.bandwidth).service_cost
         entry = entry_levels(path, response.compute_price[:, None], response.bandwidth_price[:, None])
-        lines.pass_through(levels, found.outcome.service_cost, entry)
+        lines.pass_through(levels, spent, entry)
         target = lines.levels(purses)
         change = lines.change_to(target)
         if change < best.residual:
-            best = _Balanced(levels, rewards, change, rounds, bool((found.kind == "pure").all()))
+            best = _Balanced(levels, rewards, change, rounds, solved)
         if change <= _SETTLED:
             break
         mark, waited = (change, 0) if change <= 0.5 * mark else (mark, waited + 1)
@@ -154,3 +197,19 @@ def _balance(path: Market, purses: Purses) -> _Balanced:
             damping, waited, mark = 0.5 * damping, 0, change
         levels = levels * (target / levels) ** damping
     return best._replace(rounds=rounds)
+
+
+def _solve_slots(
+    path: Market, levels: FloatArray, rewards: FloatArray | None, free: npt.NDArray[np.int64]
+) -> tuple[FloatArray, bool]:
+    """Rewards (T, M, N) at these levels, in slots that are not free as they were; and whether all slots are solved."""
+    paced = path.replace(satisfaction_scale=path.satisfaction_scale * levels)
+    if rewards is None:
+        found = solve_equilibrium(paced, certify=False)
+        return found.rewards, bool((found.kind == "pure").all())
+    if not len(free):
+        return rewards, False
+    found = solve_equilibrium(paced[free], start=rewards[free], certify=False)
+    rewards = rewards.copy()
+    rewards[free] = found.rewards
+    return rewards, len(free) == len(rewards) and bool((found.kind == "pure").all())

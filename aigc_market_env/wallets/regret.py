@@ -87,7 +87,7 @@ def regret_along(
     """Of one path (T,) and rewards (T, M, N).
 
     The search for prices begins at levels (T, M), by default 1. It ends where no bound is above ``enough``, all are
-    within a hundredth of the tolerance of the deviation found, or some rounds have brought them no nearer.
+    within that or a hundredth of the tolerance of the deviations found, or some rounds brought them no nearer.
     """
     played = play_path(path, rewards, purses)
     posted, utility, payment = played.rewards, played.outcome.mu_utility, played.outcome.service_cost
@@ -111,7 +111,7 @@ def regret_along(
         deviation = np.where(higher[:, None], found.rewards, deviation)
         gap = float((bound - (best - earned)).max())
         gap_before, waited = (gap, 0) if gap < _NEARER * gap_before else (gap_before, waited + 1)
-        if gap <= _NEAR * float(best.mean()) or bound.max() <= enough or waited == _PATIENCE:
+        if gap <= max(_NEAR * float(best.mean()), enough) or bound.max() <= enough or waited == _PATIENCE:
             break
         lines.pass_through(levels, spent, entry)
         levels = levels * (lines.levels(purses) / levels) ** _DAMPING
