@@ -87,6 +87,18 @@ def solved(case: Case) -> Result:
     return Result(case.name, found, case.wallet.amounts[2], middle - start, time.perf_counter() - middle)
 
 
+def _line(result: Result) -> str:
+    certificate, utility = result.found.certificate, result.found.outcome.mu_utility
+    assert certificate is not None
+    gain = certificate.regret.max() / utility.sum(axis=0).mean()
+    slots = int((certificate.slot_regret_bound.max(axis=1) > 1e-6 * utility.mean()).sum())
+    return (
+        f"{result.name:12s} {'certified' if result.found.converged else 'refused':9s} bound {result.bound:.1e} "
+        f"deviation found {gain:.1e} slots refused {slots:3d} rounds {int(result.found.rounds):3d} "
+        f"residual {float(result.found.residual):.0e} {result.seconds:6.2f} s {result.certified:6.2f} s with certificate"
+    )
+
+
 def main(num_paths: int) -> None:
     """Solve the cases and print what came of them."""
     solved(case_of(0))  # compile
@@ -94,16 +106,7 @@ def main(num_paths: int) -> None:
     for number in range(num_paths):
         result = solved(case_of(number))
         results.append(result)
-        certificate = result.found.certificate
-        assert certificate is not None
-        if not result.found.converged:
-            slots = (certificate.slot_regret_bound.max(axis=1) > 1e-6 * result.found.outcome.mu_utility.mean()).sum()
-            gain = certificate.regret.max() / result.found.outcome.mu_utility.sum(axis=0).mean()
-            print(
-                f"path {number} ({result.name}): bound {result.bound:.1e}, deviation found {gain:.1e}, "
-                f"{slots} slots, residual {float(result.found.residual):.0e}",
-                flush=True,
-            )
+        print(f"{number:4d} {_line(result)}", flush=True)
     print(f"\n{'path':12s} {'paths':>5s} {'certified':>9s} {'rounds':>6s} {'bound':>8s} {'s':>7s} {'s certified':>11s}")
     for name in sorted({result.name for result in results}):
         group = [result for result in results if result.name == name]
@@ -115,7 +118,7 @@ def main(num_paths: int) -> None:
         )
     print(f"certified: {sum(bool(one.found.converged) for one in results)} of {len(results)}")
     print(f"least money over the cap: {min(one.lowest for one in results):.1e}")
-    print(f"least share of a slot paid for: 1 - {max(1 - one.found.shares.min() for one in results):.1e}")
+    print(f"least share of a slot paid for: 1 - {max(1 - one.found.time_share.min() for one in results):.1e}")
     print(f"largest bound: {max(one.bound for one in results):.1e} of the mean utility")
 
 

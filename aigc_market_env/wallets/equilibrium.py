@@ -21,15 +21,15 @@ from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.wallets.paths import Purses, paths_of, stacked
 from aigc_market_env.wallets.play import Episode, play_path
 from aigc_market_env.wallets.regret import EpisodeRegret, regret_along
-from aigc_market_env.wallets.spending import SpendingLines, entry_levels
+from aigc_market_env.wallets.spending import SpendingLines, entry_levels, first_levels
 from aigc_market_env.wallets.wallet import Wallet
 
-#: Rounds at most, and the change of log levels at which they stay.
+#: Rounds at most, and the error in spending, over utility, that counts as none.
 _ROUNDS, _SETTLED = 100, 1e-9
 #: Bounds on regrets are lowered to this share of the tolerance, and no further.
 _ENOUGH = 0.1
 #: Share of the way to new levels, on a log scale, that is gone in a round; it is halved after so many rounds in which
-#: the change did not fall to a half.
+#: the error did not fall to a half.
 _DAMPING, _PATIENCE = 0.8, 12
 
 
@@ -38,14 +38,15 @@ class WalletEquilibrium(Episode):
     """An equilibrium of an episode, as far as its certificate says so, and what is played.
 
     Attributes:
-        prices: of money in every slot, α: what a credit is worth beyond itself; 0 where an MU has enough. (..., T, M)
+        prices: of money in every slot, α: what a credit is worth beyond itself; 0 where an MU has enough, and 1e12, the
+            highest there is, for an MU that never has any. (..., T, M)
         certificate: what each MU could gain over the episode by other rewards, computed separately; None when it was
             not asked for.
         follower_regret: duality gap of each ASP in every slot, credits. (..., T, N)
         converged: no MU's regret over the episode can be more than the tolerance of the MUs' mean utility, and the gaps
             of no ASP are more than a thousandth of that of what it is paid; without a certificate, whether levels and
             slots were solved. (...)
-        residual: change of log levels in the last round. (...)
+        residual: what it is worth to an MU, over its utility, that it does not spend what makes its money last. (...)
         rounds: in which levels moved. (...)
     """
 
@@ -64,10 +65,11 @@ def solve_wallet_equilibrium(
 
     Levels begin at 1, money being no concern. In every round all slots are solved, and levels go 0.8 of the way, on a
     log scale, to where the money would last, if what a slot costs were a line from the level at which the MU enters it;
-    less of it after twelve rounds that brought little. It ends when no log level changes by more than 1e-9, or after
-    100 rounds with the best of them. Where the certificate does not hold, the slots in which most is regretted are
-    searched once as the slot's own oracle does, and the levels of all others balanced with them; the better of both
-    answers is returned. All this is a search, and the certificate, which trusts none of it, is the proof.
+    less of it after twelve rounds that brought little. It ends when no MU's spending is off by what is worth more than
+    1e-9 of its utility, or after 100 rounds with the best of them. Where the certificate does not hold, the slots in
+    which most is regretted are searched once as the slot's own oracle does, and the levels of all others balanced with
+    them; the better of both answers is returned. All this is a search, and the certificate, which trusts none of it, is
+    the proof.
 
     Args:
         path: markets of T slots, batch axes (..., T).
@@ -92,7 +94,7 @@ def solve_wallet_equilibrium(
 
 def _solve(path: Market, purses: Purses, tolerance: float, certify: bool) -> WalletEquilibrium:
     """One path (T,)."""
-    found = _answer(path, purses, _balance(path, purses, _all_free(path)), tolerance, certify)
+    found = _answer(path, purses, _balance(path, purses, _all_free(path, purses)), tolerance, certify)
     if found.certificate is None or found.converged:
         return found
     other = _answer(path, purses, _balance(path, purses, _searched(path, found, tolerance)), tolerance, certify)
@@ -113,7 +115,7 @@ def _answer(path: Market, purses: Purses, balanced: "_Balanced", tolerance: floa
     return WalletEquilibrium(
         played.rewards,
         played.money,
-        played.shares,
+        played.time_share,
         played.outcome,
         1.0 / balanced.levels - 1.0,
         certificate,
@@ -140,9 +142,11 @@ class _Slots(NamedTuple):
     rewards: FloatArray | None  # (T, M, N)
 
 
-def _all_free(path: Market) -> _Slots:
+def _all_free(path: Market, purses: Purses) -> _Slots:
     """All slots are to be solved, money being no concern at first."""
-    return _Slots(np.ones_like(path.satisfaction_scale), np.zeros(path.batch_shape, dtype=bool), None)
+    return _Slots(
+        first_levels(purses) * np.ones_like(path.satisfaction_scale), np.zeros(path.batch_shape, dtype=bool), None
+    )
 
 
 def _searched(path: Market, found: WalletEquilibrium, tolerance: float) -> _Slots:
@@ -169,7 +173,7 @@ class _Balanced(NamedTuple):
 
     levels: FloatArray
     rewards: FloatArray
-    residual: float  # change of log levels that was left
+    residual: float  # what the error in spending is worth
     rounds: int
     slots_solved: bool
 
@@ -178,23 +182,23 @@ def _balance(path: Market, purses: Purses, begin: _Slots) -> _Balanced:
     """The levels of one path (T,) that stay, or the best met."""
     levels, held, rewards = begin
     free = np.flatnonzero(~held)
-    lines, damping, waited = SpendingLines(*levels.shape), _DAMPING, 0
+    lines, damping, waited = SpendingLines(path), _DAMPING, 0
     best, mark = _Balanced(levels, levels, np.inf, 0, False), np.inf
     for rounds in range(1, _ROUNDS + 1):
         rewards, solved = _solve_slots(path, levels, rewards, free)
         response = follower_response(path, rewards)
-        spent = path.outcome(rewards, response.compute, response.bandwidth).service_cost
+        outcome = path.outcome(rewards, response.compute, response.bandwidth)
         entry = entry_levels(path, response.compute_price[:, None], response.bandwidth_price[:, None])
-        lines.pass_through(levels, spent, entry)
+        lines.pass_through(levels, outcome.service_cost, entry)
         target = lines.levels(purses)
-        change = lines.change_to(target)
-        if change < best.residual:
-            best = _Balanced(levels, rewards, change, rounds, solved)
-        if change <= _SETTLED:
+        error = lines.error_of(target, outcome.mu_utility)
+        if error < best.residual:
+            best = _Balanced(levels, rewards, error, rounds, solved)
+        if error <= _SETTLED:
             break
-        mark, waited = (change, 0) if change <= 0.5 * mark else (mark, waited + 1)
+        mark, waited = (error, 0) if error <= 0.5 * mark else (mark, waited + 1)
         if waited == _PATIENCE:
-            damping, waited, mark = 0.5 * damping, 0, change
+            damping, waited, mark = 0.5 * damping, 0, error
         levels = levels * (target / levels) ** damping
     return best._replace(rounds=rounds)
 

@@ -19,6 +19,10 @@ import numpy as np
 from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.model.parameters import FloatArray
 
+#: A wallet is full at this share of its cap. Where nothing is spent for some slots and the wallet just gets full, the
+#: levels before and after are then told apart, whichever way sums are rounded.
+_FULL = 1.0 - 1e-12
+
 
 def affordable_levels(
     rate: FloatArray, entry: FloatArray, money: FloatArray, income: FloatArray, cap: FloatArray
@@ -37,7 +41,7 @@ def affordable_levels(
         (B, T)
     """
     levels = np.empty_like(rate)
-    over_markets(_fill_levels, len(rate), rate, entry, money, income, cap, levels)
+    over_markets(_fill_levels, len(rate), rate, entry, money, income, _FULL * cap, levels)
     return levels
 
 

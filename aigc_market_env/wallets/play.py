@@ -25,14 +25,14 @@ class Episode:
     Attributes:
         rewards: r as posted, credits per QoE; 0 in slots that an MU begins without money. (..., T, M, N)
         money: of each MU at the beginning of every slot, and after the last, credits. (..., T + 1, M)
-        shares: share of the slot that the MU's money paid for. (..., T, M)
+        time_share: share of the slot that the MU's money paid for. (..., T, M)
         outcome: what every slot produced, with batch axes (..., T). What an MU is served, pays and takes of the ASPs is
             its share of what it would be for the whole slot.
     """
 
     rewards: FloatArray
     money: FloatArray
-    shares: FloatArray
+    time_share: FloatArray
     outcome: Outcome
 
 

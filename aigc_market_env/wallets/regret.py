@@ -23,7 +23,7 @@ from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.wallets.balances import balances
 from aigc_market_env.wallets.paths import Purses, paths_of, stacked
 from aigc_market_env.wallets.play import play_episode, play_path
-from aigc_market_env.wallets.spending import SpendingLines, entry_levels
+from aigc_market_env.wallets.spending import SpendingLines, entry_levels, first_levels
 from aigc_market_env.wallets.wallet import Wallet
 
 #: Rounds of prices at most, and how near the bound and the best deviation are then near enough, over mean utility.
@@ -91,8 +91,8 @@ def regret_along(
     """
     played = play_path(path, rewards, purses)
     posted, utility, payment = played.rewards, played.outcome.mu_utility, played.outcome.service_cost
-    levels = np.ones_like(utility) if levels is None else levels
-    entry, lines = _entries_alone(path, posted), SpendingLines(*levels.shape)
+    levels = first_levels(purses) * np.ones_like(utility) if levels is None else levels
+    entry, lines = _entries_alone(path, posted), SpendingLines(path)
     earned = utility.sum(axis=0)
     bound, best = np.full(path.num_mus, np.inf), earned.copy()
     prices, slots, deviation = np.zeros_like(utility), np.zeros_like(utility), posted.copy()

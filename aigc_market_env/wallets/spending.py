@@ -12,6 +12,8 @@ from aigc_market_env.wallets.paths import Purses
 LEAST_LEVEL = 1e-12
 #: A slot in which something is spent has its entry below its level, by this share at least.
 _BELOW = 1e-9
+#: Who has less than this share of the mean utility is measured against this share of the mean.
+_LEAST_SHARE = 1e-3
 
 
 def entry_levels(market: Market, compute_price: FloatArray, bandwidth_price: FloatArray) -> FloatArray:
@@ -33,18 +35,26 @@ def entry_levels(market: Market, compute_price: FloatArray, bandwidth_price: Flo
     return lowest
 
 
+def first_levels(purses: Purses) -> FloatArray:
+    """The highest levels (M,) that can be: 1, but next to nothing for MUs that never have any money."""
+    most = np.maximum(purses.money, np.minimum(purses.income, purses.cap))
+    highest: FloatArray = np.where(most > 0.0, 1.0, LEAST_LEVEL)
+    return highest
+
+
 class SpendingLines:
     """A line rate·(level - entry) for every slot and MU (T, M), through what was spent last.
 
     The entry is the level at which the MU would be priced out at the shadow prices met, so that lines are the steeper
     the nearer a level is to it. Where prices follow the level, as at an ASP's door, that is too steep, and levels would
     creep: lines become flatter, by a factor of two a round, as long as what was spent in the last two rounds says so.
-    Where nothing was spent, the entry is above the level, and the rate is what it was when something was.
+    Where nothing was spent, the entry is above the level, and the rate is what it was when something was, at first ω.
     """
 
-    def __init__(self, num_slots: int, num_mus: int) -> None:
-        self.rate, self.entry, self._last_levels, self._last_spent = np.zeros((4, num_slots, num_mus))
-        self._flatness = np.ones((num_slots, num_mus))
+    def __init__(self, path: Market) -> None:
+        self.rate = path.satisfaction_scale.copy()
+        self.entry, self._last_levels, self._last_spent = np.zeros((3, *self.rate.shape))
+        self._flatness = np.ones_like(self.rate)
 
     def pass_through(self, levels: FloatArray, spent: FloatArray, entry: FloatArray) -> None:
         """Lay lines through what was spent at levels, with entries at shadow prices, all (T, M)."""
@@ -64,15 +74,16 @@ class SpendingLines:
     def levels(self, purses: Purses) -> FloatArray:
         """Levels (T, M) at which the money lasts and none is wasted, were these lines right."""
         rate, entry = np.ascontiguousarray(self.rate.T), np.ascontiguousarray(self.entry.T)
-        return np.maximum(affordable_levels(rate, entry, *purses).T, LEAST_LEVEL)
+        return np.minimum(np.maximum(affordable_levels(rate, entry, *purses).T, LEAST_LEVEL), first_levels(purses))
 
-    def change_to(self, target: FloatArray) -> float:
-        """The largest change from the last levels to others (T, M): of a log level, or of what is spent.
+    def error_of(self, target: FloatArray, utility: FloatArray) -> float:
+        """What it is worth to the MUs, at most, that they do not spend what they would at other levels (T, M).
 
-        What is spent is over the most that the MU spends in a slot. Levels at which nothing is spent may be any.
+        That is the price of money times what they would spend more or less, over the mean of the MU's utility (T, M);
+        of who has less than a thousandth of the mean, over that thousandth.
         """
-        matters = (self._last_spent > 0.0) | (target > self.entry)
-        logs = np.where(matters, np.log(target / self._last_levels), 0.0)
-        most = np.maximum(self._last_spent.max(axis=0), np.finfo(np.float64).tiny)
-        spent = np.where(matters, self.rate * (target - self._last_levels) / most, 0.0)
-        return float(np.maximum(np.abs(logs), np.abs(spent)).max())
+        mean = np.maximum(utility.mean(axis=0), 0.0)
+        scale = np.maximum(mean, max(_LEAST_SHARE * float(mean.mean()), float(np.finfo(np.float64).tiny)))
+        spent, level = self._last_spent, self._last_levels
+        misspent = np.where((spent > 0.0) | (target > self.entry), np.abs(self.rate * (target - level)) / level, 0.0)
+        return float((misspent / scale).max())

@@ -18,7 +18,11 @@ def problems(draw, max_slots=9):
     entry = rng.uniform(0, 1.2, num_slots) * draw(st.sampled_from([0.0, 1e-6, 0.5, 1.0]))
     income = draw(st.sampled_from([0.0, 1e-9, 0.2, 0.5, 3.0]))
     cap = draw(st.sampled_from([0.0, 0.1, 0.4, 1.0, 5.0, np.inf]))
-    return rate, entry, draw(st.sampled_from([0.0, 1e-9, 0.3, 1.0, 10.0])), income, cap
+    money = draw(st.sampled_from([0.0, 1e-9, 0.3, 1.0, 10.0]))
+    if draw(st.booleans()):  # wallets that are just full by themselves, while others' prices keep the MU out
+        income, money = draw(st.sampled_from([(0.1, 0.2), (0.15, 0.3), (0.2, 0.1)]))
+        rate, entry, cap = 3 * rate, rng.uniform(0, 1, num_slots), 2 * income
+    return rate, entry, money, income, cap
 
 
 def solve(rate, entry, money, income, cap):

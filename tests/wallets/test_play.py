@@ -34,7 +34,7 @@ def test_the_rule_told_in_plain_words(path, rewards):
         for m in range(path.num_mus):
             cost = (posted[m] * whole.qoe[m]).sum()
             share = min(1.0, held[m] / cost) if cost > 0 else 1.0
-            np.testing.assert_allclose(played.shares[t, m], share, rtol=1e-12)
+            np.testing.assert_allclose(played.time_share[t, m], share, rtol=1e-12)
             np.testing.assert_allclose(slot.qoe[t, m], share * whole.qoe[m], rtol=1e-12)
             np.testing.assert_allclose(slot.qoe_terms[t, m].sum(-1), slot.qoe[t, m], rtol=1e-12)
             np.testing.assert_allclose(slot.compute[t, m], share * whole.compute[m], rtol=1e-12)
@@ -45,7 +45,7 @@ def test_the_rule_told_in_plain_words(path, rewards):
         np.testing.assert_allclose(
             slot.welfare[t], slot.mu_utility[t].sum() + slot.asp_profit[t].sum(), rtol=1e-9, atol=1e-12
         )
-    assert (played.shares < 1).any()
+    assert (played.time_share < 1).any()
     assert (played.rewards == 0).all(axis=-1).any()
     assert (played.money >= 0).all()
 

@@ -22,7 +22,7 @@ def test_equilibria_of_presets_are_certified(preset, money, income, cap):
     assert found.certificate.regret_bound.max() <= 1e-6 * mean_utility(found)
     assert (found.certificate.regret <= found.certificate.regret_bound).all()
     assert (found.money >= 0).all()
-    assert (found.shares > 1 - 1e-5).all()
+    assert (found.time_share > 1 - 1e-5).all()
     assert (found.prices >= 0).all()
     assert found.prices.max() > 0.05
 
