@@ -95,7 +95,7 @@ def _line(result: Result) -> str:
     return (
         f"{result.name:12s} {'certified' if result.found.converged else 'refused':9s} bound {result.bound:.1e} "
         f"deviation found {gain:.1e} slots refused {slots:3d} rounds {int(result.found.rounds):3d} "
-        f"residual {float(result.found.residual):.0e} {result.seconds:6.2f} s {result.certified:6.2f} s with certificate"
+        f"residual {float(result.found.residual):.0e} {result.seconds:6.2f} s, {result.certified:6.2f} s certified"
     )
 
 
