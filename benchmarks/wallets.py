@@ -1,11 +1,13 @@
 """The oracle for episodes on random paths and wallets: how many are certified, how exactly, and what it takes.
 
-    python -m benchmarks.wallets [PATHS]
+    python -m benchmarks.wallets [oracle [PATHS] | mechanisms [PATHS]]
 
 Paths are of the presets campus, town and random in turn, 32 slots long, or 128, one in four, at loads of 0.3 to 3;
 links fade, and what requests are worth varies (AR(1) in the log). One wallet in two is a budget of 20 to 120 % of what
 the MU would spend if money were no concern, the others receive that much as income: with a cap of 2 to 16 slots of it,
-or without.
+or without. ``mechanisms`` plays every mechanism for episodes on ``campus`` paths of 32 slots, with a budget of half of
+what the MU would spend, or half of it as income and a cap of four slots' income: utility over that of the equilibrium,
+and the bound on the regret over the utility of the best deviation found, medians over paths of means over MUs.
 Times are those of one core where ``NUMBA_NUM_THREADS=1``.
 """
 
@@ -15,8 +17,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env import Market, Scenario, Wallet, WalletEquilibrium, solve_equilibrium, solve_wallet_equilibrium
+from aigc_market_env import (
+    Market,
+    Scenario,
+    Wallet,
+    WalletEquilibrium,
+    episode_regret,
+    solve_equilibrium,
+    solve_wallet_equilibrium,
+)
 from aigc_market_env.model.parameters import FloatArray
+from baselines.episodes import EPISODE_MECHANISMS
 
 PRESETS = ("campus", "town", "random")
 
@@ -99,7 +110,7 @@ def _line(result: Result) -> str:
     )
 
 
-def main(num_paths: int) -> None:
+def oracle(num_paths: int = 200) -> None:
     """Solve the cases and print what came of them."""
     solved(case_of(0))  # compile
     results = []
@@ -122,5 +133,30 @@ def main(num_paths: int) -> None:
     print(f"largest bound: {max(one.bound for one in results):.1e} of the mean utility")
 
 
+def mechanisms(num_paths: int = 8) -> None:
+    """Utility and regret of every mechanism for episodes."""
+    kinds = {"budget": (16.0, 0.0, np.inf), "income and cap": (2.0, 0.5, 2.0)}
+    for kind, amounts in kinds.items():
+        figures: dict[str, list[tuple[float, float]]] = {name: [] for name in EPISODE_MECHANISMS}
+        for number in range(num_paths):
+            rng = np.random.default_rng(number)
+            path = path_of(Scenario.preset("campus").sample(number), 32, rng)
+            free = solve_equilibrium(path, certify=False).outcome.service_cost.mean(axis=0)
+            wallet = Wallet(*amounts, "spending").in_credits(free)
+            scale = solve_wallet_equilibrium(path, wallet, certify=False).outcome.mu_utility.sum(axis=0)
+            for name, mechanism in EPISODE_MECHANISMS.items():
+                played = mechanism.run(path, wallet, rng)
+                utility = played.outcome.mu_utility.sum(axis=0)
+                regret = episode_regret(path, played.rewards, wallet)
+                share = regret.regret_bound / (utility + regret.regret)
+                figures[name].append((float((utility / scale).mean()), float(share.mean())))
+        for name, pairs in figures.items():
+            utility, regret = np.median(pairs, axis=0)
+            print(f"{kind:15s} {name:16s} utility {utility:6.1%} regret {regret:8.2%}", flush=True)
+
+
+PARTS = {"oracle": oracle, "mechanisms": mechanisms}
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    name, *arguments = sys.argv[1:] or ["oracle"]
+    PARTS[name](*map(int, arguments))

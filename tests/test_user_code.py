@@ -18,15 +18,20 @@ from aigc_market_env import (
     Certificate,
     DualPerturbation,
     Dynamics,
+    Episode,
+    EpisodeRegret,
     Equilibrium,
     FollowerResponse,
     Market,
     Outcome,
     RelativeRegret,
     Scenario,
+    SlotView,
     Wallet,
+    WalletEquilibrium,
     WalletRange,
     episode_path,
+    episode_regret,
     follower_regret,
     follower_response,
     leader_best_response,
@@ -35,9 +40,11 @@ from aigc_market_env import (
     market_v0,
     nash_conv,
     no_pure_equilibrium,
+    play_episode,
     relative_regret,
     reward_gradient,
     solve_equilibrium,
+    solve_wallet_equilibrium,
     spaces,
 )
 from aigc_market_env.equilibrium import Learned, Overhead
@@ -160,6 +167,22 @@ def test_the_mechanism_takes_a_market_of_the_users_own(market: Market) -> None:
     np.testing.assert_array_equal(rewards, learned.rewards)
     qoe, slopes = mechanism.sample(delivered, rewards, 0.1, np.random.default_rng(0))
     assert qoe.shape == slopes.shape == rewards.shape
+
+
+def test_an_episode_of_mus_with_wallets_is_solved_and_played(market: Market) -> None:
+    path = Market.stack([market, market.replace(satisfaction_scale=2 * market.satisfaction_scale)])
+    wallet = Wallet(1.0, 0.2, 1.5, "spending").in_credits(solve_equilibrium(market).outcome.service_cost)
+    found = solve_wallet_equilibrium(path, wallet)
+    assert assert_type(found, WalletEquilibrium).converged
+    assert_type(found.certificate, EpisodeRegret | None)
+    assert assert_type(found.prices, FloatArray).shape == (2, 2)
+
+    def post(view: SlotView) -> FloatArray:
+        return 0.2 * view.market.reward_bound[:, None] * (view.money > 0.1)[:, None]
+
+    played = assert_type(play_episode(path, post, wallet), Episode)
+    assert played.money.shape == (3, 2)
+    assert (episode_regret(path, played.rewards, wallet).regret_bound > 0).all()
 
 
 def test_the_parallel_environment_is_played() -> None:
