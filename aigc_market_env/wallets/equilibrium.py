@@ -29,8 +29,8 @@ _ROUNDS, _SETTLED = 100, 1e-9
 #: Bounds on regrets are lowered to this share of the tolerance, and no further.
 _ENOUGH = 0.1
 #: Share of the way to new levels, on a log scale, that is gone in a round; it is halved after so many rounds in which
-#: the error did not fall to a half.
-_DAMPING, _PATIENCE = 0.8, 12
+#: the error did not fall to this share.
+_DAMPING, _PATIENCE, _LOWER = 0.8, 12, 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ def _balance(path: Market, purses: Purses, begin: _Slots) -> _Balanced:
             best = _Balanced(levels, rewards, error, rounds, solved)
         if error <= _SETTLED:
             break
-        mark, waited = (error, 0) if error <= 0.5 * mark else (mark, waited + 1)
+        mark, waited = (error, 0) if error <= _LOWER * mark else (mark, waited + 1)
         if waited == _PATIENCE:
             damping, waited, mark = 0.5 * damping, 0, error
         levels = levels * (target / levels) ** damping

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aigc_market_env.equilibrium.certificate import least_utility
 from aigc_market_env.market import Market
 from aigc_market_env.model.links import ENTRY, link_tables
 from aigc_market_env.model.parameters import FloatArray
@@ -55,6 +56,7 @@ class SpendingLines:
         self.rate = path.satisfaction_scale.copy()
         self.entry, self._last_levels, self._last_spent = np.zeros((3, *self.rate.shape))
         self._flatness = np.ones_like(self.rate)
+        self._least = float(least_utility(path).mean())
 
     def pass_through(self, levels: FloatArray, spent: FloatArray, entry: FloatArray) -> None:
         """Lay lines through what was spent at levels, with entries at shadow prices, all (T, M)."""
@@ -80,10 +82,10 @@ class SpendingLines:
         """What it is worth to the MUs, at most, that they do not spend what they would at other levels (T, M).
 
         That is the price of money times what they would spend more or less, over the mean of the MU's utility (T, M);
-        of who has less than a thousandth of the mean, over that thousandth.
+        of who has less than a thousandth of the mean, over that thousandth; where nobody has any, as in certificates.
         """
         mean = np.maximum(utility.mean(axis=0), 0.0)
-        scale = np.maximum(mean, max(_LEAST_SHARE * float(mean.mean()), float(np.finfo(np.float64).tiny)))
+        scale = np.maximum(mean, max(_LEAST_SHARE * float(mean.mean()), self._least))
         spent, level = self._last_spent, self._last_levels
         misspent = np.where((spent > 0.0) | (target > self.entry), np.abs(self.rate * (target - level)) / level, 0.0)
         return float((misspent / scale).max())

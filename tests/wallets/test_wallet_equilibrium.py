@@ -150,3 +150,34 @@ def test_tolerances_that_are_none_are_refused():
     path = random_path("duo", 2, 0)
     with pytest.raises(ValueError, match="tolerance = 0"):
         solve_wallet_equilibrium(path, Wallet(1.0), tolerance=0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"compute_cost": 1e6, "bandwidth_cost": 1e6},  # everyone is priced out
+        {"compute_capacity": 0.2, "bandwidth_capacity": 0.2},  # not enough by far
+        {"compute_capacity": 1e6, "bandwidth_capacity": 1e6},  # more than anybody needs
+        {"satisfaction_scale": 1e-6},
+        {"desired_tokens": 1e6, "patience": 1e-6},
+    ],
+)
+def test_ends_of_what_markets_may_be(changes):
+    path = random_path("campus", 4, 6)
+    wallet = wallet_of(path, 1.5, 0.3, 2.0)
+    path = path.replace(**{name: factor * getattr(path, name) for name, factor in changes.items()})
+    found = solve_wallet_equilibrium(path, wallet)
+    assert found.converged
+    assert (found.money >= 0).all()
+    assert np.isfinite(found.prices).all()
+
+
+def test_a_wallet_that_cannot_hold_anything_is_one_without_money():
+    path = random_path("campus", 4, 6)
+    empty = np.arange(8) < 2
+    cap = np.where(empty, 0.0, np.inf)
+    found = solve_wallet_equilibrium(path, Wallet(1.0, 1.0, cap))
+    assert found.converged
+    assert not found.rewards[:, empty].any()
+    assert (found.prices[:, empty] > 1e11).all()
+    assert found.outcome.payment[:, ~empty].any()
