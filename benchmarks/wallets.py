@@ -139,8 +139,8 @@ def mechanisms(num_paths: int = 8) -> None:
     for kind, amounts in kinds.items():
         figures: dict[str, list[tuple[float, float]]] = {name: [] for name in EPISODE_MECHANISMS}
         for number in range(num_paths):
-            rng = np.random.default_rng(number)
-            path = path_of(Scenario.preset("campus").sample(number), 32, rng)
+            rng = np.random.default_rng(1000 + number)  # other paths than those that a step was tuned on
+            path = path_of(Scenario.preset("campus").sample(1000 + number), 32, rng)
             free = solve_equilibrium(path, certify=False).outcome.service_cost.mean(axis=0)
             wallet = Wallet(*amounts, "spending").in_credits(free)
             scale = solve_wallet_equilibrium(path, wallet, certify=False).outcome.mu_utility.sum(axis=0)

@@ -62,7 +62,7 @@ def test_even_spending_wastes_nothing_that_it_could_spend(path):
 def test_prices_follow_what_is_spent(path):
     """The first two slots, by the formula."""
     wallet = Wallet(0.3 * NUM_SLOTS * free_spending(path))
-    played = AdaptivePacing().run(path, wallet, np.random.default_rng(0))
+    played = AdaptivePacing(step=1.0).run(path, wallet, np.random.default_rng(0))
     first = solve_equilibrium(path[0], certify=False)
     np.testing.assert_allclose(played.rewards[0], first.rewards, rtol=1e-12)
     target = wallet.amounts[0] / NUM_SLOTS
