@@ -3,8 +3,9 @@ r"""Adaptive pacing: every MU learns the price of its money from what it spent.
     s_t = 1/(1 + α_t),    r_t = equilibrium of slot t at s_t ω,    α_(t+1) = α_t + κ (p_t/ρ - 1)/√T,    0 <= α <= α̅
 
 with p_t what it paid and ρ = m_0/T + income what it may spend in a slot: a dual gradient step on the price of money,
-relative to ρ. The step κ is tuned once, and the same everywhere. Prices begin at 0. Above α̅ = S_t(N)/ρ - 1, with S_t(N) the satisfaction with the highest QoE there is,
-a slot cannot cost more than ρ. Caps are not planned for: money beyond them is lost.
+relative to ρ. The step κ is tuned once, and the same everywhere. Prices begin at 0. Above α̅ = S_t(N)/ρ - 1, with
+S_t(N) the satisfaction with the highest QoE there is, a slot cannot cost more than ρ. Caps are not planned for: money
+beyond them is lost.
 
 Source: Balseiro and Gur (2019), Management Science 65(9), Algorithm 1, where a bidder shades its bid to v/(1 + α) and
 steps are of the order T^(-1/2). That bids are rewards, and that all MUs play the equilibrium of the slot at their paced
