@@ -38,4 +38,4 @@ def _walk(
     for m in range(start, stop):
         for t in range(payments.shape[0]):
             shares[t, m] = covered(payments[t, m], money[t, m])
-            money[t + 1, m] = after(money[t, m], shares[t, m] * payments[t, m], income[m], cap[m])
+            money[t + 1, m] = after(money[t, m], payments[t, m], income[m], cap[m])

@@ -97,3 +97,11 @@ def test_what_is_no_path_is_refused(path, rewards):
         play_episode(path, rewards[..., :2], Wallet(1.0))
     with pytest.raises(ValueError, match="must not have more"):
         play_episode(path, np.stack([rewards, rewards]), Wallet(1.0))
+
+
+def test_money_that_is_gone_is_gone_to_the_last_bit(path, rewards):
+    """Else an MU with a rounding error of money would post as before, and ASPs keep capacity for it."""
+    played = play_episode(path, rewards, Wallet(0.37 * free_spending(path)))
+    assert (played.time_share < 1).any(axis=0).all()
+    assert (played.money[-1] == 0).all()
+    assert not played.rewards[-1].any()
