@@ -39,6 +39,10 @@ class Draws:
         draw: FloatArray = np.exp(log_mean + log_deviation * normal)
         return draw
 
+    def from_quantiles(self, quantiles: FloatArray, *shape: int) -> FloatArray:
+        """With the given quantiles at equally spaced levels from 0 to 1, linear in between. (..., *shape)."""
+        return np.interp(self._take(shape), np.linspace(0.0, 1.0, len(quantiles)), quantiles)
+
     def index(self, count: int, *shape: int) -> npt.NDArray[np.int64]:
         """Uniform on 0 … count - 1. (..., *shape)."""
         return np.minimum((self._take(shape) * count).astype(np.int64), count - 1)

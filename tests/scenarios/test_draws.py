@@ -53,3 +53,10 @@ def test_simplex_weights_sum_to_one_above_the_floor(uniforms, floor):
     np.testing.assert_allclose(weights.mean(axis=(0, 1)), 1 / 3, atol=0.01)
     if floor == 0.0:  # uniform on the triangle: the variance of Dirichlet(1, 1, 1)
         np.testing.assert_allclose(weights.var(axis=(0, 1)), 1 / 18, atol=2e-3)
+
+
+def test_draws_from_quantiles_have_them(uniforms):
+    quantiles = np.array([1.0, 3.0, 3.0, 10.0, 100.0])
+    drawn = Draws(uniforms[0]).from_quantiles(quantiles, 40000)
+    np.testing.assert_allclose(np.quantile(drawn, [0.25, 0.5, 0.75]), [3.0, 3.0, 10.0], rtol=0.02)
+    assert 1.0 <= drawn.min() <= drawn.max() <= 100.0
