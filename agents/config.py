@@ -41,8 +41,8 @@ class TrainingConfig:
     depends on the number of gradient steps more than on the number of transitions.
 
     Attributes:
-        scenario: preset (duo, campus, town, random, office, prepaid), market file (JSON), or Scenario of your own, as
-            FILE.py:object or module:object, which executes that file.
+        scenario: preset (duo, campus, town, random, office, prepaid, campus_v1, town_v1, traces_v0, …), market file
+            (JSON), or Scenario of your own, as FILE.py:object or module:object, which executes that file.
         load: demand against capacity of a preset; 2 halves the capacities.
         num_mus: mobile users, where a preset can be resized.
         num_asps: providers, likewise.

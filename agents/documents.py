@@ -13,7 +13,7 @@ from agents.algorithms import ALGORITHMS, SET_ALGORITHMS, Algorithm
 from agents.algorithms.set_config import SetConfig
 from agents.config import SIDES, Config, TrainingConfig
 from agents.wallet_documents import wallet_document, wallet_of
-from aigc_market_env.scenarios import Dynamics
+from aigc_market_env.scenarios import Dynamics, Trace
 
 _Any = TypeVar("_Any")
 #: What does not have to be the same when a run goes on.
@@ -86,12 +86,19 @@ def config_of(document: Mapping[str, Any]) -> Config:
     else:
         kind, algorithm = SIDES[entries.pop("side")], ALGORITHMS[entries.pop("algorithm", "ppo")]
         if entries.get("dynamics") is not None:
-            entries["dynamics"] = Dynamics(**{name: _as_tuple(value) for name, value in entries["dynamics"].items()})
+            entries["dynamics"] = _dynamics_of(entries["dynamics"])
         entries["wallet"] = wallet_of(entries.get("wallet"))
         found = _built(kind, entries, {Algorithm: algorithm})
     if entries:
         raise ValueError(f"{min(entries)} is no field of it")
     return found
+
+
+def _dynamics_of(document: Mapping[str, Any]) -> Dynamics:
+    own = {name: _as_tuple(value) for name, value in document.items()}
+    if own.get("trace") is not None:
+        own["trace"] = Trace(**own["trace"])
+    return Dynamics(**own)
 
 
 def _built(kind: type[_Any], entries: dict[str, Any], chosen: Mapping[type, type] | None = None) -> _Any:

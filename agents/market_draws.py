@@ -23,7 +23,7 @@ class MarketDistribution:
     """Markets of a preset, its sizes and loads drawn, its fading applied.
 
     Attributes:
-        scenario: preset that can be resized (campus, town, random, office).
+        scenario: preset that can be resized (all but duo).
         num_mus: least and largest number of mobile users, M.
         num_asps: least and largest number of providers, N.
         loads: least and largest demand against capacity; its logarithm is uniform in between.

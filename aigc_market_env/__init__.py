@@ -18,7 +18,7 @@ from aigc_market_env.game.leaders import leader_best_response, leader_regret, le
 from aigc_market_env.market import Market
 from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.registration import register_environments
-from aigc_market_env.scenarios import Dynamics, Scenario
+from aigc_market_env.scenarios import Dynamics, Scenario, Trace
 from aigc_market_env.wallets import Wallet, WalletRange
 from aigc_market_env.wallets.episode_path import episode_path
 from aigc_market_env.wallets.equilibrium import WalletEquilibrium, solve_wallet_equilibrium
@@ -42,6 +42,7 @@ __all__ = [
     "RelativeRegret",
     "Scenario",
     "SlotView",
+    "Trace",
     "Wallet",
     "WalletEquilibrium",
     "WalletRange",

@@ -76,7 +76,7 @@ class Snapshot:
         bounds, capacities = market.reward_bound, np.stack([market.compute_capacity, market.bandwidth_capacity], -1)
         if engine.scenario.dynamics.worth_varies:  # the market is already that of the next slot
             bounds = engine.quantity("served_bound")[lane].copy()
-        if engine.scenario.dynamics.load_profile:
+        if engine.scenario.dynamics.load_varies:
             capacities = engine.quantity("served_capacities")[lane].copy()
         return cls(
             title=title,

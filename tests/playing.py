@@ -8,13 +8,15 @@ import numpy as np
 from aigc_market_env import Market, Scenario, market_v0
 
 #: Those in which a slot is all that there is, and the one in which money is missing later.
-PRESETS, PREPAID = ("duo", "campus", "town", "random", "office"), "prepaid"
+PRESETS, PREPAID = ("duo", "campus", "town", "random", "office", "campus_v1", "town_v1", "traces_v0"), "prepaid"
 MODES = ("agents", "best_response")
 
 
 def busy(name, probability=0.3):
-    """A preset whose users change their minds often."""
+    """A preset whose users change their minds often; those of a trace do as measured."""
     scenario = Scenario.preset(name)
+    if scenario.dynamics.trace is not None:
+        return scenario
     return replace(scenario, dynamics=replace(scenario.dynamics, request_probability=probability))
 
 

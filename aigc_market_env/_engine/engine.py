@@ -19,6 +19,7 @@ from aigc_market_env.model.options import check_seed
 from aigc_market_env.model.parameters import FIELDS, FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.scenarios.streams import seed_streams
+from aigc_market_env.scenarios.traces.walk import check_places
 from aigc_market_env.wallets import Wallet
 
 #: Default accuracy of best responses in the environments: the profit that an ASP forgoes is of second order in it, less
@@ -131,6 +132,8 @@ class Engine(OwnsArrays):
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
         base.replace(**{name: state[f"now.{name}"] for name in lanes.CHANGING if f"now.{name}" in arrays})
         check_satiation(self.scenario, base)
+        if self.scenario.dynamics.trace is not None:
+            check_places(self.scenario.dynamics.trace, state)
         if self.scenario.wallet is not None:
             Wallet(state["money"], state["income"], state["cap"])
         lanes.load_market(self.lanes, base)
@@ -144,7 +147,10 @@ class Engine(OwnsArrays):
         """Views of all that the lanes consist of, by name."""
         dynamics = self.scenario.dynamics
         names = lanes.state_names(
-            worth=dynamics.worth_varies, load=bool(dynamics.load_profile), wallets=self.scenario.wallet is not None
+            worth=dynamics.worth_varies,
+            load=dynamics.load_varies,
+            trace=dynamics.trace is not None,
+            wallets=self.scenario.wallet is not None,
         )
         quantities = {name: self.quantity(lanes.place_of(name)) for name in names}
         return quantities | {"market_streams": self._prefetch.streams}

@@ -31,6 +31,7 @@ from aigc_market_env._engine.observations import (
     write_mu,
     write_results,
     write_rewards,
+    write_slot,
     write_wallets,
     write_worth,
 )
@@ -39,10 +40,13 @@ from aigc_market_env._engine.process import (
     REQUEST_PROBABILITY,
     SHADOWING_CORRELATION,
     SHADOWING_DB,
+    TRACED,
     URGENT_BEGIN,
     WALLETS,
     WORTH_DEVIATION,
+    num_places,
 )
+from aigc_market_env._engine.replay import begin_trace, follow_trace
 from aigc_market_env._engine.slot import (
     NOISE,
     TABLE_ROWS,
@@ -99,6 +103,8 @@ def begin(
             fade(i, lanes, process[SHADOWING_DB], 0.0, scratch)
         else:
             links[i, at.EFFICIENCY] = links[i, at.BASE_EFFICIENCY]
+        if process[TRACED] > 0.0:
+            begin_trace(i, lanes, process[PROFILE:])
         _write_all(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
 
@@ -109,8 +115,13 @@ def _worth_varies(process: FloatArray) -> bool:
 
 
 @compiled_inner
+def _demand_varies(process: FloatArray) -> bool:
+    return _worth_varies(process) or _load_varies(process) or process[TRACED] > 0.0
+
+
+@compiled_inner
 def _load_varies(process: FloatArray) -> bool:
-    return process.shape[0] > PROFILE
+    return num_places(process) > 0
 
 
 @compiled_inner
@@ -286,7 +297,10 @@ def _move_on(i: int, lanes: Lanes, current: Observations, process: FloatArray, s
     if _load_varies(process):
         change_load(i, lanes, process)
         write_capacities(i, lanes, current)
-    if process[WALLETS] > 0.0 and (_worth_varies(process) or _load_varies(process)):
+    if process[TRACED] > 0.0:
+        follow_trace(i, lanes, process[PROFILE:])
+        write_slot(i, lanes, current, scratch[NOISE])
+    if process[WALLETS] > 0.0 and _demand_varies(process):
         write_demand(i, lanes, current, process)
     if process[SHADOWING_DB] > 0.0:
         fade(i, lanes, process[SHADOWING_DB], process[SHADOWING_CORRELATION], scratch)

@@ -35,6 +35,8 @@ Streams = npt.NDArray[np.uint64]
     BASE_OMEGA,
     LOG_WORTH,  # of usual requests, by which ω changes
     URGENT,  # 1 while the request is urgent
+    CLIENT,  # of a trace
+    ASKING,  # 1 while the client asks, if anybody does
     FIRST_MONEY,  # at the beginning of the episode; credits, as the three after it
     MONEY,
     INCOME,
@@ -46,7 +48,7 @@ Streams = npt.NDArray[np.uint64]
     SCORE_TOKENS,
     SCORE_TIMELINESS,
     TIME_SHARE,  # of the slot, for which the MU was served
-) = range(27)
+) = range(29)
 MU_QUANTITIES = TIME_SHARE + 1
 # Rows of ``Lanes.asps``.
 (
@@ -62,13 +64,15 @@ MU_QUANTITIES = TIME_SHARE + 1
     SERVED_COMPUTE_CAPACITY,  # in the slot served last
     SERVED_BANDWIDTH_CAPACITY,
     PROFILE_SLOT,  # place in the load profile, the same for all ASPs
+    WINDOW,  # of a trace's demand, likewise
+    SLOTS_LEFT,  # of the window, with this one, likewise
     COMPUTE_PRICE,  # effective prices shown to MUs, the board
     BANDWIDTH_PRICE,
     PROFIT,
     NEWTON_STEPS,
     COMPUTE_SHADOW_PRICE,  # λ and μ, the warm start of best responses
     BANDWIDTH_SHADOW_PRICE,
-) = range(18)
+) = range(20)
 ASP_QUANTITIES = BANDWIDTH_SHADOW_PRICE + 1
 #: Rows of ``Lanes.links`` that are those of link tables: QoE coefficients and the entry slope.
 DESCRIBED = ENTRY + 1
@@ -86,9 +90,11 @@ DESCRIBED = ENTRY + 1
     EFFICIENCY,
     BASE_ACCURACY,
     ACCURACY,
+    BASE_LATENCY,
     LATENCY,
-) = range(DESCRIBED, DESCRIBED + 13)
-LINK_QUANTITIES = LATENCY + 1
+    DRIVE_SLOT,  # of a trace
+) = range(DESCRIBED, DESCRIBED + 15)
+LINK_QUANTITIES = DRIVE_SLOT + 1
 
 #: The fields of a market that the dynamics may write, slot by slot.
 CHANGING = (
@@ -99,6 +105,7 @@ CHANGING = (
     "satisfaction_scale",
     "compute_capacity",
     "bandwidth_capacity",
+    "base_latency",
 )
 
 
@@ -133,6 +140,8 @@ _PLACES: dict[str, tuple[str, int | slice]] = {
     "request": ("mus", REQUEST),
     "log_worth": ("mus", LOG_WORTH),
     "urgent": ("mus", URGENT),
+    "client": ("mus", CLIENT),
+    "asking": ("mus", ASKING),
     "first_money": ("mus", FIRST_MONEY),
     "money": ("mus", MONEY),
     "income": ("mus", INCOME),
@@ -148,6 +157,8 @@ _PLACES: dict[str, tuple[str, int | slice]] = {
     "now.bandwidth_capacity": ("asps", BANDWIDTH_CAPACITY),
     "served_capacities": ("asps", slice(SERVED_COMPUTE_CAPACITY, SERVED_BANDWIDTH_CAPACITY + 1)),
     "profile_slot": ("asps", PROFILE_SLOT),
+    "window": ("asps", WINDOW),
+    "slots_left": ("asps", SLOTS_LEFT),
     "compute_cost": ("asps", COMPUTE_COST),
     "bandwidth_cost": ("asps", BANDWIDTH_COST),
     "flops_per_token": ("asps", KAPPA),
@@ -167,7 +178,9 @@ _PLACES: dict[str, tuple[str, int | slice]] = {
     "now.spectral_efficiency": ("links", EFFICIENCY),
     "base.accuracy": ("links", BASE_ACCURACY),
     "now.accuracy": ("links", ACCURACY),
-    "base_latency": ("links", LATENCY),
+    "drive_slot": ("links", DRIVE_SLOT),
+    "base.base_latency": ("links", BASE_LATENCY),
+    "now.base_latency": ("links", LATENCY),
 }
 _PLAYED = (
     "shadow",
@@ -186,6 +199,7 @@ _PLAYED = (
 # What else a state has, where the scenario has what changes it.
 _OF_WORTH = ("now.satisfaction_scale", "log_worth", "urgent", "served_bound")
 _OF_LOAD = ("now.compute_capacity", "now.bandwidth_capacity", "profile_slot", "served_capacities")
+_OF_TRACE = ("client", "asking", "window", "slots_left", "drive_slot", "now.base_latency")
 _OF_WALLETS = ("first_money", "money", "income", "cap", "time_share", "elapsed")
 
 
@@ -251,17 +265,18 @@ def market_of(lanes: Lanes, lane: int | None = None, *, base: bool = False) -> M
     return Market(**every if lane is None else {field: array[lane] for field, array in every.items()})
 
 
-def state_names(*, worth: bool, load: bool, wallets: bool) -> list[str]:
+def state_names(*, worth: bool, load: bool, trace: bool, wallets: bool) -> list[str]:
     """The names of all quantities that the future of the lanes depends on or that can be asked for.
 
     Args:
         worth: whether the worth of requests varies.
         load: whether the load does.
+        trace: whether a trace drives demand and radio.
         wallets: whether MUs have wallets.
     """
-    always = [f"now.{field}" for field in CHANGING if f"now.{field}" not in (*_OF_WORTH, *_OF_LOAD)]
+    always = [f"now.{field}" for field in CHANGING if f"now.{field}" not in (*_OF_WORTH, *_OF_LOAD, *_OF_TRACE)]
     names = [*_PLAYED, "shadow_prices", "request", "streams", *(f"base.{field}" for field in FIELDS), *always]
-    parts = ((worth, _OF_WORTH), (load, _OF_LOAD), (wallets, _OF_WALLETS))
+    parts = ((worth, _OF_WORTH), (load, _OF_LOAD), (trace, _OF_TRACE), (wallets, _OF_WALLETS))
     return names + [name for present, part in parts if present for name in part]
 
 

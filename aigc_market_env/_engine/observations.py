@@ -10,7 +10,7 @@ import math
 from aigc_market_env import spaces
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations
-from aigc_market_env._engine.process import HORIZON, PROFILE, URGENT_LOG_FACTOR
+from aigc_market_env._engine.process import HORIZON, URGENT_LOG_FACTOR, num_places
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env._numerics.elementary import cos_sin, log
 from aigc_market_env.model.parameters import FloatArray
@@ -169,6 +169,46 @@ def write_worth(i: int, lanes: Lanes, current: Observations) -> None:
 
 
 @compiled
+def write_slot(i: int, lanes: Lanes, current: Observations, logs: FloatArray) -> None:
+    """All that a trace changes: requests and what they are worth, links, capacities, bounds; ``logs`` is scratch."""
+    _write_requests(i, lanes, current)
+    write_worth(i, lanes, current)
+    _write_latencies(i, lanes, current)
+    write_channels(i, lanes, current, logs)
+    write_capacities(i, lanes, current)
+    write_rewards(i, lanes, current)
+
+
+@compiled_inner
+def _write_requests(i: int, lanes: Lanes, current: Observations) -> None:
+    """The tokens that MUs ask for in this slot, where they see it themselves and where the ASPs do."""
+    mus, num_mus, num_asps = lanes.mus[i], lanes.mus.shape[2], lanes.asps.shape[2]
+    size, asp_size = current.mus.shape[1] // num_mus, ASP_LINKS + num_mus * ASP_LINK_SIZE
+    for m in range(num_mus):
+        entry = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
+        current.mus[i, m * size + MU_TYPE.log_desired_tokens] = entry
+        of_mu = ASP_LINKS + m * ASP_LINK_SIZE + ASP_LINK_MU.log_desired_tokens
+        for n in range(num_asps):
+            current.asps[i, n * asp_size + of_mu] = entry
+
+
+@compiled_inner
+def _write_latencies(i: int, lanes: Lanes, current: Observations) -> None:
+    """The base latencies of this slot, which both sides see."""
+    link, mu_row, asp_row = lanes.links[i], current.mus[i], current.asps[i]
+    num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
+    size, of_mu = mu_row.shape[0] // num_mus, ASP_LINK.log_base_latency
+    for n in range(num_asps):
+        of_asp = MU_LINKS + n * MU_LINK_SIZE + MU_LINK.log_base_latency
+        of_mu += ASP_LINKS
+        for m in range(num_mus):
+            entry = spaces.clipped(math.log1p(link[at.LATENCY, n * num_mus + m]))
+            mu_row[of_asp] = asp_row[of_mu] = entry
+            of_asp += size
+            of_mu += ASP_LINK_SIZE
+
+
+@compiled
 def write_wallets(i: int, lanes: Lanes, current: Observations) -> None:
     """What stays of every MU's wallet throughout an episode."""
     mus, num_mus = lanes.mus[i], lanes.mus.shape[2]
@@ -182,7 +222,7 @@ def write_wallets(i: int, lanes: Lanes, current: Observations) -> None:
 @compiled
 def write_demand(i: int, lanes: Lanes, current: Observations, process: FloatArray) -> None:
     """What requests of MUs with wallets are worth in this slot, and the place in the load profile."""
-    mus, num_mus, places = lanes.mus[i], lanes.mus.shape[2], process.shape[0] - PROFILE
+    mus, num_mus, places = lanes.mus[i], lanes.mus.shape[2], num_places(process)
     size = current.mus.shape[1] // num_mus
     cosine = sine = 0.0
     if places > 0:

@@ -7,10 +7,12 @@ import math
 
 import numpy as np
 
+from aigc_market_env._numerics.compile import compiled_inner
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import Dynamics
+from aigc_market_env.scenarios.traces.walk import packed
 
-# Entries; from PROFILE on, the factors of the load profile.
+# Entries; from PROFILE on, the factors of the load profile, or, where a trace drives the market, the trace.
 (
     SHADOWING_DB,
     SHADOWING_CORRELATION,
@@ -22,13 +24,14 @@ from aigc_market_env.scenarios.dynamics import Dynamics
     URGENT_LOG_FACTOR,
     WALLETS,  # 1 where MUs have wallets
     HORIZON,  # slots in an episode, 0 where it has no end
+    TRACED,  # 1 where a trace drives demand and radio
     PROFILE,
-) = range(11)
+) = range(12)
 
 
 def process_of(dynamics: Dynamics, *, wallets: bool, horizon: int | None) -> FloatArray:
     """The array for a scenario's dynamics and episodes of ``horizon`` slots."""
-    return np.array(
+    entries = np.array(
         [
             dynamics.shadowing_db,
             dynamics.shadowing_correlation,
@@ -40,7 +43,15 @@ def process_of(dynamics: Dynamics, *, wallets: bool, horizon: int | None) -> Flo
             math.log(dynamics.urgent_factor),
             wallets,
             horizon or 0,
-            *dynamics.load_profile,
+            dynamics.trace is not None,
         ],
         dtype=np.float64,
     )
+    rest = np.array(dynamics.load_profile, np.float64) if dynamics.trace is None else packed(dynamics.trace)
+    return np.concatenate([entries, rest])
+
+
+@compiled_inner
+def num_places(process: FloatArray) -> int:
+    """How many slots the load profile has; 0 where there is none."""
+    return 0 if process[TRACED] > 0.0 else process.shape[0] - PROFILE

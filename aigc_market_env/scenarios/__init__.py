@@ -3,5 +3,6 @@
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
 from aigc_market_env.scenarios.presets import PRESETS
 from aigc_market_env.scenarios.scenario import Scenario
+from aigc_market_env.scenarios.traces.trace import Trace
 
-__all__ = ["PRESETS", "STATIC", "Dynamics", "Scenario"]
+__all__ = ["PRESETS", "STATIC", "Dynamics", "Scenario", "Trace"]

@@ -11,6 +11,8 @@
   System Technical Journal 39(5)).
 - **Load.** Capacities are those of the base market over a factor, which follows a profile, over and over; episodes
   begin at a place of it drawn uniformly.
+- **Trace.** Instead of all these, measured demand and radio: who asks for how many tokens, how loaded the ASPs are,
+  what links carry and how long they take (docs/traces.md).
 
 No action influences any of them. So without wallets the stage game's equilibrium, played in every slot, stays an
 equilibrium of the dynamic game. All begin in their stationary distributions, and what does not change draws no numbers.
@@ -28,6 +30,7 @@ from aigc_market_env.model.options import fraction, nonnegative_number
 from aigc_market_env.model.parameters import LARGEST, SMALLEST, FloatArray
 from aigc_market_env.scenarios import radio
 from aigc_market_env.scenarios.streams import next_uniform
+from aigc_market_env.scenarios.traces.trace import Trace
 
 #: Beyond these, fields of a market could leave the range that numbers are computed with.
 MOST_DEVIATION, MOST_FACTOR = 3.0, 1e6
@@ -50,6 +53,7 @@ class Dynamics:
         urgent_slots: how many slots they stay urgent on average, at least 1.
         load_profile: factors from 1e-6 to 1e6, slot by slot and over and over, by which capacities are divided; empty
             for a load that stays.
+        trace: measured demand and radio in place of all others; these are then as in :data:`STATIC`.
 
     Raises:
         ValueError: a parameter is outside its range.
@@ -64,6 +68,7 @@ class Dynamics:
     urgent_factor: float = 3.0
     urgent_slots: float = 4.0
     load_profile: tuple[float, ...] = ()
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
         nonnegative_number("shadowing_db", self.shadowing_db)
@@ -77,10 +82,29 @@ class Dynamics:
         for place, factor in enumerate(self.load_profile):
             _within(f"load_profile[{place}]", factor, 1 / MOST_FACTOR, MOST_FACTOR)
 
+        self._check_trace()
+
+    def _check_trace(self) -> None:
+        if self.trace is None:
+            return
+        if not isinstance(self.trace, Trace):
+            raise ValueError(f"trace = {self.trace!r} must be a Trace or None")
+        for name in ("shadowing_db", "request_probability", "worth_deviation", "urgent_probability", "load_profile"):
+            if getattr(self, name):
+                still = "()" if name == "load_profile" else "0"
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r}: a trace says what changes; it needs {name}={still}"
+                )
+
     @property
     def worth_varies(self) -> bool:
         """Whether what requests are worth changes from slot to slot."""
-        return self.worth_deviation > 0.0 or self.urgent_probability > 0.0
+        return self.worth_deviation > 0.0 or self.urgent_probability > 0.0 or self.trace is not None
+
+    @property
+    def load_varies(self) -> bool:
+        """Whether capacities change from slot to slot."""
+        return bool(self.load_profile) or self.trace is not None
 
 
 def _within(name: str, value: object, least: float, most: float) -> None:

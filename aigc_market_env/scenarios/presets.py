@@ -1,5 +1,7 @@
 """The presets: functions from random draws to the fields of a market.
 
+The markets that a preset gives stay as they are: what measurements say otherwise gets a name with a version.
+
 Money is in credits of a thousandth of a US dollar, a slot lasts 10 s. Both, and whatever the comments do not give a
 source for, are choices; the figures with sources stand in :mod:`~aigc_market_env.scenarios.catalogue`.
 """
@@ -7,8 +9,6 @@ source for, are choices; the figures with sources stand in :mod:`~aigc_market_en
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import catalogue, radio
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import Dynamics
+from aigc_market_env.scenarios.traces.base import measured
+from aigc_market_env.scenarios.traces.trace import Trace
+from aigc_market_env.scenarios.urban import CAMPUS_PROVIDERS, SLOT_DURATION, TOWN_PROVIDERS, Provider, urban
 from aigc_market_env.wallets import Wallet, WalletRange
 
 Fields = Mapping[str, FloatArray]
@@ -23,11 +26,9 @@ Build = Callable[[Draws, int, int], Fields]
 #: One for all MUs, or least and largest, uniform in between.
 Satiation = float | tuple[float, float]
 
-SLOT_DURATION = 10.0  # s
 #: The paper speaks of heterogeneous QoE requirements; here they can be met. MUs who have something to get done
 #: want what it requires and little beyond: with that, they have a share 1 - 2^-k of all satisfaction, a half to 98 %.
 OFFICE_SATIATION = 1.0, 6.0
-CREDITS_PER_USD = 1000.0
 #: Demand under which an MU has to plan when to spend what (docs/wallets.md#demand). With fading alone it would not: one
 #: level of spending, known beforehand, earns all that can be earned. Here what a credit is worth changes faster than a
 #: wallet fills: requests are worth about half to twice as much as usual, a sixth of them is urgent, and the load rises
@@ -45,6 +46,9 @@ PREPAID_DYNAMICS = Dynamics(
 PREPAID_WALLETS = WalletRange(
     Wallet(money=0.0, income=0.4, cap=3.0, unit="spending"), Wallet(money=8.0, income=0.9, cap=8.0, unit="spending")
 )
+#: Mean length of blocks drawn from a trace, in slots (a choice): most episodes have none or one new block, and what is
+#: correlated over ten slots in the trace stays so but for a twentieth.
+BLOCK_SLOTS = 200.0
 
 
 @dataclass(frozen=True)
@@ -70,89 +74,34 @@ class Preset:
     wallet: Wallet | WalletRange | None = None
 
 
-class Provider(NamedTuple):
-    """An ASP of an urban preset: a model on an accelerator, and its slice of the two resources for each MU."""
-
-    model: catalogue.Model
-    accelerator: catalogue.Accelerator
-    compute_share: float  # of the accelerator's decoding rate, per MU
-    bandwidth: float  # MHz per MU
-    bandwidth_price: float  # USD per MHz and second, within catalogue.BANDWIDTH_PRICE
-
-
-CAMPUS_PROVIDERS = (
-    Provider(catalogue.QWEN_1_5B, catalogue.L4, 1.0e-2, 0.030, 5e-5),
-    Provider(catalogue.LLAMA_8B, catalogue.RTX_4090, 1.2e-2, 0.120, 1e-4),
-    Provider(catalogue.QWEN_14B, catalogue.L40S, 1.6e-2, 0.040, 1e-4),
-    Provider(catalogue.QWEN_32B, catalogue.A100, 3.0e-2, 0.030, 2e-4),
-)
-TOWN_PROVIDERS = (
-    Provider(catalogue.QWEN_1_5B, catalogue.L4, 1.2e-3, 0.012, 5e-5),
-    Provider(catalogue.QWEN_7B, catalogue.RTX_4090, 2.4e-3, 0.020, 1e-4),
-    Provider(catalogue.LLAMA_8B, catalogue.RTX_4090, 2.0e-3, 0.030, 5e-5),
-    Provider(catalogue.QWEN_14B, catalogue.L40S, 2.0e-3, 0.010, 1e-4),
-    Provider(catalogue.QWEN_32B, catalogue.A100, 3.6e-3, 0.012, 2e-4),
-)
-
-
-@cache
-def _columns(providers: tuple[Provider, ...], num_asps: int) -> Mapping[str, FloatArray]:
-    """The providers' figures as arrays over ASPs; ``scores`` is (task, ASP)."""
-    rows = [providers[n % len(providers)] for n in range(num_asps)]
-    return {
-        "parameters": np.array([row.model.parameters for row in rows]),
-        "peak": np.array([row.accelerator.peak for row in rows]),
-        "price": np.array([row.accelerator.hourly_price / 3600.0 for row in rows]),
-        "share": np.array([row.compute_share for row in rows]),
-        "bandwidth": np.array([row.bandwidth for row in rows]),
-        "bandwidth_price": np.array([row.bandwidth_price for row in rows]),
-        "reasoning_tokens": np.array([row.model.reasoning_tokens for row in rows]),
-        "scores": np.array([row.model.accuracy for row in rows]).T,
-    }
-
-
-def _urban(providers: tuple[Provider, ...], draw: Draws, num_mus: int, num_asps: int) -> Fields:
-    """Users around small cells, each cell with the server of one provider.
-
-    The providers' slices are per MU, and shared out when there are more or fewer ASPs than providers, so that demand
-    against capacity does not depend on the market's size.
-    """
-    column = _columns(providers, num_asps)
-    size = num_mus * len(providers) / num_asps
-    decoding = column["peak"] * catalogue.DECODE_UTILISATION  # TFLOP/s
-    flops_per_token = 2e-3 * column["parameters"]  # TFLOP
-    prefill = catalogue.PROMPT_TOKENS * flops_per_token / (column["peak"] * catalogue.PREFILL_UTILISATION)
-    distance = np.sqrt(draw.uniform(20.0**2, 150.0**2, num_mus, num_asps))
-    line_of_sight = draw.uniform(0, 1, num_mus, num_asps) < radio.line_of_sight_probability(distance)
-    task = draw.index(len(catalogue.TASKS), num_mus)
-    multimodal = draw.uniform(0, 1, num_mus) < 0.4
-    media = draw.log_uniform(*catalogue.MULTIMODAL_BYTES_PER_TOKEN, num_mus)
-    return {
-        "slot_duration": np.array(SLOT_DURATION),
-        "satisfaction_scale": draw.log_uniform(1.0, 4.0, num_mus),
-        "qoe_requirement": draw.uniform(0.3, 0.8, num_mus),
-        "qoe_weights": draw.simplex(3, num_mus, floor=0.1),
-        "desired_tokens": draw.log_normal(catalogue.ANSWER_LOG_MEAN, catalogue.ANSWER_LOG_DEVIATION, num_mus, cut=1.5),
-        "patience": draw.log_uniform(4.0, 20.0, num_mus),
-        "bits_per_token": 8.0 * np.where(multimodal, media, catalogue.TEXT_BYTES_PER_TOKEN),
-        "compute_capacity": size * column["share"] * decoding,
-        "bandwidth_capacity": size * column["bandwidth"],
-        "compute_cost": CREDITS_PER_USD * SLOT_DURATION * column["price"] / decoding,
-        "bandwidth_cost": CREDITS_PER_USD * SLOT_DURATION * column["bandwidth_price"],
-        "flops_per_token": flops_per_token,
-        "reasoning_tokens": column["reasoning_tokens"],
-        "accuracy": column["scores"][task],
-        "spectral_efficiency": radio.spectral_efficiency(distance, line_of_sight),
-        "base_latency": prefill + draw.uniform(0.05, 0.5, num_mus, num_asps),
-    }
-
-
 def _campus(draw: Draws, num_mus: int, num_asps: int) -> Fields:
-    return _urban(CAMPUS_PROVIDERS, draw, num_mus, num_asps)
+    return urban(CAMPUS_PROVIDERS, draw, num_mus, num_asps)
 
 
 def _town(draw: Draws, num_mus: int, num_asps: int) -> Fields:
-    return _urban(TOWN_PROVIDERS, draw, num_mus, num_asps)
+    return urban(TOWN_PROVIDERS, draw, num_mus, num_asps)
+
+
+def _with_measured_answers(providers: tuple[Provider, ...], draw: Draws, num_mus: int, num_asps: int) -> Fields:
+    """An urban preset whose users want answers as long as those measured, drawn last."""
+    fields = dict(urban(providers, draw, num_mus, num_asps))
+    return fields | {"desired_tokens": draw.from_quantiles(np.array(catalogue.ANSWER_QUANTILES), num_mus)}
+
+
+def _campus_v1(draw: Draws, num_mus: int, num_asps: int) -> Fields:
+    return _with_measured_answers(CAMPUS_PROVIDERS, draw, num_mus, num_asps)
+
+
+def _town_v1(draw: Draws, num_mus: int, num_asps: int) -> Fields:
+    return _with_measured_answers(TOWN_PROVIDERS, draw, num_mus, num_asps)
+
+
+def _traces(draw: Draws, num_mus: int, num_asps: int) -> Fields:
+    return measured("training", draw, num_mus, num_asps)
+
+
+def _traces_held_out(draw: Draws, num_mus: int, num_asps: int) -> Fields:
+    return measured("held_out", draw, num_mus, num_asps)
 
 
 def _duo(draw: Draws, num_mus: int, num_asps: int) -> Fields:
@@ -208,6 +157,10 @@ def _random(draw: Draws, num_mus: int, num_asps: int) -> Fields:
     }
 
 
+def _following(trace: Trace) -> Dynamics:
+    return Dynamics(shadowing_db=0.0, trace=trace)
+
+
 PRESETS: dict[str, Preset] = {
     "duo": Preset(_duo, 2, 1, False, Dynamics()),
     "campus": Preset(_campus, 8, 4, True, Dynamics()),
@@ -215,4 +168,10 @@ PRESETS: dict[str, Preset] = {
     "random": Preset(_random, 8, 4, True, Dynamics()),
     "office": Preset(_campus, 8, 4, True, Dynamics(), OFFICE_SATIATION),
     "prepaid": Preset(_campus, 8, 4, True, PREPAID_DYNAMICS, wallet=PREPAID_WALLETS),
+    "campus_v1": Preset(_campus_v1, 8, 4, True, Dynamics(shadowing_correlation=radio.SLOT_CORRELATION)),
+    "town_v1": Preset(_town_v1, 20, 5, True, Dynamics(shadowing_correlation=radio.SLOT_CORRELATION)),
+    "traces_v0": Preset(_traces, 8, 4, True, _following(Trace("training", BLOCK_SLOTS))),
+    "traces_v0_replay": Preset(_traces, 8, 4, True, _following(Trace("training"))),
+    "traces_v0_held_out": Preset(_traces_held_out, 8, 4, True, _following(Trace("held_out", BLOCK_SLOTS))),
+    "traces_v0_replay_held_out": Preset(_traces_held_out, 8, 4, True, _following(Trace("held_out"))),
 }

@@ -74,8 +74,11 @@ class Scenario:
 
         ``duo`` (2 MUs, 1 ASP, nothing drawn), ``campus`` (8 and 4, some capacities bind), ``town`` (20 and 5, scarce),
         ``random`` (8 and 4, everything drawn widely), ``office`` (as ``campus``, of MUs whose requirements can be met:
-        satiation of 1 to 6) and ``prepaid`` (as ``campus``, of MUs with wallets whose demand comes in bursts, under a
-        load that rises and falls; docs/wallets.md#demand).
+        satiation of 1 to 6), ``prepaid`` (as ``campus``, of MUs with wallets whose demand comes in bursts, under a load
+        that rises and falls; docs/wallets.md#demand), ``campus_v1`` and ``town_v1`` (token counts and fading as
+        measured) and ``traces_v0``, whose demand and radio are measured traces, drawn in blocks; ``traces_v0_replay``
+        goes through them in order, ``traces_v0_held_out`` and ``traces_v0_replay_held_out`` through those that are kept
+        from training (docs/traces.md).
 
         Args:
             name: one of the above.

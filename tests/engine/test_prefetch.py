@@ -45,7 +45,7 @@ def test_markets_to_come_do_not_depend_on_the_length_of_episodes():
     slots(long, 9)
     short.reset(None)
     long.reset(None)
-    assert np.array_equal(short.quantity("base_latency"), long.quantity("base_latency"))
+    assert np.array_equal(short.quantity("base.base_latency"), long.quantity("base.base_latency"))
     assert not np.array_equal(short.quantity("shadow"), long.quantity("shadow"))
 
 
@@ -93,6 +93,6 @@ def test_a_fixed_market_is_loaded_again_after_another_state(lanes):
     for each in (one, other):
         each.reset(list(range(lanes)))
     one.restore(other.state())
-    assert np.array_equal(one.quantity("base_latency"), other.quantity("base_latency"))
+    assert np.array_equal(one.quantity("base.base_latency"), other.quantity("base.base_latency"))
     one.reset(None)
-    assert np.array_equal(one.quantity("base_latency")[0], scenario.sample().base_latency)
+    assert np.array_equal(one.quantity("base.base_latency")[0], scenario.sample().base_latency)

@@ -64,6 +64,22 @@ def demand_of(split: Split) -> Demand:
     return Demand(np.concatenate(windows), np.concatenate(tokens), np.array(services))
 
 
+def asked_window(split: Split, uniform: FloatArray) -> npt.NDArray[np.int64]:
+    """Windows in which somebody asks, of all services equally, from uniform numbers of any shape."""
+    found: npt.NDArray[np.int64] = np.searchsorted(_chances(split), uniform, side="right")
+    return np.minimum(found, len(demand_of(split).windows) - 1)
+
+
+@cache
+def _chances(split: Split) -> FloatArray:
+    """The probability that one of the windows up to each is drawn. (W,)."""
+    windows = demand_of(split).windows
+    _, service = np.unique(windows[:, FIRST_WINDOW], return_inverse=True)
+    asked = windows[:, COUNT_TOKENS] > 0
+    chances = asked / np.bincount(service, asked)[service]
+    return np.cumsum(chances) / chances.sum()
+
+
 def _of_log(name: str, split: Split) -> tuple[FloatArray, FloatArray]:
     """Slots of a request log and the tokens of all their requests, in order."""
     counts = tables()[f"{name}_counts"].astype(np.float64)
