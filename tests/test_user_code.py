@@ -27,6 +27,7 @@ from aigc_market_env import (
     RelativeRegret,
     Scenario,
     SlotView,
+    Trace,
     Wallet,
     WalletEquilibrium,
     WalletRange,
@@ -81,6 +82,13 @@ def test_scenarios_are_made_in_three_ways(market: Market) -> None:
     assert (Scenario.of("town").num_mus, Scenario.of(market).num_asps) == (20, market.num_asps)
     assert assert_type(fading.fix(seed=1), Scenario).num_mus == 3
     assert still.name == "mine"
+
+
+def test_a_scenario_follows_a_measured_trace() -> None:
+    dynamics = Dynamics(shadowing_db=0.0, trace=Trace("held_out", block_slots=30.0))
+    assert assert_type(dynamics.load_varies, bool)
+    scenario = Scenario.preset("traces_v0", num_mus=2, num_asps=1, dynamics=dynamics)
+    assert scenario.dynamics.trace == Trace("held_out", 30.0)
 
 
 def test_users_are_given_wallets(market: Market) -> None:

@@ -163,10 +163,13 @@ def test_arrivals_and_departures_are_observed():
         observation = env.step({"mu": np.zeros((50, 8, 4))})[0]["mu"]
 
 
+@pytest.mark.parametrize("wallet", [None, Wallet(money=2.0, income=0.2, cap=4.0)])
 @pytest.mark.parametrize("asps", ["best_response", "agents"])
-def test_a_state_taken_back_shows_and_becomes_the_same(asps):
+def test_a_state_taken_back_shows_and_becomes_the_same(asps, wallet):
     """What is written entry by entry as slots follow one another is what is written anew from a state."""
-    one, other = (BatchedMarketEnv("traces_v0", 20, asps=asps, max_cycles=None, seed=seed) for seed in (0, 1))
+    one, other = (
+        BatchedMarketEnv("traces_v0", 20, asps=asps, max_cycles=None, seed=seed, wallet=wallet) for seed in (0, 1)
+    )
     one.reset()
     other.reset()
     rng = np.random.default_rng(0)
