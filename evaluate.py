@@ -30,16 +30,19 @@ if __name__ == "__main__":
     end_on_name_clash("agents", "baselines", "experiments", beside=__file__)
 
 from agents.evaluation.sets import usual_size
+from agents.held_out.episodes import EPISODES_FILE, EpisodesOfRun, evaluate_episodes_of, has_episodes, write_episodes
 from agents.held_out.figures import median_run, save_held_out_figures
 from agents.held_out.runs import HeldOut, evaluate_runs, together
 from agents.held_out.slots_file import SLOTS_FILE, write_slots
 from agents.reports.episode import check_episode, play_episode
+from agents.reports.episodes import episodes_of_runs_table, episodes_table, save_episode_figures
 from agents.reports.set_table import set_table
 from agents.reports.tables import evaluation_table, runs_table
 from agents.reports.video import VIDEO_FILE, write_video
 from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
 from aigc_market_env.files import writing
-from baselines.study import command as mechanisms
+from baselines.episodes import EPISODE_MECHANISMS, EpisodeOracle
+from baselines.study import command as mechanism_study
 from experiments.command import run_command
 from experiments.places import check_folder, folder
 from experiments.workers import Workers, executor
@@ -51,8 +54,9 @@ class Arguments:
 
     Attributes:
         runs: Run folders that train.py wrote; several, of one scenario, are shown one by one and together.
-        markets: How many evaluation slots of the run's own scenario (512 by default), or markets of each size for a set
-            policy (as many as have 2,048 links by default); or market files to act in instead.
+        markets: How many evaluation slots of the run's own scenario (512 by default), or episodes where mobile users
+            have wallets (16 by default), or markets of each size for a set policy (as many as have 2,048 links by
+            default); or market files to act in instead.
         out: Where evaluation.json, slots.csv and the figures go; by default evaluation/ in the run folder.
         video: Also write episode.gif: 24 slots of a market as trained on, learned rewards left, equilibrium rewards
             right; of several runs, the one with the median regret.
@@ -137,6 +141,14 @@ def slots_of(run: HeldOut, size: str) -> str:
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status. Everything is written before anything is shown."""
     out, asked, execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
+    if any(map(has_episodes, arguments.runs)):
+        if arguments.video or asked[0]:
+            raise ValueError("--video and market files are for runs in which mobile users have no wallets")
+        mechanisms = [one for one in EPISODE_MECHANISMS.values() if one.name != EpisodeOracle.name]
+        with writing(out):
+            measured = evaluate_episodes_of(arguments.runs, asked[1], mechanisms, execute, console)
+            write_whole_episodes(measured, out, console)
+        return 0
     for run in arguments.runs if arguments.video else ():
         check_episode(run)  # says whether there is a video to write
     with writing(out):
@@ -160,8 +172,21 @@ def write(runs: Sequence[HeldOut], out: Path, arguments: Arguments, console: Con
     console.print(f"Written: {written} in {out}", markup=False)
 
 
+def write_whole_episodes(runs: Sequence[EpisodesOfRun], out: Path, console: Console) -> None:
+    """Write what was measured over episodes into a folder, and show it; figures are of the first run."""
+    write_json(out / EVALUATION_FILE, {"runs": {run.name: run.result.summary() for run in runs}})
+    write_episodes(runs, out / EPISODES_FILE)
+    figures = save_episode_figures(runs[0].result, runs[0].curve, out)
+    if len(runs) == 1:
+        console.print(episodes_table(runs[0].result, escape(runs[0].name)))
+    else:
+        console.print(episodes_of_runs_table({escape(run.name): run.result for run in runs}))
+    written = ", ".join([EVALUATION_FILE, EPISODES_FILE, *(path.name for path in figures)])
+    console.print(f"Written: {written} in {out}", markup=False)
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["mechanisms"]:
         sys.argv[:2] = [f"{sys.argv[0]} mechanisms"]
-        sys.exit(run_command(mechanisms.main, mechanisms.Arguments, mechanisms.__doc__))
+        sys.exit(run_command(mechanism_study.main, mechanism_study.Arguments, mechanism_study.__doc__))
     sys.exit(run_command(main, Arguments, __doc__))

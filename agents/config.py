@@ -6,7 +6,7 @@ Every field is an option of ``train.py`` and an entry of ``config.json``; see :m
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import tyro
 
@@ -18,6 +18,7 @@ from agents.algorithms.set_config import LEAST_EVALUATIONS, SetConfig
 from agents.evaluation.reward_sources import Mixture, Posted, RewardSource, source_called
 from agents.policy import load_policy
 from aigc_market_env import Scenario
+from aigc_market_env.registration import EPISODE_SLOTS
 from aigc_market_env.scenarios import PRESETS, Dynamics
 from aigc_market_env.scenarios.scenario import satiation_of
 from aigc_market_env.wallets import Wallet, WalletRange
@@ -31,6 +32,24 @@ _OF_PRESETS = {"num_mus": "size", "num_asps": "size", "satiation": "satiation"}
 #: Fields that are a scenario's own, and belong to no other.
 OF_SCENARIO = ("dynamics", "wallet")
 _QUICK = {"final_evaluation_slots": 128}
+
+
+class Usual(NamedTuple):
+    """What suits who learns, where a configuration says nothing else.
+
+    Attributes:
+        markets: copies of the market side by side.
+        slots: slots in a rollout.
+        gamma: discount of later slots.
+        log_std: exploration; see :meth:`Algorithm.make`.
+        first_output: what networks put out at first, about, from -1 to 1.
+    """
+
+    markets: int
+    slots: int
+    gamma: float
+    log_std: LogStd
+    first_output: float
 
 
 @dataclass(frozen=True)
@@ -50,13 +69,16 @@ class TrainingConfig:
         market_seed: which market of the scenario.
         seed: of the learner and of the channels; the same seed gives the same weights.
         transitions: slots times learning agents to train for.
-        markets: copies of the market side by side, each with its own channels.
-        slots: slots in a rollout, between two updates.
+        markets: copies of the market side by side, each with its own channels; by default 64, or 16 where mobile users
+            with wallets learn.
+        slots: slots in a rollout, between two updates; by default 8, or 16 of providers; a whole episode where mobile
+            users with wallets learn.
+        horizon: slots in an episode, where mobile users have wallets.
         learning_rate: at the start; it falls linearly to zero.
         hidden: width of each hidden layer.
         evaluate_every: transitions between two measurements of regret; by default a twentieth of all, or a rollout.
-        evaluation_slots: slots in each of them.
-        final_evaluation_slots: slots in the last one.
+        evaluation_slots: slots in each of them; in whole episodes, where mobile users have wallets.
+        final_evaluation_slots: slots in the last one, likewise.
         checkpoint_seconds: time between two checkpoints.
         algorithm: how to learn, with the options that it has.
         dynamics: what changes from slot to slot, in the place of the scenario's own.
@@ -68,10 +90,6 @@ class TrainingConfig:
     any_size: ClassVar[Literal[False]] = False
     #: The field that says how long a run is.
     length: ClassVar[str] = "transitions"
-    #: Exploration that suits who learns; see :meth:`Algorithm.make`.
-    usual_log_std: ClassVar[LogStd]
-    #: What networks put out at first, about, from -1 to 1.
-    first_output: ClassVar[float] = 0.0
     presets: ClassVar[Presets]
     #: What is said of who learns.
     learn: ClassVar[str]
@@ -84,8 +102,9 @@ class TrainingConfig:
     market_seed: int = 0
     seed: int = 0
     transitions: int = 1_000_000
-    markets: int = 64
-    slots: int = 8
+    markets: int | None = None
+    slots: int | None = None
+    horizon: int = EPISODE_SLOTS
     learning_rate: float = 1e-3
     hidden: tuple[int, ...] = (128, 128)
     evaluate_every: int | None = None
@@ -99,7 +118,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         whole_numbers(
             self,
-            optional=("num_mus", "num_asps", "evaluate_every"),
+            optional=("num_mus", "num_asps", "markets", "slots", "evaluate_every"),
             num_mus=(1, 2**31 - 1),
             num_asps=(1, 2**31 - 1),
             market_seed=(0, 2**63 - 1),
@@ -107,6 +126,7 @@ class TrainingConfig:
             transitions=(0, 2**63 - 1),
             markets=(1, STREAMS_PER_SEED),
             slots=(1, 2**31 - 1),
+            horizon=(1, 2**31 - 1),
             evaluate_every=(1, 2**63 - 1),
             evaluation_slots=(1, 2**31 - 1),
             final_evaluation_slots=(1, 2**31 - 1),
@@ -125,6 +145,24 @@ class TrainingConfig:
             raise ValueError(f"dynamics = {self.dynamics!r} must be a Dynamics")
         if self.wallet is not None and not isinstance(self.wallet, Wallet | WalletRange):
             raise ValueError(f"wallet = {self.wallet!r} must be a Wallet or a WalletRange")
+
+    @property
+    def usual(self) -> Usual:
+        """What suits who learns."""
+        raise NotImplementedError
+
+    @property
+    def rollout_size(self) -> tuple[int, int]:
+        """Markets, and slots of each, between two updates."""
+        usual = self.usual
+        return self.markets or usual.markets, self.slots or usual.slots
+
+    @property
+    def has_wallets(self) -> bool:
+        """Whether the mobile users have wallets, so that episodes end and money is to be planned."""
+        if self.wallet is not None or not isinstance(self.scenario, str):
+            return self.wallet is not None or self.scenario.wallet is not None  # type: ignore[union-attr]
+        return self.of_preset and PRESETS[self.scenario].wallet is not None
 
     @property
     def scenario_name(self) -> str:
@@ -194,15 +232,22 @@ class LeaderConfig(TrainingConfig):
 
     side: ClassVar[str] = "leaders"
     learn: ClassVar[str] = "Mobile users learn, providers respond exactly,"
-    #: In log r, from 0.47 to 0.07. Wider noise prices pairs out for good, less at the start is slow.
-    usual_log_std: ClassVar[LogStd] = (-2.0, -3.9)
-    #: 0.18 of the bound: above most entry thresholds, for who is not served learns nothing.
-    first_output: ClassVar[float] = 0.5
     presets: ClassVar[Presets] = {
         "quick": {"transitions": 320_000, **_QUICK},
         "default": {},
         "long": {"transitions": 4_000_000},
     }
+
+    @property
+    def usual(self) -> Usual:
+        """What suits mobile users, with wallets or without."""
+        if self.has_wallets:
+            # Networks begin near the base market's equilibrium (agents.training.first_outputs); noise of 0.57 to 0.17.
+            # More of the future is better in theory, and worse in practice, for the noise of what is to come.
+            return Usual(markets=16, slots=self.horizon, gamma=0.7, log_std=(-1.8, -3.0), first_output=0.0)
+        # Noise in log r of 0.47 to 0.07: wider noise prices pairs out for good, less at the start is slow. First
+        # rewards of 0.18 of the bound: above most entry thresholds, for who is not served learns nothing.
+        return Usual(markets=64, slots=8, gamma=0.0, log_std=(-2.0, -3.9), first_output=0.5)
 
 
 @dataclass(frozen=True)
@@ -217,10 +262,8 @@ class FollowerConfig(TrainingConfig):
 
     side: ClassVar[str] = "followers"
     learn: ClassVar[str] = "Providers learn"
-    usual_log_std: ClassVar[LogStd] = (-1.5, -3.0)
     presets: ClassVar[Presets] = LeaderConfig.presets
 
-    slots: int = 16
     hidden: tuple[int, ...] = (64, 64)
     rewards: str = "everything"
     leaders: str = ""
@@ -230,6 +273,11 @@ class FollowerConfig(TrainingConfig):
         source_called(self.rewards)
         if not isinstance(self.leaders, str):
             raise ValueError(f"leaders = {self.leaders!r} must be a run folder or empty")
+
+    @property
+    def usual(self) -> Usual:
+        """What suits providers."""
+        return Usual(markets=64, slots=16, gamma=0.0, log_std=(-1.5, -3.0), first_output=0.0)
 
     def check_named(self) -> None:
         """See :meth:`TrainingConfig.check_named`."""

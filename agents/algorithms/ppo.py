@@ -34,7 +34,7 @@ class PPO(Algorithm):
 
     batch_size: int = 512
     epochs: int = 4
-    gae_lambda: float = 0.95
+    gae_lambda: float = 0.3
     clip_range: float = 0.2
     initial_log_std: float | None = None
     final_log_std: float | None = None
@@ -68,7 +68,7 @@ class PPO(Algorithm):
             n_steps=slots,
             batch_size=_even_batch_size(env.num_envs * slots, self.batch_size),
             n_epochs=self.epochs,
-            gamma=self.gamma,
+            gamma=self.gamma or 0.0,
             gae_lambda=self.gae_lambda,
             clip_range=self.clip_range,
             policy_kwargs={

@@ -59,7 +59,7 @@ class SAC(Algorithm):
             batch_size=self.batch_size,
             train_freq=slots,
             gradient_steps=math.ceil(self.epochs * slots * env.num_envs / self.batch_size),
-            gamma=self.gamma,
+            gamma=self.gamma or 0.0,
             ent_coef=f"auto_{self.initial_entropy_coefficient}",
             policy_kwargs={"net_arch": list(hidden), "activation_fn": nn.ReLU},
             seed=seed,

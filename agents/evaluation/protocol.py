@@ -2,11 +2,12 @@
 
 from typing import Any, Protocol
 
+from agents.evaluation.episodes import EpisodeEvaluation
 from agents.evaluation.followers import FollowerEvaluation
 from agents.evaluation.leaders import LeaderEvaluation
 
-#: Of one side, with its ``payoffs`` and ``regret`` (S, agents).
-OneSidedEvaluation = LeaderEvaluation | FollowerEvaluation
+#: Of one side, with its ``payoffs`` and ``regret`` (S, agents), over slots or whole episodes.
+OneSidedEvaluation = LeaderEvaluation | FollowerEvaluation | EpisodeEvaluation
 
 
 class Evaluation(Protocol):

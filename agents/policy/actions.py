@@ -24,6 +24,12 @@ def shares_of(actions: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return shares
 
 
+def outputs_for(shares: FloatArray) -> FloatArray:
+    """Outputs of which :func:`shares_of` makes these shares; the nearest for shares out of its range."""
+    outputs: FloatArray = 1.0 - 2.0 * np.log(np.clip(shares, LOWEST_SHARE, 1.0)) / np.log(LOWEST_SHARE)
+    return outputs
+
+
 def allocation_of(actions: npt.NDArray[np.floating], seen: Seen) -> FloatArray:
     """Shares of compute and of bandwidth for each MU from network outputs, as corrections of the rule of thumb.
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from agents.config import Config
+from agents.evaluation.episodes import EpisodeEvaluation
 from agents.evaluation.protocol import Evaluation
 from agents.evaluation.sets import SetEvaluation
 from agents.runs import EVALUATION_FILE, write_json
 from agents.set_training.run import SetRun
 from agents.torch_settings import one_torch_thread
 from agents.training.both import JointRun
+from agents.training.episode_run import EpisodeRun
 from agents.training.one_side import FollowerRun, LeaderRun
 from agents.training.run import Run, train
 from aigc_market_env.files import naming
@@ -34,7 +36,7 @@ class Trained:
         table: what to show of it.
     """
 
-    result: Evaluation | SetEvaluation[Any]
+    result: Evaluation | SetEvaluation[Any] | EpisodeEvaluation
     metrics: dict[str, Any]
     figures: list[Path]
     table: NumberTable
@@ -51,13 +53,19 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
-    kind: type[Run[Any]] = SetRun if config.any_size else _ON_ONE_MARKET[config.side]
+    kind = _kind_of(config)
     with naming(out), _told_once():  # TensorBoard does not tell its file
         with one_torch_thread():
             result, metrics = train(kind, config, out, resume=resume)
         figures = kind.save_figures(result, metrics["curve"], out)
         write_json(out / EVALUATION_FILE, result.summary())
     return Trained(result, metrics, figures, kind.table(result, config.scenario_name))
+
+
+def _kind_of(config: Config) -> type[Run[Any]]:
+    if config.any_size:
+        return SetRun
+    return EpisodeRun if config.side == "leaders" and config.has_wallets else _ON_ONE_MARKET[config.side]
 
 
 @contextmanager

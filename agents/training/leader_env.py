@@ -11,10 +11,13 @@ from agents.policy.agent_features import Features, with_identity
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import BatchedMarketEnv, Scenario
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.registration import EPISODE_SLOTS
 from aigc_market_env.spaces import MU_LINK, MU_LINK_SIZE, MU_LINKS
 
 #: What an offer that nothing is delivered for costs at first, in U/ω for each e-fold that it is below the bound.
 FIRST_UNSERVED_COST = 0.03
+#: Slots over which money matters, about; so many slots' utilities are of order one, as a critic's first outputs are.
+_SLOTS_AHEAD = 10.0
 
 
 class LeaderVecEnv(MarketVecEnv):
@@ -27,12 +30,13 @@ class LeaderVecEnv(MarketVecEnv):
         num_markets: markets side by side.
         seed: seed of the first market; market i gets ``seed + i``.
         episode_slots: slots whose utilities are summed up for the episode statistics.
+        horizon: slots in an episode, where MUs have wallets; without effect otherwise.
         followers: a policy of the ASPs, from observations (B, N, D) to shares of their capacities (B, N, 2, M); None
             for ASPs at their best response. Not part of :meth:`state`.
 
     Observation: the MU's identity and its observation, see :func:`~agents.policy.agent_features.with_identity`. Action:
     Box(-1, 1, (N,)), see :func:`~agents.policy.actions.shares_of`. Reward: the MU's utility over its satisfaction
-    scale in the market that episodes begin from, U/ω, less :attr:`unserved_cost`.
+    scale in the market that episodes begin from, U/ω, less :attr:`unserved_cost`; a tenth of it where MUs have wallets.
 
     Attributes:
         unserved_cost: what an offer to an ASP that delivers nothing costs, in U/ω for each e-fold that it is below the
@@ -48,13 +52,17 @@ class LeaderVecEnv(MarketVecEnv):
         *,
         seed: int = 0,
         episode_slots: int = 64,
+        horizon: int = EPISODE_SLOTS,
         followers: Callable[[Features], FloatArray] | None = None,
     ) -> None:
         asps: Literal["agents", "best_response"] = "best_response" if followers is None else "agents"
-        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=None, seed=seed, copy=False)
+        ends = None if scenario.wallet is None else horizon
+        cycles = None if ends is None else ends * (1 if followers is None else 2)
+        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=cycles, seed=seed, copy=False)
         m, n = scenario.num_mus, scenario.num_asps
         size = m + markets.single_observation_space["mu"].shape[0]
-        super().__init__(markets, m, size, n, episode_slots)
+        super().__init__(markets, m, size, n, episode_slots, ends)
+        self._unit = 1.0 if ends is None else _SLOTS_AHEAD
         self.followers = followers
         self.unserved_cost = 0.0
         self._actions = np.zeros((num_markets, m, n))
@@ -86,11 +94,12 @@ class LeaderVecEnv(MarketVecEnv):
         if self.followers is not None:
             observations, rewards, _, _, _ = self.markets.step({"asp": self.followers(observations["asp"])})
         gains = rewards["mu"] / self._scale
-        if self.unserved_cost > 0.0:
+        begins = self.horizon is not None and (self.slot + 1) % self.horizon == 0  # and nothing is seen of this slot
+        if self.unserved_cost > 0.0 and not begins:
             end = MU_LINKS + self._actions.shape[-1] * MU_LINK_SIZE
             qoe = observations["mu"][..., MU_LINKS + MU_LINK.last_qoe : end : MU_LINK_SIZE]
             gains = gains + self.unserved_cost * np.where(qoe == 0.0, np.log(self._actions), 0.0).sum(axis=-1)
-        return self._flat(observations["mu"]), gains.ravel()
+        return self._flat(observations["mu"]), (gains / self._unit).ravel()
 
     def _flat(self, observations: npt.NDArray[np.float32]) -> Features:
         return with_identity(observations).reshape(self.num_envs, -1)

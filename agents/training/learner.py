@@ -1,6 +1,7 @@
 """What learns on one market: stable-baselines3's learner of a side, and its policy as the other side meets it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from agents.evaluation.reward_sources import RewardSource
 from agents.policy.agent_features import Features
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
+from agents.training.first_outputs import begin_with, usual_rewards
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
 from agents.training.tensorboard import MarketScalars
@@ -44,7 +46,7 @@ class Learner(Generic[SidePolicy]):
         self, env: MarketVecEnv, config: TrainingConfig, extract: Callable[[BaseAlgorithm], SidePolicy]
     ) -> None:
         self.env, self.model, self._config = env, make_model(config, env), config
-        self.rollout = config.slots * env.num_envs
+        self.rollout = config.rollout_size[1] * env.num_envs
         self._extract: Callable[[BaseAlgorithm], SidePolicy] = extract
         self._full_rate = self.model.lr_schedule(1.0)
         self.refresh()
@@ -66,7 +68,7 @@ class Learner(Generic[SidePolicy]):
             ValueError: the training has diverged.
         """
         self.model.lr_schedule = lambda _: self._full_rate * remaining
-        self._config.algorithm.explore(self.model, usual_log_std=self._config.usual_log_std, remaining=remaining)
+        self._config.algorithm.explore(self.model, usual_log_std=self._config.usual.log_std, remaining=remaining)
         self.env.anneal(remaining)
         try:
             self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)
@@ -93,30 +95,37 @@ def mu_learner(
     config: LeaderConfig, scenario: Scenario, followers: Callable[[Features], FloatArray] | None = None
 ) -> Learner[LeaderPolicy]:
     """The learner of the MUs, among ASPs at their best response or following a policy; see :class:`LeaderVecEnv`."""
-    env = LeaderVecEnv(scenario, config.markets, followers=followers)
-    return Learner(env, config, lambda model: extract_leader_policy(model, scenario, config))
+    env = LeaderVecEnv(scenario, config.rollout_size[0], followers=followers, horizon=config.horizon)
+    learner = Learner(env, config, lambda model: extract_leader_policy(model, scenario, config))
+    if config.has_wallets and not config.algorithm.squashed:
+        begin_with(config.algorithm.layers(learner.model), usual_rewards(scenario))
+        learner.refresh()
+    return learner
 
 
 def asp_learner(config: FollowerConfig, scenario: Scenario, source: RewardSource) -> Learner[FollowerPolicy]:
     """The learner of the ASPs, on rewards from a source."""
-    env = FollowerVecEnv(scenario, config.markets, source=source)
+    env = FollowerVecEnv(scenario, config.rollout_size[0], source=source)
     return Learner(env, config, lambda model: extract_follower_policy(model, scenario, config))
 
 
 def make_model(config: TrainingConfig, env: MarketVecEnv) -> BaseAlgorithm:
     """What learns, untrained, by the configuration's algorithm."""
-    model = config.algorithm.make(
+    usual, algorithm = config.usual, config.algorithm
+    if algorithm.gamma is None:
+        algorithm = replace(algorithm, gamma=usual.gamma)
+    model = algorithm.make(
         env,
-        slots=config.slots,
+        slots=config.rollout_size[1],
         hidden=config.hidden,
         # The last rollout may reach beyond the end, where the rate would be negative and undo what was learned.
         rate=lambda remaining: config.learning_rate * max(remaining, 0.0),
-        usual_log_std=config.usual_log_std,
+        usual_log_std=usual.log_std,
         seed=config.seed,
     )
-    last = [layer for layer in config.algorithm.layers(model) if isinstance(layer, nn.Linear)][-1]
+    last = [layer for layer in algorithm.layers(model) if isinstance(layer, nn.Linear)][-1]
     with torch.no_grad():
-        last.bias.add_(config.first_output)
+        last.bias.add_(usual.first_output)
     return model
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from agents.config import FollowerConfig, LeaderConfig
+from agents.evaluation.episodes import EpisodeEvaluation
 from agents.evaluation.followers import FollowerEvaluation, evaluate_followers
 from agents.evaluation.leaders import LeaderEvaluation, evaluate_leaders
 from agents.evaluation.reward_sources import NEAR
 from agents.run_folder import read_config
+from agents.training.episode_run import EpisodeRun
 from agents.training.learner import asp_learner, mu_learner
 from agents.training.market_run import MarketRun
 from agents.training.run import HERE, train
@@ -17,7 +19,9 @@ from agents.training.schedule import Alone
 __all__ = ["FollowerConfig", "LeaderConfig", "read_config", "train_followers", "train_leaders"]
 
 
-def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> tuple[LeaderEvaluation, dict[str, Any]]:
+def train_leaders(
+    config: LeaderConfig, out: Path, *, resume: bool = False
+) -> tuple[LeaderEvaluation | EpisodeEvaluation, dict[str, Any]]:
     """Train the MUs against exact ASPs, evaluate, and write a run folder; with ``resume``, go on from its checkpoint.
 
     Args:
@@ -28,12 +32,14 @@ def train_leaders(config: LeaderConfig, out: Path, *, resume: bool = False) -> t
             run that was so long from the beginning.
 
     Returns:
-        The final evaluation, and what went into ``metrics.json``.
+        The final evaluation, of whole episodes where MUs have wallets, and what went into ``metrics.json``.
 
     Raises:
         ValueError: the scenario is unknown, or the checkpoint is damaged or of another configuration.
         KeyboardInterrupt: the run was told to stop; its checkpoint is written.
     """
+    if config.has_wallets:
+        return train(EpisodeRun, config, out, resume=resume)
     return train(LeaderRun, config, out, resume=resume)
 
 

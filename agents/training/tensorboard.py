@@ -22,6 +22,8 @@ from aigc_market_env.model.qoe import QOE_DIMENSIONS
 class MarketScalars(BaseCallback):
     """Logs what the last slot of each rollout looked like, as ``market/…``, and what the update after it came to.
 
+    With a horizon it is the last slot but one of the last episode in it, for the last one is followed by a reset.
+
     A learner keeps figures of an update until it has played another rollout. Here they are written when it was made, at
     its step, so that the last one is not missing, and none when a run goes on from a checkpoint.
     """
@@ -31,12 +33,21 @@ class MarketScalars(BaseCallback):
         self._env = env
 
     def _on_step(self) -> bool:
+        horizon = self._env.horizon
+        if horizon is not None and (self._env.slot + 1) % horizon == 0:  # the next one resets
+            self._record()
         return True
 
     def _on_training_end(self) -> None:
         self.logger.dump(self.num_timesteps)
 
     def _on_rollout_end(self) -> None:
+        if self._env.horizon is None:
+            self._record()
+        if isinstance(self.model, OffPolicyAlgorithm):  # which itself writes when episodes end, and none does
+            self.model.dump_logs()
+
+    def _record(self) -> None:
         served, market = self._env.markets.served, self._env.markets.market
         scalars = {
             "payment_per_mu": (served.rewards * served.qoe).sum(axis=-1).mean(),
@@ -49,10 +60,13 @@ class MarketScalars(BaseCallback):
             "shadow_price_bandwidth": (served.prices[..., 1] - market.bandwidth_cost).mean(),
         }
         scalars |= {f"qoe_{name}": served.qoe_terms[..., j].mean() for j, name in enumerate(QOE_DIMENSIONS)}
+        wallet = self._env.markets.wallet
+        if wallet is not None:
+            money, _, cap = wallet.amounts
+            scalars |= {"money_per_mu": money.mean(), "wallets_full": (money >= cap).mean()}
+            scalars["slots_cut_short"] = (served.time_share < 1.0).mean()
         for name, value in scalars.items():
             self.logger.record(f"market/{name}", float(value))
-        if isinstance(self.model, OffPolicyAlgorithm):  # which itself writes when episodes end, and none does
-            self.model.dump_logs()
 
 
 def open_log(

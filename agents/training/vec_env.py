@@ -18,8 +18,9 @@ from aigc_market_env.spaces import OBSERVATION_BOUND
 class MarketVecEnv(OwnsArrays, VecEnv):
     """One side of many markets as independent learners that share parameters.
 
-    Environment ``i·A + a`` is agent a of market i. An episode never ends by itself, because nothing that an agent does
-    matters beyond the slot; every ``episode_slots`` slots the return is reported as that of an episode all the same.
+    Environment ``i·A + a`` is agent a of market i. Without a horizon an episode never ends, because nothing that an
+    agent does matters beyond the slot; every ``episode_slots`` slots the return is reported as that of an episode all
+    the same. With one, episodes terminate: nothing that is left at the end is worth anything.
 
     Args:
         markets: the markets.
@@ -27,21 +28,28 @@ class MarketVecEnv(OwnsArrays, VecEnv):
         observation_size: entries of what a learner sees.
         action_size: its outputs, each in [-1, 1].
         episode_slots: slots whose rewards are summed up for the episode statistics.
+        horizon: slots after which the markets begin a new episode; None if they never do.
     """
 
     def __init__(
-        self, markets: BatchedMarketEnv, num_agents: int, observation_size: int, action_size: int, episode_slots: int
+        self,
+        markets: BatchedMarketEnv,
+        num_agents: int,
+        observation_size: int,
+        action_size: int,
+        episode_slots: int,
+        horizon: int | None = None,
     ) -> None:
         self.markets = markets
         self.num_agents = num_agents
-        self.episode_slots = episode_slots
+        self.episode_slots = horizon or episode_slots
+        self.horizon = horizon
         self.render_mode = None
         super().__init__(
             markets.num_envs * num_agents,
             Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (observation_size,), np.float32),
             Box(-1.0, 1.0, (action_size,), np.float32),
         )
-        self._no_dones = np.zeros(self.num_envs, bool)
         self.slot = 0
         self.returns = np.zeros(self.num_envs)
 
@@ -68,10 +76,12 @@ class MarketVecEnv(OwnsArrays, VecEnv):
         self.returns += gains
         self.slot += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        if self.slot % self.episode_slots == 0:
+        over = self.slot % self.episode_slots == 0
+        if over:
             infos = [{"episode": {"r": total, "l": self.episode_slots}} for total in self.returns.tolist()]
             self.returns[:] = 0.0
-        return observations, gains.astype(np.float32), self._no_dones.copy(), infos
+        dones = np.full(self.num_envs, over and self.horizon is not None)
+        return observations, gains.astype(np.float32), dones, infos
 
     def anneal(self, remaining: float) -> None:
         """Prepare for the next rollout, a share of the training, from 1 to 0, remaining; nothing by default."""

@@ -23,6 +23,9 @@ from agents.training.learner import extract_leader_policy, make_model, mu_learne
 from agents.training.one_side import LeaderConfig, read_config, train_followers, train_leaders
 from aigc_market_env import BatchedMarketEnv, Scenario
 
+#: What suits users without wallets.
+USUAL = LeaderConfig().usual
+
 
 def weights(folder):
     return (folder / WEIGHTS_FILE).read_bytes()
@@ -308,7 +311,7 @@ def test_users_that_are_priced_out_by_all_they_try_find_the_way_in_by_what_that_
     tiny, tmp_path, monkeypatch, cost, found
 ):
     monkeypatch.setattr(leader_env, "FIRST_UNSERVED_COST", cost)
-    monkeypatch.setattr(LeaderConfig, "first_output", -1.0)
+    monkeypatch.setattr(LeaderConfig, "usual", property(lambda _: USUAL._replace(first_output=-1.0)))
     config = tiny(transitions=32_000, batch_size=64, epochs=4, slots=8, learning_rate=3e-3, checkpoint_seconds=60.0)
     result, metrics = train_leaders(replace(config, evaluate_every=10**6), tmp_path)
     assert metrics["curve"][0]["leader_regret_relative"] > 0.9
