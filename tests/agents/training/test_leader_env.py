@@ -9,6 +9,7 @@ from agents.policy.actions import shares_of
 from agents.policy.agent_features import with_identity
 from agents.training.leader_env import FIRST_UNSERVED_COST, LeaderVecEnv
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, follower_response, spaces
+from aigc_market_env.registration import EPISODE_SLOTS
 
 FADING = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 
@@ -35,7 +36,7 @@ def test_spaces_contain_what_is_returned(name):
 @pytest.mark.parametrize("name", ["random", "prepaid"])
 def test_rewards_are_the_utilities_over_the_scales_of_the_batched_environment(name):
     env = LeaderVecEnv(Scenario.preset(name), 3, seed=5)
-    markets = BatchedMarketEnv(name, 3, asps="best_response", max_cycles=None, seed=5)
+    markets = BatchedMarketEnv(name, 3, asps="best_response", max_cycles=EPISODE_SLOTS, seed=5)
     first, _ = markets.reset()
     assert np.array_equal(env.reset(), with_identity(first["mu"]).reshape(env.num_envs, -1))
     rng = np.random.default_rng(1)
