@@ -106,6 +106,11 @@ def scaled_curvature(worth: float, wants: Wants) -> float:
 # Arrays of all MUs, outside compiled loops ---------------------------------------------------------------------------
 
 
+def relative(totals: _FloatArray, requirements: _FloatArray) -> _FloatArray:
+    """S/q, QoE relative to what is required, of arrays that broadcast."""
+    return totals / requirements
+
+
 def values(
     totals: _FloatArray, scales: _FloatArray, requirements: _FloatArray, satiations: _FloatArray | float
 ) -> _FloatArray:

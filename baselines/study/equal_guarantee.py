@@ -18,6 +18,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from aigc_market_env import Market, Outcome
+from aigc_market_env.model import satisfaction
 from baselines.mechanism import AtIntensity
 from baselines.study.metrics import Figures, outcome_figures
 
@@ -29,7 +30,7 @@ _ACCURACY = 1e-9
 
 def guarantee(market: Market, outcome: Outcome) -> float:
     """QoE over requirement of the MU for which that is least, in a slot of a single market."""
-    return float((outcome.qoe.sum(axis=-1) / market.qoe_requirement).min())
+    return float(satisfaction.relative(outcome.qoe.sum(axis=-1), market.qoe_requirement).min())
 
 
 def match_guarantee(market: Market, at_intensity: AtIntensity | None, wanted: float) -> Figures:
