@@ -28,9 +28,19 @@ def paths_of(path: Market, wallet: Wallet) -> tuple[tuple[int, ...], list[Market
         The batch axes before the slots, and lists of paths and of purses (M,).
 
     Raises:
-        ValueError: there is no axis of slots, no slot or no path, the wallet is not in credits, or its amounts do not
-            fit the MUs.
+        ValueError: there is no axis of slots, no slot or no path, there is no wallet, or it is not in credits, or its
+            amounts do not fit the MUs.
     """
+    if not isinstance(path, Market):
+        raise ValueError(
+            f"path is a {type(path).__name__}, and must be a Market with an axis of slots: stack the markets of an "
+            "episode, Market.stack([...]), or ask episode_path for them"
+        )
+    if not isinstance(wallet, Wallet):
+        raise ValueError(
+            f"wallet = {wallet!r} must be a Wallet in credits, one amount for every MU; "
+            "that of an episode is env.wallet after reset(), or what episode_path returns"
+        )
     if not path.batch_shape or 0 in path.batch_shape:
         raise ValueError(
             f"path has batch axes {path.batch_shape}, expected (..., T) with a slot at least: "

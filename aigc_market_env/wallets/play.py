@@ -132,8 +132,12 @@ def _posted_slot_by_slot(path: Market, post: Callable[[SlotView], npt.ArrayLike]
     money, paid = purses.money, np.zeros_like(purses.money)
     for t in range(num_slots):
         market = path[t]
-        row = link_arrays(market, rewards=post(SlotView(t, num_slots, market, money, paid, purses)))[1]["rewards"]
-        posted[t] = row[0] * (money > 0.0)[:, None]
+        known = Purses(*(amount.copy() for amount in purses))  # the user's to write into, as money is
+        given = post(SlotView(t, num_slots, market, money.copy(), paid, known))
+        joint, row = link_arrays(market, rewards=given)
+        if joint:
+            raise ValueError(f"rewards of slot {t} have batch axes {joint}: a function posts those of one slot, (M, N)")
+        posted[t] = row["rewards"][0] * (money > 0.0)[:, None]
         slot = _settled(path[t : t + 1], posted[t : t + 1], purses._replace(money=money))
         money, paid = slot.money[1], slot.outcome.service_cost[0]
     return posted

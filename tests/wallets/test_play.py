@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from paths import free_spending, random_path, wallet_of
 
-from aigc_market_env import Market, follower_response, play_episode, solve_equilibrium
-from aigc_market_env.wallets import Wallet
+from aigc_market_env import (
+    Market,
+    episode_regret,
+    follower_response,
+    play_episode,
+    solve_equilibrium,
+    solve_wallet_equilibrium,
+)
+from aigc_market_env.wallets import Wallet, WalletRange
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +72,21 @@ def test_a_function_is_asked_with_what_is_known_and_plays_the_same(path, rewards
     np.testing.assert_allclose(seen[3].paid, asked.outcome.service_cost[2])
 
 
+def test_a_function_that_posts_more_than_a_slot_is_refused(path, rewards):
+    with pytest.raises(ValueError, match="rewards of slot 0 have batch axes"):
+        play_episode(path, lambda view: rewards, Wallet(1.0))
+
+
+def test_a_function_may_write_into_what_it_is_shown(path, rewards):
+    def post(view):
+        for amount in (view.money, view.paid, *view.purses):
+            amount *= 0.5
+        return rewards[view.slot]
+
+    wallet = wallet_of(path, money=1.0, income=0.3, cap=2.0)
+    np.testing.assert_allclose(play_episode(path, post, wallet).money, play_episode(path, rewards, wallet).money)
+
+
 def test_batches_of_paths_are_single_paths_to_the_bit(rewards):
     paths = Market.stack([random_path("campus", 4, seed) for seed in range(3)])
     posted = np.stack([0.1 * paths.reward_bound[i, :, :, None] * np.ones(4) for i in range(3)])
@@ -90,7 +112,17 @@ def test_wallets_that_do_not_fit_are_refused(path, rewards, wallet, message):
         play_episode(path, rewards, wallet)
 
 
+@pytest.mark.parametrize("wallet", [None, 1.0, WalletRange(Wallet(1.0), Wallet(2.0))])
+def test_what_is_no_wallet_is_refused(path, rewards, wallet):
+    for use in (play_episode, episode_regret, lambda path, rewards, wallet: solve_wallet_equilibrium(path, wallet)):
+        with pytest.raises(ValueError, match="must be a Wallet in credits"):
+            use(path, rewards, wallet)
+
+
 def test_what_is_no_path_is_refused(path, rewards):
+    for given in ("campus", [path[0], path[1]]):
+        with pytest.raises(ValueError, match="must be a Market with an axis of slots"):
+            play_episode(given, rewards, Wallet(1.0))
     with pytest.raises(ValueError, match="batch axes"):
         play_episode(path[0], rewards[0], Wallet(1.0))
     with pytest.raises(ValueError, match="rewards has shape"):
