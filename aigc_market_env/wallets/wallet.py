@@ -56,9 +56,20 @@ class Wallet:
 
         Args:
             spending: what each MU pays in a slot at the base market's equilibrium, credits. (..., M).
+
+        Raises:
+            ValueError: ``spending`` is negative, not finite, or does not fit the amounts.
         """
         if self.unit == "credits":
             return self
+        spending = _amount("spending", spending)
+        try:
+            np.broadcast_shapes(spending.shape, *(amount.shape for amount in self.amounts))
+        except ValueError:
+            shapes = [amount.shape for amount in self.amounts]
+            raise ValueError(
+                f"spending has shape {spending.shape}, which does not fit money, income and cap of shapes {shapes}"
+            ) from None
         with np.errstate(invalid="ignore"):  # no cap, times nothing spent
             cap = np.where(np.isinf(self.amounts[2]), np.inf, self.amounts[2] * spending)
         return Wallet(self.amounts[0] * spending, self.amounts[1] * spending, cap)
@@ -119,5 +130,6 @@ def _amount(name: str, given: Any) -> FloatArray:
     if not valid.all():
         bad = float(amount[~valid].ravel()[0])
         raise ValueError(f"{name} = {bad} of a wallet must be >= 0{'' if name == 'cap' else ' and finite'}")
+    amount += 0.0  # no -0, which equals 0 and has another hash
     amount.flags.writeable = False
     return amount

@@ -30,6 +30,16 @@ def test_shares_of_spending_become_credits():
     assert wallet == Wallet([6.0, 0.0], [1.5, 0.0], [np.inf, np.inf])
     assert hash(wallet) == hash(Wallet([6.0, 0.0], [1.5, 0.0], [np.inf, np.inf]))
     assert Wallet(1.0) != Wallet(1.0, unit="spending")
+    assert hash(Wallet(-0.0)) == hash(Wallet(0.0))
+
+
+@pytest.mark.parametrize(
+    ("spending", "message"),
+    [([1.0, 2.0, 3.0], "spending has shape"), ([1.0, -1.0], "spending = -1.0"), ("a", "spending")],
+)
+def test_what_is_no_spending_is_refused_by_its_name(spending, message):
+    with pytest.raises(ValueError, match=message):
+        Wallet([1.0, 2.0], unit="spending").in_credits(spending)
 
 
 def test_a_range_draws_between_its_ends():
