@@ -135,7 +135,7 @@ class Engine(OwnsArrays):
         if self.scenario.dynamics.trace is not None:
             check_places(self.scenario.dynamics.trace, state)
         if self.scenario.wallet is not None:
-            Wallet(state["money"], state["income"], state["cap"])
+            lanes.check_wallets(state)
         lanes.load_market(self.lanes, base)
         for name, own in arrays.items():
             own[...] = state[name]

@@ -4,6 +4,7 @@ All that belongs to one market lies together, so that a step touches few cache l
 over all of a market's links, ASP by ASP: link ``n * M + m`` is that of MU m and ASP n.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -256,6 +257,23 @@ def load_wallet(lanes: Lanes, wallet: Wallet) -> None:
     money, income, cap = wallet.amounts
     lanes.mus[:, FIRST_MONEY] = lanes.mus[:, MONEY] = np.minimum(money, cap)
     lanes.mus[:, INCOME], lanes.mus[:, CAP] = income, cap
+
+
+def check_wallets(state: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Make sure that what a state of lanes has of wallets can be.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    for name in ("money", "first_money"):
+        Wallet(state[name], state["income"], state["cap"])
+        if not (state[name] <= state["cap"]).all():
+            raise ValueError(f"state {name!r} must be at most the 'cap' of the wallet, everywhere")
+    share, elapsed = state["time_share"], state["elapsed"]
+    if not ((share >= 0.0) & (share <= 1.0)).all():
+        raise ValueError("state 'time_share' must be numbers in [0, 1]")
+    if not ((elapsed >= 0.0) & (elapsed == np.floor(elapsed)) & np.isfinite(elapsed)).all():
+        raise ValueError("state 'elapsed' must be whole numbers >= 0")
 
 
 def market_of(lanes: Lanes, lane: int | None = None, *, base: bool = False) -> Market:

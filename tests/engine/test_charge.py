@@ -173,9 +173,23 @@ def test_without_an_end_all_of_the_episode_is_left():
         assert (observations["mu"][..., -2:] == 0.0).all()  # no profile
 
 
-@pytest.mark.parametrize(("name", "value"), [("money", -1.0), ("income", np.nan), ("cap", -0.5)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("money", -1.0),
+        ("money", 2.5),  # above the cap
+        ("first_money", 2.5),
+        ("income", np.nan),
+        ("cap", -0.5),
+        ("time_share", 1.5),
+        ("time_share", np.nan),
+        ("elapsed", np.nan),
+        ("elapsed", np.inf),
+        ("elapsed", 0.5),
+    ],
+)
 def test_a_state_with_what_is_no_wallet_is_refused(name, value):
-    env = BatchedMarketEnv(campus(Wallet(1.0)), 2, asps="best_response", seed=0)
+    env = BatchedMarketEnv(campus(Wallet(1.0, cap=2.0)), 2, asps="best_response", seed=0)
     env.reset()
     state = env.state()
     bad = state | {name: np.full_like(state[name], value)}
