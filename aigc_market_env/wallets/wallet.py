@@ -11,6 +11,9 @@ from aigc_market_env.model.parameters import FloatArray
 #: What amounts are counted in: credits, or what the MU pays in a slot at the equilibrium of the base market.
 Unit = Literal["credits", "spending"]
 
+#: Far above what any market can cost, and far below what overflows when income adds up over an episode.
+_LARGEST = 1e90
+
 
 @dataclass(frozen=True, eq=False)
 class Wallet:
@@ -26,8 +29,8 @@ class Wallet:
             equilibrium of the base market of the episode, which is that before any dynamics.
 
     Raises:
-        ValueError: an amount is negative, not a number, or infinite (only the cap may be); shapes do not fit one
-            another; the unit is neither of the two.
+        ValueError: an amount is negative, not a number, above 1e90, or infinite (only the cap may be); shapes do not
+            fit one another; the unit is neither of the two.
     """
 
     money: npt.ArrayLike
@@ -126,10 +129,11 @@ def _amount(name: str, given: Any) -> FloatArray:
         amount = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name} = {given!r} of a wallet must be a number, or an array of them by MU") from None
-    valid = (amount >= 0.0) & (np.isfinite(amount) | (name == "cap"))
+    valid = (amount >= 0.0) & (amount <= _LARGEST) | (np.isinf(amount) & (amount > 0.0) & (name == "cap"))
     if not valid.all():
         bad = float(amount[~valid].ravel()[0])
-        raise ValueError(f"{name} = {bad} of a wallet must be >= 0{'' if name == 'cap' else ' and finite'}")
+        infinite = ", or infinite for none" if name == "cap" else ""
+        raise ValueError(f"{name} = {bad} of a wallet must be from 0 to {_LARGEST:g}{infinite}")
     amount += 0.0  # no -0, which equals 0 and has another hash
     amount.flags.writeable = False
     return amount

@@ -13,6 +13,9 @@ from aigc_market_env.wallets.money import after, covered
         ({"money": -1.0}, "money = -1.0"),
         ({"money": np.nan}, "money = nan"),
         ({"money": np.inf}, "money = inf"),
+        ({"money": 1e91}, "must be from 0 to 1e"),  # or income would add up to what is not finite
+        ({"money": 1.0, "cap": 1e91}, "or infinite for none"),
+        ({"money": 1.0, "cap": -np.inf}, "cap = -inf"),
         ({"money": "much"}, "money = 'much'"),
         ({"money": 1.0, "income": [1.0, -2.0]}, "income = -2.0"),
         ({"money": 1.0, "cap": np.nan}, "cap = nan"),
