@@ -1,4 +1,4 @@
-"""How far learned pricing is from equilibrium over whole episodes (docs/planning.md#what-is-measured).
+"""How far learned pricing is from equilibrium over whole episodes (docs/planning.md#what-is-measured-in-episodes).
 
 All plays of an evaluation are of the very same episodes, which training has not seen; so their differences are paired.
 What is called regret is the bound of :func:`~aigc_market_env.episode_regret`: what an MU that knows the whole path

@@ -1,4 +1,4 @@
-"""The oracle for whole episodes: an equilibrium of MUs with wallets along a known path (docs/wallets.md#equilibrium).
+"""The oracle for whole episodes: an equilibrium along a known path (docs/wallets.md#equilibrium-of-an-episode).
 
 Money has a price α in every slot, its costate. An MU then plays the slot as if its satisfaction were worth only the
 share s = 1/(1 + α), its *level*: all slots at given levels are a batch of the slot's own oracle. What they cost says at
@@ -85,7 +85,7 @@ def solve_wallet_equilibrium(
         ValueError: the path has no slots, the wallet is not in credits or does not fit it, or ``tolerance`` is not a
             finite number > 0.
 
-    Source: docs/wallets.md#equilibrium.
+    Source: docs/wallets.md#equilibrium-of-an-episode.
     """
     tolerance = positive_number("tolerance", tolerance)
     batch, paths, purses = paths_of(path, wallet)

@@ -1,4 +1,4 @@
-"""Measured demand, window by window: how many ask, and for how many tokens (docs/traces.md#demand)."""
+"""Measured demand, window by window: how many ask, and for how many tokens (docs/traces.md#measured-demand)."""
 
 from functools import cache
 from typing import NamedTuple
