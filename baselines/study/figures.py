@@ -44,6 +44,11 @@ def save_study_figures(study: Study, findings: Findings, folder: Path) -> list[s
         figures["savings_at_equal_qoe"] = _savings(study, findings.at_equal_qoe, how)
         how = "each made to serve every MU as well as ours the worst, relative to requirements" + where
         figures["savings_at_equal_guarantee"] = _savings(study, findings.at_equal_guarantee, how)
+    return write_figures(figures, folder)
+
+
+def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[str]:
+    """Write figures, each whole or not at all; the names of their files."""
     for name, figure in figures.items():
         with replacing(folder / f"{name}.png") as new:
             figure.savefig(new, format="png")

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from aigc_market_env.files import replacing
 from baselines.study.comparison import CLAIMS, SAVINGS
+from baselines.study.figures import write_figures
 from baselines.study.map.cells import OVERHEAD, Cell, Map
 from baselines.study.map.plan import axes
 from baselines.study.regimes import PAPER, saving_reaches
@@ -43,10 +43,7 @@ def save_map_figures(found: Map, folder: Path) -> list[str]:
     figures = {"map": _overview(found)}
     match = next(iter(found.cells))
     figures |= {f"map_{name}": _numbers(found, match, name) for name in found.cells[match]}
-    for name, figure in figures.items():
-        with replacing(folder / f"{name}.png") as new:
-            figure.savefig(new, format="png")
-    return [f"{name}.png" for name in figures]
+    return write_figures(figures, folder)
 
 
 def _world(found: Map) -> str:
