@@ -155,17 +155,23 @@ def write_mu(i: int, m: int, lanes: Lanes, current: Observations) -> None:
             asp[of_mu + _TYPE_SEEN + j] = row[_OWN_TYPE + j]
 
 
+@compiled_inner
+def _write_type(i: int, m: int, own: int, seen: int, entry: float, lanes: Lanes, current: Observations) -> None:
+    """An entry of an MU's type, at ``own`` of what it sees of itself and at ``seen`` of what each ASP sees of it."""
+    num_mus = lanes.mus.shape[2]
+    size, asp_size = current.mus.shape[1] // num_mus, ASP_LINKS + num_mus * ASP_LINK_SIZE
+    current.mus[i, m * size + own] = entry
+    of_mu = ASP_LINKS + m * ASP_LINK_SIZE + seen
+    for n in range(lanes.asps.shape[2]):
+        current.asps[i, n * asp_size + of_mu] = entry
+
+
 @compiled
 def write_worth(i: int, lanes: Lanes, current: Observations) -> None:
     """What requests are worth in this slot, where MUs see it themselves and where the ASPs do."""
-    mus, num_mus, num_asps = lanes.mus[i], lanes.mus.shape[2], lanes.asps.shape[2]
-    size, asp_size = current.mus.shape[1] // num_mus, ASP_LINKS + num_mus * ASP_LINK_SIZE
-    for m in range(num_mus):
-        entry = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
-        current.mus[i, m * size + MU_TYPE.log_satisfaction_scale] = entry
-        of_mu = ASP_LINKS + m * ASP_LINK_SIZE + ASP_LINK_MU.log_satisfaction_scale
-        for n in range(num_asps):
-            current.asps[i, n * asp_size + of_mu] = entry
+    own, seen = MU_TYPE.log_satisfaction_scale, ASP_LINK_MU.log_satisfaction_scale
+    for m in range(lanes.mus.shape[2]):
+        _write_type(i, m, own, seen, spaces.log_entry(lanes.mus[i, at.OMEGA, m], _OMEGA), lanes, current)
 
 
 @compiled
@@ -182,14 +188,9 @@ def write_slot(i: int, lanes: Lanes, current: Observations, logs: FloatArray) ->
 @compiled_inner
 def _write_requests(i: int, lanes: Lanes, current: Observations) -> None:
     """The tokens that MUs ask for in this slot, where they see it themselves and where the ASPs do."""
-    mus, num_mus, num_asps = lanes.mus[i], lanes.mus.shape[2], lanes.asps.shape[2]
-    size, asp_size = current.mus.shape[1] // num_mus, ASP_LINKS + num_mus * ASP_LINK_SIZE
-    for m in range(num_mus):
-        entry = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
-        current.mus[i, m * size + MU_TYPE.log_desired_tokens] = entry
-        of_mu = ASP_LINKS + m * ASP_LINK_SIZE + ASP_LINK_MU.log_desired_tokens
-        for n in range(num_asps):
-            current.asps[i, n * asp_size + of_mu] = entry
+    own, seen = MU_TYPE.log_desired_tokens, ASP_LINK_MU.log_desired_tokens
+    for m in range(lanes.mus.shape[2]):
+        _write_type(i, m, own, seen, spaces.log_entry(lanes.mus[i, at.TOKENS, m], _TOKENS), lanes, current)
 
 
 @compiled_inner
