@@ -15,9 +15,9 @@ from agents.algorithms.algorithm import LogStd
 from agents.algorithms.checks import finite_numbers, whole_numbers
 from agents.algorithms.ppo import PPO
 from agents.algorithms.set_config import LEAST_EVALUATIONS, SetConfig
-from agents.evaluation.reward_sources import Mixture, Posted, RewardSource, source_called
 from agents.policy import load_policy
 from aigc_market_env import Scenario
+from aigc_market_env.evaluation.reward_sources import Mixture, Posted, RewardSource, source_called
 from aigc_market_env.registration import EPISODE_SLOTS
 from aigc_market_env.scenarios import PRESETS, Dynamics
 from aigc_market_env.scenarios.scenario import satiation_of

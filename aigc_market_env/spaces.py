@@ -35,6 +35,8 @@ REFERENCE = {
     "spectral_efficiency": 1.0,
 }
 OBSERVATION_BOUND = 10.0
+#: Keeps shares that use a capacity to the last bit below 1, in whatever order they are summed.
+HEADROOM = 1.0 - 1e-12
 #: Types of actions that compiled loops take as they are.
 PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
 

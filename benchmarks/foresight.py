@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.evaluation.episodes import EpisodePlay, HeldOutEpisodes, judge_episodes, play_by
 from agents.policy.files import load_policy
 from aigc_market_env import Episode, Scenario, Wallet, WalletRange, episode_path, play_episode
+from aigc_market_env.evaluation.episodes import EpisodePlay, HeldOutEpisodes, judge_episodes, play_by
 from aigc_market_env.scenarios import Dynamics
 from aigc_market_env.scenarios.presets import PREPAID_DYNAMICS, PREPAID_WALLETS
 from baselines.episodes import AdaptivePacing, EvenSpending, UntilGone

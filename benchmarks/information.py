@@ -35,7 +35,6 @@ import tyro
 from rich.console import Console
 
 from agents.config import STREAMS_PER_SEED
-from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
 from agents.policy.network import SetNetwork
 from agents.reports.figures import Axes, drawn
 from agents.torch_settings import one_torch_thread
@@ -49,6 +48,7 @@ from aigc_market_env import (
     solve_equilibrium,
 )
 from aigc_market_env.equilibrium.first_order import first_order
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
 from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.spaces import MU_LINK, MU_LINK_SIZE, MU_LINKS, MU_TYPE, REFERENCE

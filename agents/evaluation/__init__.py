@@ -1,8 +1,14 @@
-"""How good policies are: regrets and what is paid, delivered and used, beside best responses and the equilibrium."""
+"""How good trained policies are; what holds of any policy is in :mod:`aigc_market_env.evaluation`."""
 
-from agents.evaluation.both import JointEvaluation, evaluate_both
-from agents.evaluation.followers import FollowerEvaluation, evaluate_followers
-from agents.evaluation.leaders import LeaderEvaluation, evaluate_leaders, judge_rewards
+from aigc_market_env.evaluation import (
+    FollowerEvaluation,
+    JointEvaluation,
+    LeaderEvaluation,
+    evaluate_both,
+    evaluate_followers,
+    evaluate_leaders,
+    judge_rewards,
+)
 
 __all__ = [
     "FollowerEvaluation",

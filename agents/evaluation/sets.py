@@ -11,15 +11,15 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from agents.evaluation.followers import FollowerEvaluation
-from agents.evaluation.leaders import EVALUATION_SEED, LeaderEvaluation, judge_rewards
-from agents.evaluation.protocol import OneSidedEvaluation
-from agents.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
-from agents.evaluation.side_regret import worst_of
 from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
 from agents.policy.follower_set import FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetPolicy
 from aigc_market_env import Market, Scenario, follower_regret
+from aigc_market_env.evaluation.followers import FollowerEvaluation
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, LeaderEvaluation, judge_rewards
+from aigc_market_env.evaluation.protocol import OneSidedEvaluation
+from aigc_market_env.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
+from aigc_market_env.evaluation.side_regret import worst_of
 
 AnySetPolicy = LeaderSetPolicy | FollowerSetPolicy
 OneSize = TypeVar("OneSize", LeaderEvaluation, FollowerEvaluation, covariant=True)

@@ -10,14 +10,20 @@ import numpy as np
 from rich.console import Console
 
 from agents.config import LeaderConfig
-from agents.evaluation.episodes import EpisodeEvaluation, EpisodePlay, HeldOutEpisodes, Mechanism, evaluate_episodes
-from agents.evaluation.regret_causes import CAUSES
 from agents.held_out.runs import learning_curve
 from agents.held_out.slots import joined
 from agents.policy.files import check_fits, load_policy
 from agents.run_folder import read_config
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Wallet
+from aigc_market_env.evaluation.episodes import (
+    EpisodeEvaluation,
+    EpisodePlay,
+    HeldOutEpisodes,
+    Mechanism,
+    evaluate_episodes,
+)
+from aigc_market_env.evaluation.regret_causes import CAUSES
 from aigc_market_env.files import replacing
 from experiments.execute import Execute
 from experiments.jobs import Done

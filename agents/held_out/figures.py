@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.evaluation.plays import HEADINGS, Play
 from agents.held_out.runs import HeldOut
 from agents.reports.figures import Draw, draw_learning, drawings, plain_logarithmic
 from agents.reports.set_table import draw_sizes
+from aigc_market_env.evaluation.plays import HEADINGS, Play
 from aigc_market_env.files import readable, replacing
 
 _COLOURS = {

@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from agents.evaluation.plays import Play
-from agents.evaluation.protocol import Evaluation
 from agents.evaluation.sets import SetEvaluation
-from agents.evaluation.side_regret import worst_of
 from agents.held_out.slots import HeldOutSlots, Measured, joined, same_markets, slots_of
 from agents.market_draws import Size
 from agents.reports.figures import REGRETS
 from agents.run_folder import read_config
 from agents.runs import METRICS_FILE, number
+from aigc_market_env.evaluation.intervals import interquartile_ratio, ratio_of_means
+from aigc_market_env.evaluation.plays import Play
+from aigc_market_env.evaluation.protocol import Evaluation
+from aigc_market_env.evaluation.side_regret import worst_of
 from aigc_market_env.files import read_json
 from experiments.execute import Execute
-from experiments.intervals import crossed_interval, interquartile_ratio, ratio_of_means
+from experiments.intervals import crossed_interval
 from experiments.jobs import Done
 from experiments.progress import watch
 
@@ -35,7 +36,7 @@ class HeldOut:
     Attributes:
         name: of its folder.
         results: by size, "8x4" for 8 MUs and 4 ASPs.
-        plays: of each of them; see :func:`~agents.evaluation.plays.plays_of`.
+        plays: of each of them; see :func:`~aigc_market_env.evaluation.plays.plays_of`.
         curve: the evaluations during training; empty when the run has not ended.
         fresh: the same results, where a set policy was measured in fresh markets; None otherwise.
     """

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from agents.config import FollowerConfig
-from agents.evaluation.both import evaluate_both
-from agents.evaluation.followers import evaluate_followers
-from agents.evaluation.leaders import EVALUATION_SEED, evaluate_leaders
-from agents.evaluation.plays import Play, plays_of
-from agents.evaluation.protocol import Evaluation
-from agents.evaluation.reward_sources import RewardSource
 from agents.evaluation.sets import evaluation_sizes, held_out, judge_set_policy
 from agents.market_draws import Size
 from agents.policy.files import AnyPolicy, check_fits, load_policy
 from agents.run_folder import read_config
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Equilibrium, Market, Scenario
+from aigc_market_env.evaluation.both import evaluate_both
+from aigc_market_env.evaluation.followers import evaluate_followers
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, evaluate_leaders
+from aigc_market_env.evaluation.plays import Play, plays_of
+from aigc_market_env.evaluation.protocol import Evaluation
+from aigc_market_env.evaluation.reward_sources import RewardSource
 from aigc_market_env.scenarios import STATIC
 
 #: Slots that a run on one market is measured in.
@@ -35,7 +35,7 @@ LINKS_PER_JOB = 1024
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What was found in slots of one size: the evaluation, and its :func:`~agents.evaluation.plays.plays_of`."""
+    """What was found in slots of one size: the evaluation, and its plays (:mod:`aigc_market_env.evaluation.plays`)."""
 
     result: Evaluation
     plays: Mapping[str, Play]

@@ -6,7 +6,7 @@ column                        meaning
 run                           folder of the run
 size                          of the markets, "8x4" for 8 MUs and 4 ASPs
 slot                          number of the evaluation slot; a number and size mean the same slot for all runs and plays
-play                          what was done in the slot, see :func:`agents.evaluation.plays.plays_of`
+play                          what was done in the slot, see :func:`aigc_market_env.evaluation.plays.plays_of`
 agent                         "mu_3" or "asp_0"
 payoff                        utility of an MU, profit of an ASP, credits per slot
 regret                        what the agent could gain by deviating, credits per slot
@@ -29,8 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.evaluation.plays import Play
 from agents.held_out.runs import HeldOut
+from aigc_market_env.evaluation.plays import Play
 from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.model.qoe import QOE_DIMENSIONS

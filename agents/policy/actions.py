@@ -4,10 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.policy.rule_of_thumb import Seen, fitted
+from aigc_market_env.evaluation.reward_sources import LOWEST_SHARE
 from aigc_market_env.model.parameters import FloatArray
-
-#: The lowest reward a learner posts, as a share of the bound ω/q. An MU that posts less is priced out in practice.
-LOWEST_SHARE = 1e-3
 
 #: The furthest that an ASP's outputs take it from its rule of thumb, as logarithms: what an MU is served, and the tilt.
 FURTHEST_QUANTITY, FURTHEST_TILT = 2.0, 1.0

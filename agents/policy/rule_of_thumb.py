@@ -16,11 +16,10 @@ import numpy.typing as npt
 
 from aigc_market_env import Market, follower_response, spaces
 from aigc_market_env.model.parameters import FIELDS, FloatArray
+from aigc_market_env.spaces import HEADROOM
 
 #: A capacity that never binds, as a multiple of an ASP's own.
 _UNLIMITED = 1e9
-#: Keeps shares that use a capacity to the last bit below 1, in whatever order they are summed.
-HEADROOM = 1.0 - 1e-12
 
 
 @dataclass(frozen=True, eq=False)

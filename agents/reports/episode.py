@@ -10,12 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, judge_rewards
 from agents.evaluation.sets import usual_size
 from agents.policy.files import check_fits, load_policy
 from agents.policy.protocol import Policy, PostsRewards, ServesMUs
 from agents.run_folder import read_config
 from aigc_market_env import BatchedMarketEnv, Market, Scenario, leader_regret
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, judge_rewards
 from aigc_market_env.model.parameters import FloatArray
 
 #: Slots of an episode.

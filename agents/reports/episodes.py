@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.evaluation.episodes import HEADINGS, EpisodeEvaluation, EpisodePlay
-from agents.evaluation.regret_causes import CAUSES
 from agents.reports.figures import draw_learning, drawn
 from agents.reports.tables import shown, shown_interval, shown_worst
+from aigc_market_env.evaluation.episodes import HEADINGS, EpisodeEvaluation, EpisodePlay
+from aigc_market_env.evaluation.regret_causes import CAUSES
 from aigc_market_env.files import replacing
 from experiments.tables import NumberTable
 

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from agents.evaluation.followers import FollowerEvaluation
-from agents.evaluation.leaders import LeaderEvaluation
-from agents.evaluation.protocol import Evaluation
-from agents.evaluation.side_regret import worst_of
 from aigc_market_env import follower_response
+from aigc_market_env.evaluation.followers import FollowerEvaluation
+from aigc_market_env.evaluation.leaders import LeaderEvaluation
+from aigc_market_env.evaluation.protocol import Evaluation
+from aigc_market_env.evaluation.side_regret import worst_of
 from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.evaluation.plays import HEADINGS, Play
-from agents.evaluation.protocol import Evaluation
-from agents.evaluation.side_regret import worst_of
+from aigc_market_env.evaluation.plays import HEADINGS, Play
+from aigc_market_env.evaluation.protocol import Evaluation
+from aigc_market_env.evaluation.side_regret import worst_of
 from experiments.tables import NumberTable
 
 #: Shares below this one are as good as none.
@@ -39,7 +39,7 @@ def evaluation_table(result: Evaluation, plays: Mapping[str, Play], title: str) 
 
     Args:
         result: the evaluation.
-        plays: of it, by names of :data:`~agents.evaluation.plays.HEADINGS`; the first is what was learned.
+        plays: of it, by names of :data:`~aigc_market_env.evaluation.plays.HEADINGS`; the first is what was learned.
         title: of the table; rich markup.
     """
     figures = {name: play.figures() for name, play in plays.items()}

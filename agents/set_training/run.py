@@ -10,13 +10,13 @@ from rich.markup import escape
 from agents.algorithms.set_config import SetConfig
 from agents.algorithms.set_learner import Metrics, SetLearner
 from agents.documents import learning_fields
-from agents.evaluation.protocol import OneSidedEvaluation
 from agents.evaluation.sets import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
 from agents.policy.files import OneSidePolicy
 from agents.reports.set_table import save_set_figures, set_table
 from agents.torch_settings import one_torch_thread
 from agents.training.checkpoint import check_goes_on
 from agents.training.run import HERE, Run, train
+from aigc_market_env.evaluation.protocol import OneSidedEvaluation
 from experiments.tables import NumberTable
 
 #: Updates whose figures TensorBoard shows as one point.

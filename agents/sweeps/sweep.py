@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from agents.config import Config
 from agents.documents import flat, learning_fields
-from agents.evaluation.side_regret import worst_of
 from agents.reports.figures import REGRETS
 from agents.reports.tables import shown, shown_interval
 from agents.run_folder import begin_run, forget, keep_market, lengthen_run, read_config
@@ -20,6 +19,7 @@ from agents.runs import CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, number
 from agents.sweeps.follow import Followed, follow
 from agents.sweeps.whole_run import train_whole
 from agents.training.progress import PROGRESS_FILE, told_in_file
+from aigc_market_env.evaluation.side_regret import worst_of
 from aigc_market_env.files import read_json, writing
 from experiments.execute import Execute
 from experiments.jobs import Done

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from agents.config import Config
-from agents.evaluation.episodes import EpisodeEvaluation
-from agents.evaluation.protocol import Evaluation
 from agents.evaluation.sets import SetEvaluation
 from agents.runs import EVALUATION_FILE, write_json
 from agents.set_training.run import SetRun
@@ -18,6 +16,8 @@ from agents.training.both import JointRun
 from agents.training.episode_run import EpisodeRun
 from agents.training.one_side import FollowerRun, LeaderRun
 from agents.training.run import Run, train
+from aigc_market_env.evaluation.episodes import EpisodeEvaluation
+from aigc_market_env.evaluation.protocol import Evaluation
 from aigc_market_env.files import naming
 from experiments.tables import NumberTable
 

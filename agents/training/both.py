@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from agents.config import JointConfig
-from agents.evaluation.both import JointEvaluation, evaluate_both
-from agents.evaluation.protocol import OneSidedEvaluation
-from agents.evaluation.reward_sources import Mixture, Posted, Situation, source_called
 from agents.policy.files import ASPS_FOLDER, MUS_FOLDER
 from agents.policy.followers import FollowerPolicy
 from agents.training.learner import Learner, asp_learner, mu_learner
 from agents.training.market_run import MarketRun
 from agents.training.run import train
 from agents.training.schedule import InTurns
+from aigc_market_env.evaluation.both import JointEvaluation, evaluate_both
+from aigc_market_env.evaluation.protocol import OneSidedEvaluation
+from aigc_market_env.evaluation.reward_sources import Mixture, Posted, Situation, source_called
 from aigc_market_env.model.parameters import FloatArray
 
 

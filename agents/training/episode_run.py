@@ -8,12 +8,12 @@ from typing import Any
 from rich.markup import escape
 
 from agents.config import LeaderConfig
-from agents.evaluation.episodes import EpisodeEvaluation, HeldOutEpisodes, evaluate_episodes
 from agents.reports.episodes import episodes_table, save_episode_figures
 from agents.training.learner import mu_learner
 from agents.training.market_run import MarketRun
 from agents.training.run import HERE
 from agents.training.schedule import Alone
+from aigc_market_env.evaluation.episodes import EpisodeEvaluation, HeldOutEpisodes, evaluate_episodes
 from experiments.tables import NumberTable
 
 

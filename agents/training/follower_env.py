@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.reward_sources import EVERYTHING, RewardSource, Situation, equilibrium_shares
 from agents.policy.actions import allocation_of
 from agents.policy.agent_features import Features, features_per_asp, plan_features, with_identity
 from agents.policy.rule_of_thumb import Seen
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import BatchedMarketEnv, Scenario
+from aigc_market_env.evaluation.reward_sources import EVERYTHING, RewardSource, Situation, equilibrium_shares
 from aigc_market_env.model.parameters import FloatArray
 
 #: What a learner's reward is measured in, as a share of the rewards posted: the order of what there is to gain.

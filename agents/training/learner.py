@@ -10,7 +10,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
 from agents.config import FollowerConfig, LeaderConfig, TrainingConfig
-from agents.evaluation.reward_sources import RewardSource
 from agents.policy.agent_features import Features
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
@@ -20,6 +19,7 @@ from agents.training.leader_env import LeaderVecEnv
 from agents.training.tensorboard import MarketScalars
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import Scenario
+from aigc_market_env.evaluation.reward_sources import RewardSource
 from aigc_market_env.model.parameters import FloatArray
 
 SidePolicy = TypeVar("SidePolicy", LeaderPolicy, FollowerPolicy)

@@ -8,8 +8,6 @@ from rich.markup import escape
 
 from agents.config import STREAMS_PER_SEED, FixedMarketConfig
 from agents.documents import learning_fields
-from agents.evaluation.plays import plays_of
-from agents.evaluation.protocol import Evaluation
 from agents.policy.files import OneSidePolicy
 from agents.reports.figures import save_drawings
 from agents.reports.tables import evaluation_table
@@ -18,6 +16,8 @@ from agents.training.learner import Learner
 from agents.training.learner_state import learner_state, random_state, restore_learner, restore_random
 from agents.training.run import Result, Run
 from agents.training.schedule import Schedule
+from aigc_market_env.evaluation.plays import plays_of
+from aigc_market_env.evaluation.protocol import Evaluation
 from experiments.tables import NumberTable
 
 

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from agents.config import FollowerConfig, LeaderConfig
-from agents.evaluation.episodes import EpisodeEvaluation
-from agents.evaluation.followers import FollowerEvaluation, evaluate_followers
-from agents.evaluation.leaders import LeaderEvaluation, evaluate_leaders
-from agents.evaluation.reward_sources import NEAR
 from agents.run_folder import read_config
 from agents.training.episode_run import EpisodeRun
 from agents.training.learner import asp_learner, mu_learner
 from agents.training.market_run import MarketRun
 from agents.training.run import HERE, train
 from agents.training.schedule import Alone
+from aigc_market_env.evaluation.episodes import EpisodeEvaluation
+from aigc_market_env.evaluation.followers import FollowerEvaluation, evaluate_followers
+from aigc_market_env.evaluation.leaders import LeaderEvaluation, evaluate_leaders
+from aigc_market_env.evaluation.reward_sources import NEAR
 
 __all__ = ["FollowerConfig", "LeaderConfig", "read_config", "train_followers", "train_leaders"]
 
@@ -50,8 +50,8 @@ def train_followers(
 
     Regret is measured on rewards from the source that is trained on. ``metrics.json`` also has
     ``follower_regret_relative_near``, that on rewards near equilibrium
-    (:data:`~agents.evaluation.reward_sources.NEAR`), and ``leader_regret_relative``, that of the rewards posted, which
-    nobody has learned.
+    (:data:`~aigc_market_env.evaluation.reward_sources.NEAR`), and ``leader_regret_relative``, that of the rewards
+    posted, which nobody has learned.
     """
     return train(FollowerRun, config, out, resume=resume)
 

@@ -13,7 +13,6 @@ from stable_baselines3.common.logger import Logger
 
 from agents.config import Config
 from agents.documents import as_document
-from agents.evaluation.protocol import OneSidedEvaluation
 from agents.policy.files import OneSidePolicy, save_policy
 from agents.run_folder import keep_market, write_config
 from agents.runs import METRICS_FILE, write_json
@@ -22,6 +21,7 @@ from agents.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_ch
 from agents.training.progress import Bar
 from agents.training.stop_requests import StopRequests
 from agents.training.tensorboard import log_evaluation, open_log, worth_pictures
+from aigc_market_env.evaluation.protocol import OneSidedEvaluation
 from experiments.tables import NumberTable
 
 #: The sub-folder of a run's only policy: the run folder itself.

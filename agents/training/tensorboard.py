@@ -10,11 +10,11 @@ from stable_baselines3.common.logger import Figure as Picture
 from stable_baselines3.common.logger import HParam, Logger, configure
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.evaluation.protocol import OneSidedEvaluation
-from agents.evaluation.side_regret import worst_of
 from agents.reports.figures import REGRETS, small_figures
 from agents.training.event_files import delete_events, keep_events
 from agents.training.vec_env import MarketVecEnv
+from aigc_market_env.evaluation.protocol import OneSidedEvaluation
+from aigc_market_env.evaluation.side_regret import worst_of
 from aigc_market_env.files import readable
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from experiments.intervals import crossed_interval, difference, interquartile_ratio, mean, ratio_of_means, reduction
+from aigc_market_env.evaluation.intervals import interquartile_ratio, ratio_of_means
+from experiments.intervals import crossed_interval, difference, mean, reduction
 
 
 def test_a_mean_and_its_interval_worked_out_by_hand():

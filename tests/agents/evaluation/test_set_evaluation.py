@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from random_policies import make_policy
 
-from agents.evaluation.reward_sources import NEAR, uniform
 from agents.evaluation.sets import evaluate_set_policy, evaluation_sizes, held_out
 from agents.market_draws import MarketDistribution
 from aigc_market_env import follower_regret, leader_regret, solve_equilibrium
+from aigc_market_env.evaluation.reward_sources import NEAR, uniform
 
 SMALL = MarketDistribution(num_mus=(2, 4), num_asps=(1, 2))
 KINDS = pytest.mark.parametrize("kind", ["leader_set", "follower_set"])

@@ -6,12 +6,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from agents.evaluation.both import evaluate_both
-from agents.evaluation.leaders import evaluate_leaders
-from agents.evaluation.plays import plays_of
 from agents.held_out.figures import median_run, panels, save_held_out_figures
 from agents.held_out.runs import HeldOut
 from aigc_market_env import Dynamics, Scenario
+from aigc_market_env.evaluation.both import evaluate_both
+from aigc_market_env.evaluation.leaders import evaluate_leaders
+from aigc_market_env.evaluation.plays import plays_of
 
 CURVES = [
     [{"transitions": 0, "leader_regret_relative": scale}, {"transitions": 1000, "leader_regret_relative": scale / 9}]

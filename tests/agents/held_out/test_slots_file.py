@@ -3,11 +3,11 @@ import csv
 import numpy as np
 import pytest
 
-from agents.evaluation.both import evaluate_both
-from agents.evaluation.plays import plays_of
 from agents.held_out.runs import HeldOut
 from agents.held_out.slots_file import write_slots
 from aigc_market_env import Dynamics, Scenario
+from aigc_market_env.evaluation.both import evaluate_both
+from aigc_market_env.evaluation.plays import plays_of
 
 DUO = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 

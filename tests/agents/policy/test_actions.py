@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from agents.policy.actions import LOWEST_SHARE, allocation_of, shares_of
+from agents.policy.actions import allocation_of, shares_of
 from agents.policy.rule_of_thumb import Seen
 from aigc_market_env import BatchedMarketEnv
+from aigc_market_env.evaluation.reward_sources import LOWEST_SHARE
 
 
 def test_ends_are_exact():

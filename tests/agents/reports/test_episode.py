@@ -5,7 +5,6 @@ import pytest
 
 from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.documents import as_document
-from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
 from agents.evaluation.sets import MarketDistribution
 from agents.policy.files import load_policy, save_policy
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
@@ -13,6 +12,7 @@ from agents.reports.episode import play_episode, posting_mus, scenario_of
 from agents.runs import write_json
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import leader_best_response, market_v0, solve_equilibrium
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
 
 CAMPUS = Path(__file__).parents[3] / "pretrained" / "campus"
 SMALL = EquilibriumConfig(

@@ -7,12 +7,12 @@ from matplotlib.image import imread
 from rich.console import Console
 from widths import loses_nothing
 
-from agents.evaluation.leaders import evaluate_leaders, judge_rewards
-from agents.evaluation.plays import plays_of
 from agents.held_out.runs import together
 from agents.reports.figures import save_drawings
 from agents.reports.tables import evaluation_table, runs_table, shown, shown_interval
 from aigc_market_env import Dynamics, Market, Scenario
+from aigc_market_env.evaluation.leaders import evaluate_leaders, judge_rewards
+from aigc_market_env.evaluation.plays import plays_of
 
 CURVE = [
     {"transitions": 0, "leader_regret_relative": 0.5},

@@ -5,11 +5,11 @@ import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecCheckNan, VecMonitor
 
-from agents.evaluation.reward_sources import uniform
 from agents.policy.actions import allocation_of
 from agents.policy.rule_of_thumb import Seen
 from agents.training.follower_env import FollowerVecEnv, features_per_asp
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario
+from aigc_market_env.evaluation.reward_sources import uniform
 
 FADING = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 

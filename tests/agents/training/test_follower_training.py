@@ -7,7 +7,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny_configs import made
 
 from agents import FollowerPolicy, load_policy
-from agents.evaluation.followers import evaluate_followers
 from agents.policy.actions import allocation_of
 from agents.policy.files import WEIGHTS_FILE
 from agents.policy.rule_of_thumb import Seen
@@ -15,6 +14,7 @@ from agents.training import run as loop
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.learner import extract_follower_policy, make_model
 from agents.training.one_side import FollowerConfig, read_config, train_followers
+from aigc_market_env.evaluation.followers import evaluate_followers
 
 TINY = {
     "scenario": "duo",

@@ -15,13 +15,14 @@ from agents import load_policy
 from agents.algorithms import ppo
 from agents.config import STREAMS_PER_SEED, FollowerConfig
 from agents.documents import as_document, flat
-from agents.policy.actions import LOWEST_SHARE, shares_of
+from agents.policy.actions import shares_of
 from agents.policy.files import WEIGHTS_FILE
 from agents.training import leader_env
 from agents.training.leader_env import FIRST_UNSERVED_COST, LeaderVecEnv
 from agents.training.learner import extract_leader_policy, make_model, mu_learner
 from agents.training.one_side import LeaderConfig, read_config, train_followers, train_leaders
 from aigc_market_env import BatchedMarketEnv, Scenario
+from aigc_market_env.evaluation.reward_sources import LOWEST_SHARE
 
 #: What suits users without wallets.
 USUAL = LeaderConfig().usual

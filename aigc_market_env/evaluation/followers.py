@@ -8,13 +8,19 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, LeaderEvaluation, judge_rewards, outcome_means
-from agents.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
-from agents.evaluation.side_regret import SideRegret, side_regret
-from agents.policy.rule_of_thumb import HEADROOM
 from aigc_market_env import BatchedMarketEnv, Market, Outcome, Scenario, follower_regret
+from aigc_market_env.evaluation.intervals import CONFIDENCE, ratio_interval
+from aigc_market_env.evaluation.leaders import (
+    EVALUATION_SEED,
+    WARM_UP_SLOTS,
+    LeaderEvaluation,
+    judge_rewards,
+    outcome_means,
+)
+from aigc_market_env.evaluation.reward_sources import NEAR, RewardSource, Situation, equilibrium_shares
+from aigc_market_env.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env.model.parameters import FloatArray
-from experiments.intervals import CONFIDENCE, ratio_interval
+from aigc_market_env.spaces import HEADROOM
 
 #: From observations of the ASPs (S, N, D) to shares of compute and bandwidth (S, N, 2, M).
 Serving = Callable[[npt.NDArray[np.float32]], FloatArray]
@@ -33,7 +39,7 @@ class FollowerEvaluation:
     #: Who was measured, as agents and figures are named.
     group: ClassVar[Literal["asp"]] = "asp"
     regret_name: ClassVar[str] = "follower_regret_relative"
-    #: Nothing was measured beside; see :attr:`~agents.evaluation.JointEvaluation.near`.
+    #: Nothing was measured beside; see :attr:`~aigc_market_env.evaluation.JointEvaluation.near`.
     near: ClassVar[None] = None
 
     market: Market
@@ -82,7 +88,7 @@ class FollowerEvaluation:
         return self.relative.mean
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-        """Bootstrap interval of the relative regret; see :func:`~experiments.intervals.ratio_interval`."""
+        """Bootstrap interval of the relative regret; see :mod:`aigc_market_env.evaluation.intervals`."""
         point = self.follower_regret_relative
         return ratio_interval(self.regret.mean(axis=1), self.best_profit.mean(axis=1), point, confidence)
 

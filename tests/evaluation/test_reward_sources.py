@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from agents.evaluation.reward_sources import (
+from aigc_market_env import Scenario, solve_equilibrium
+from aigc_market_env.evaluation.reward_sources import (
     EVERYTHING,
+    LOWEST_SHARE,
     NEAR,
     REWARD_SOURCES,
     Mixture,
@@ -14,8 +16,6 @@ from agents.evaluation.reward_sources import (
     source_called,
     uniform,
 )
-from agents.policy.actions import LOWEST_SHARE
-from aigc_market_env import Scenario, solve_equilibrium
 
 
 def situation(lanes=400, level=0.2, seed=0):

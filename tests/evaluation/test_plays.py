@@ -1,10 +1,6 @@
 import numpy as np
 import pytest
 
-from agents.evaluation.both import evaluate_both
-from agents.evaluation.followers import evaluate_followers
-from agents.evaluation.leaders import evaluate_leaders
-from agents.evaluation.plays import HEADINGS, plays_of
 from aigc_market_env import (
     Dynamics,
     Scenario,
@@ -14,6 +10,10 @@ from aigc_market_env import (
     leader_regret,
     nash_conv,
 )
+from aigc_market_env.evaluation.both import evaluate_both
+from aigc_market_env.evaluation.followers import evaluate_followers
+from aigc_market_env.evaluation.leaders import evaluate_leaders
+from aigc_market_env.evaluation.plays import HEADINGS, plays_of
 
 DUO = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 SLOTS = 6

@@ -9,10 +9,10 @@ served by learned ASPs is measured apart, on the very same slots and rewards.
 from dataclasses import dataclass
 from typing import Any
 
-from agents.evaluation.followers import FollowerEvaluation, Serving, evaluate_followers
-from agents.evaluation.leaders import EVALUATION_SEED, LeaderEvaluation, evaluate_leaders
-from agents.evaluation.reward_sources import NEAR, Posted, Posting
 from aigc_market_env import Scenario
+from aigc_market_env.evaluation.followers import FollowerEvaluation, Serving, evaluate_followers
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, LeaderEvaluation, evaluate_leaders
+from aigc_market_env.evaluation.reward_sources import NEAR, Posted, Posting
 
 
 @dataclass(frozen=True, eq=False)

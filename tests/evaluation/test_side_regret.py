@@ -8,15 +8,15 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from agents.evaluation.followers import evaluate_followers
-from agents.evaluation.leaders import evaluate_leaders, judge_rewards
-from agents.evaluation.plays import plays_of
-from agents.evaluation.side_regret import is_one_market, side_regret, worst_of
 from agents.held_out.runs import together
 from agents.reports.figures import draw_learning
 from agents.reports.tables import evaluation_table, runs_table
 from agents.runs import number, write_json
 from aigc_market_env import Dynamics, Market, Scenario, solve_equilibrium
+from aigc_market_env.evaluation.followers import evaluate_followers
+from aigc_market_env.evaluation.leaders import evaluate_leaders, judge_rewards
+from aigc_market_env.evaluation.plays import plays_of
+from aigc_market_env.evaluation.side_regret import is_one_market, side_regret, worst_of
 from aigc_market_env.files import read_json
 
 DUO = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())

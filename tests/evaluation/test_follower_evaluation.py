@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from agents.evaluation.followers import evaluate_followers
-from agents.evaluation.leaders import WARM_UP_SLOTS
-from agents.evaluation.reward_sources import NEAR, uniform
 from agents.policy.rule_of_thumb import Seen
 from aigc_market_env import Dynamics, Scenario, follower_response, solve_equilibrium
+from aigc_market_env.evaluation.followers import evaluate_followers
+from aigc_market_env.evaluation.leaders import WARM_UP_SLOTS
+from aigc_market_env.evaluation.reward_sources import NEAR, uniform
 
 CAMPUS = Scenario.preset("campus").fix(0)
 DUO = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())

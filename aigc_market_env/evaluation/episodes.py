@@ -12,10 +12,6 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from agents.evaluation.leaders import EVALUATION_SEED
-from agents.evaluation.regret_causes import regret_causes
-from agents.evaluation.reward_sources import Posting
-from agents.evaluation.side_regret import SideRegret
 from aigc_market_env import (
     BatchedMarketEnv,
     Episode,
@@ -29,11 +25,15 @@ from aigc_market_env import (
     solve_wallet_equilibrium,
 )
 from aigc_market_env.equilibrium.certificate import share_of
+from aigc_market_env.evaluation.intervals import CONFIDENCE, ratio_interval
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED
+from aigc_market_env.evaluation.regret_causes import regret_causes
+from aigc_market_env.evaluation.reward_sources import Posting
+from aigc_market_env.evaluation.side_regret import SideRegret
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.wallets.paths import paths_of, stacked
 from aigc_market_env.wallets.play import play_episode
 from aigc_market_env.wallets.regret import regret_along
-from experiments.intervals import CONFIDENCE, ratio_interval
 
 #: Bounds are lowered until no MU's is further from the best deviation found than this share of what MUs earn.
 _NEAR = 5e-4
@@ -124,7 +124,7 @@ class EpisodePlay:
         found: what each MU alone could gain, batch (E, ·).
         scale: each MU's utility over the episode at equilibrium, which regrets are relative to, credits. (E, M)
         causes: what the bounds are made of, slot by slot, (E, T, M) each; see
-            :func:`~agents.evaluation.regret_causes.regret_causes`. Empty where that was not asked for.
+            :func:`~aigc_market_env.evaluation.regret_causes.regret_causes`. Empty where that was not asked for.
     """
 
     path: Market

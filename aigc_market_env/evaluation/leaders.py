@@ -5,8 +5,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from agents.evaluation.reward_sources import Posting
-from agents.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env import (
     BatchedMarketEnv,
     Equilibrium,
@@ -17,9 +15,11 @@ from aigc_market_env import (
     leader_best_response,
     solve_equilibrium,
 )
+from aigc_market_env.evaluation.intervals import CONFIDENCE, ratio_interval
+from aigc_market_env.evaluation.reward_sources import Posting
+from aigc_market_env.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
-from experiments.intervals import CONFIDENCE, ratio_interval
 
 #: Seeds of evaluation markets start here, beyond those that training takes for any seed of 32 bits.
 EVALUATION_SEED = 10**15
@@ -45,7 +45,7 @@ class LeaderEvaluation:
     #: Who was measured, as agents and figures are named.
     group: ClassVar[Literal["mu"]] = "mu"
     regret_name: ClassVar[str] = "leader_regret_relative"
-    #: Nothing was measured beside equilibrium; see :attr:`~agents.evaluation.JointEvaluation.near`.
+    #: Nothing was measured beside equilibrium; see :attr:`~aigc_market_env.evaluation.JointEvaluation.near`.
     near: ClassVar[None] = None
 
     market: Market

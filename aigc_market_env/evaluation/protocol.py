@@ -2,9 +2,9 @@
 
 from typing import Any, Protocol
 
-from agents.evaluation.episodes import EpisodeEvaluation
-from agents.evaluation.followers import FollowerEvaluation
-from agents.evaluation.leaders import LeaderEvaluation
+from aigc_market_env.evaluation.episodes import EpisodeEvaluation
+from aigc_market_env.evaluation.followers import FollowerEvaluation
+from aigc_market_env.evaluation.leaders import LeaderEvaluation
 
 #: Of one side, with its ``payoffs`` and ``regret`` (S, agents), over slots or whole episodes.
 OneSidedEvaluation = LeaderEvaluation | FollowerEvaluation | EpisodeEvaluation

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, evaluate_leaders
 from aigc_market_env import (
     Dynamics,
     Market,
@@ -15,6 +14,7 @@ from aigc_market_env import (
     leader_regret,
     solve_equilibrium,
 )
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, evaluate_leaders
 
 DUO = Scenario.fixed(Scenario.preset("duo").sample(0), dynamics=Dynamics())
 

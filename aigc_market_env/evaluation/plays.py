@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from agents.evaluation.followers import FollowerEvaluation
-from agents.evaluation.leaders import LeaderEvaluation, outcome_means
-from agents.evaluation.protocol import Evaluation
-from agents.evaluation.reward_sources import Situation, uniform
-from agents.evaluation.side_regret import SideRegret, side_regret
-from agents.policy.rule_of_thumb import HEADROOM
 from aigc_market_env import Market, Outcome, follower_regret, follower_response, leader_regret
 from aigc_market_env.equilibrium import certify_rewards
+from aigc_market_env.evaluation.followers import FollowerEvaluation
+from aigc_market_env.evaluation.intervals import Interval, interquartile_ratio, ratio_interval, ratio_of_means
+from aigc_market_env.evaluation.leaders import LeaderEvaluation, outcome_means
+from aigc_market_env.evaluation.protocol import Evaluation
+from aigc_market_env.evaluation.reward_sources import Situation, uniform
+from aigc_market_env.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env.model.parameters import FloatArray
-from experiments.intervals import Interval, interquartile_ratio, ratio_interval, ratio_of_means
+from aigc_market_env.spaces import HEADROOM
 
 #: Plays by the name that files give them, with what tables and figures call them.
 HEADINGS = {

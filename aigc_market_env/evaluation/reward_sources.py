@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agents.policy.actions import LOWEST_SHARE
 from aigc_market_env import Market, solve_equilibrium
 from aigc_market_env.model.parameters import FloatArray
+
+#: The lowest reward a learner posts, as a share of the bound ω/q. An MU that posts less is priced out in practice.
+LOWEST_SHARE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from agents.evaluation.episodes import HeldOutEpisodes, evaluate_episodes, judge_episodes, play_by
-from agents.evaluation.regret_causes import CAUSES
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, Wallet
+from aigc_market_env.evaluation.episodes import HeldOutEpisodes, evaluate_episodes, judge_episodes, play_by
+from aigc_market_env.evaluation.regret_causes import CAUSES
 from baselines.episodes import AdaptivePacing, EvenSpending, UntilGone
 
 SLOTS = 6
