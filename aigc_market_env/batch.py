@@ -16,6 +16,7 @@ from aigc_market_env.market import Market
 from aigc_market_env.model.options import check_asps, check_seed, positive_integer, positive_number
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.served import ServedSlot
+from aigc_market_env.views import VIEWS, ViewName, check_view
 from aigc_market_env.wallets import Wallet, WalletRange
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -53,6 +54,7 @@ class BatchedMarketEnv(OwnsArrays):
         copy: whether observations are the caller's to keep. Otherwise they are views of one buffer, which saves a
             copy, and which the next step overwrites.
         wallet: the MUs', instead of the scenario's own.
+        view: what MUs observe: ``"board"``, as above, ``"links"`` or ``"full"``; see :mod:`aigc_market_env.views`.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -80,14 +82,15 @@ class BatchedMarketEnv(OwnsArrays):
         tolerance: float = TOLERANCE,
         copy: bool = True,
         wallet: Wallet | WalletRange | None = None,
+        view: ViewName = "board",
     ) -> None:
         self.scenario = Scenario.of(scenario, wallet=wallet)
+        self.view = check_view(view)
         self.num_envs = positive_integer("num_envs", num_envs)
         self.asps = check_asps(asps)
         self.max_cycles = None if max_cycles is None else positive_integer("max_cycles", max_cycles)
         self.num_mus, self.num_asps = self.scenario.num_mus, self.scenario.num_asps
-        own = spaces.mu_observation_space(self.num_asps, **self.scenario.extra_entries)
-        self.single_observation_space = {"mu": own}
+        self.single_observation_space = {"mu": VIEWS[self.view].space(self.scenario)}
         self.single_action_space = {"mu": spaces.mu_action_space(self.num_asps)}
         if asps == "agents":
             self.single_observation_space["asp"] = spaces.asp_observation_space(self.num_mus)
@@ -228,7 +231,10 @@ class BatchedMarketEnv(OwnsArrays):
             raise ValueError(f"reset() must be called before {what}")
 
     def _by_group(self, buffer: ObservationBuffer) -> Arrays:
-        return dict(zip(self.single_observation_space, buffer.observations, strict=False))
+        observations: Arrays = dict(zip(self.single_observation_space, buffer.observations, strict=False))
+        if self.view != "board":
+            observations["mu"] = VIEWS[self.view].of(observations["mu"], self._engine.market())
+        return observations
 
     def _lane_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None] | None:
         if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str | bytes):

@@ -20,6 +20,9 @@ missing later (docs/wallets.md). MUs then have seven more entries, and are told 
 ``max_cycles``. An MU without money posts nothing, whatever its action; one whose money covers only a share of what it
 would pay is served for that share of the slot.
 
+**Views.** ``view="links"`` hides from MUs what only the market tells, ``view="full"`` shows them all of it
+(:mod:`aigc_market_env.views`); their observations then are shorter or longer.
+
 What every entry of an observation means is listed by :mod:`aigc_market_env.spaces`. Observations are float32, finite
 and of order one. A row of an ASP's action that sums to more than 1 is scaled down to 1, so capacities always hold.
 
@@ -57,6 +60,7 @@ from aigc_market_env._engine.single import SingleMarket
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
+from aigc_market_env.views import ViewName
 from aigc_market_env.wallets import Wallet, WalletRange
 
 __all__ = ["env", "parallel_env", "raw_env"]
@@ -77,6 +81,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         asps: ``"agents"``, or ``"best_response"`` for ASPs that respond exactly.
         strict: whether a finite action outside of [0, 1] is an error.
         wallet: the MUs', instead of the scenario's own.
+        view: what MUs observe: ``"board"``, as in the module, ``"links"`` or ``"full"``.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -95,8 +100,9 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         asps: Literal["agents", "best_response"] = "agents",
         strict: bool = False,
         wallet: Wallet | WalletRange | None = None,
+        view: ViewName = "board",
     ) -> None:
-        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict, wallet)
+        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict, wallet, view)
 
     def __getattr__(self, name: str) -> Any:
         of_an_episode = ("agents", "num_agents", "agent_selection", "rewards", "terminations", "truncations", "infos")
@@ -174,6 +180,7 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         asps: ``"agents"`` (a slot is two steps), or ``"best_response"`` for ASPs that respond exactly (one step).
         strict: whether a finite action outside of [0, 1] is an error.
         wallet: the MUs', instead of the scenario's own.
+        view: what MUs observe: ``"board"``, as in the module, ``"links"`` or ``"full"``.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -191,8 +198,9 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         asps: Literal["agents", "best_response"] = "agents",
         strict: bool = False,
         wallet: Wallet | WalletRange | None = None,
+        view: ViewName = "board",
     ) -> None:
-        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict, wallet)
+        SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict, wallet, view)
         self.agents: list[str] = []
         # The infos of an ordinary step, when it is the ASPs' turn and when it is the MUs'.
         self._plain_infos = [
@@ -266,6 +274,7 @@ def env(
     asps: Literal["agents", "best_response"] = "agents",
     strict: bool = False,
     wallet: Wallet | WalletRange | None = None,
+    view: ViewName = "board",
 ) -> raw_env:
     """The market as an AEC environment: each slot, every MU acts, then every ASP. See :class:`raw_env`."""
-    return raw_env(scenario, max_cycles, render_mode, asps=asps, strict=strict, wallet=wallet)
+    return raw_env(scenario, max_cycles, render_mode, asps=asps, strict=strict, wallet=wallet, view=view)

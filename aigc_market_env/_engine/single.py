@@ -19,6 +19,7 @@ from aigc_market_env.model.options import check_asps, check_pettingzoo_options, 
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.served import ServedSlot
+from aigc_market_env.views import VIEWS, ViewName, check_view
 from aigc_market_env.wallets import Wallet, WalletRange
 
 #: Attributes that are views of buffers.
@@ -91,6 +92,7 @@ class SingleMarket(OwnsArrays):
         asps: Literal["agents", "best_response"],
         strict: bool,
         wallet: Wallet | WalletRange | None,
+        view: ViewName,
     ) -> None:
         self._renderer = rendering.Renderer(render_mode)
         self.scenario = Scenario.of(scenario, wallet=wallet)
@@ -98,12 +100,13 @@ class SingleMarket(OwnsArrays):
         self.render_mode = render_mode
         self.asps = check_asps(asps)
         self.strict = strict
+        self.view = check_view(view)
         self.num_mus, self.num_asps = self.scenario.num_mus, self.scenario.num_asps
         mus = [f"mu_{m}" for m in range(self.num_mus)]
         providers = [f"asp_{n}" for n in range(self.num_asps)] if asps == "agents" else []
         self.possible_agents = mus + providers
         seen = self.scenario.extra_entries
-        self.observation_spaces = {agent: spaces.mu_observation_space(self.num_asps, **seen) for agent in mus}
+        self.observation_spaces = {agent: VIEWS[self.view].space(self.scenario) for agent in mus}
         self.observation_spaces |= {agent: spaces.asp_observation_space(self.num_mus) for agent in providers}
         self.action_spaces = {agent: spaces.mu_action_space(self.num_asps) for agent in mus}
         self.action_spaces |= {agent: spaces.asp_action_space(self.num_mus) for agent in providers}
@@ -270,8 +273,13 @@ class SingleMarket(OwnsArrays):
         return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
 
     def _observe(self, agent: str) -> npt.NDArray[np.float32]:
-        return self._current[agent].copy()
+        return (self._current if self.view == "board" else self._observations())[agent].copy()
 
     def _observations(self) -> dict[str, npt.NDArray[np.float32]]:
         """The observations of all agents, in arrays that are theirs."""
-        return self._current.copy()
+        rows = self._current.copy()
+        if self.view != "board":
+            mus = self.possible_agents[: self.num_mus]
+            shown = np.stack([rows[agent] for agent in mus])[None]
+            rows |= zip(mus, VIEWS[self.view].of(shown, self._engine.market())[0].copy(), strict=True)
+        return rows

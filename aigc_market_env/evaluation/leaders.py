@@ -1,5 +1,6 @@
 """How far learned pricing is from equilibrium: regret on slots unseen in training, with confidence intervals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,6 +21,7 @@ from aigc_market_env.evaluation.reward_sources import Posting
 from aigc_market_env.evaluation.side_regret import SideRegret, side_regret
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.model.qoe import QOE_DIMENSIONS
+from aigc_market_env.views import ViewName
 
 #: Seeds of evaluation markets start here, beyond those that training takes for any seed of 32 bits.
 EVALUATION_SEED = 10**15
@@ -151,7 +153,13 @@ class LeaderEvaluation:
 
 
 def evaluate_leaders(
-    policy: Posting, scenario: Scenario, num_slots: int, seed: int = EVALUATION_SEED, *, certify: bool = False
+    policy: Posting,
+    scenario: Scenario,
+    num_slots: int,
+    seed: int | Sequence[int] = EVALUATION_SEED,
+    *,
+    certify: bool = False,
+    view: ViewName = "board",
 ) -> LeaderEvaluation:
     """Play a policy of the MUs against exact ASPs, and compare it with best responses and the equilibrium.
 
@@ -159,12 +167,13 @@ def evaluate_leaders(
         policy: from observations (S, M, D) to rewards as shares of ω/q (S, M, N).
         scenario: where markets come from.
         num_slots: S, slots measured, each in an episode of its own.
-        seed: of the first episode; the others follow.
+        seed: of the first episode, the others follow; or of all of them.
         certify: whether to certify the equilibria, and to look for mixed ones where no pure one is certified, which
             takes longer than to find them.
+        view: what the MUs observe; see :mod:`aigc_market_env.views`.
     """
-    env = BatchedMarketEnv(scenario, num_slots, asps="best_response", max_cycles=None, seed=seed)
-    observations, _ = env.reset()
+    env = BatchedMarketEnv(scenario, num_slots, asps="best_response", max_cycles=None, view=view)
+    observations, _ = env.reset(seed=seed)
     for _ in range(WARM_UP_SLOTS):
         observations, _, _, _, _ = env.step({"mu": policy(observations["mu"])})
     market = env.market

@@ -17,6 +17,9 @@ from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
 from aigc_market_env.scenarios.presets import PRESETS, Build, Satiation
 from aigc_market_env.wallets import Wallet, WalletRange
 
+#: One for all markets, or least and largest, evenly in the logarithm in between.
+Load = float | tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -63,7 +66,7 @@ class Scenario:
         cls,
         name: str,
         *,
-        load: float = 1.0,
+        load: Load = 1.0,
         num_mus: int | None = None,
         num_asps: int | None = None,
         dynamics: Dynamics | None = None,
@@ -82,7 +85,8 @@ class Scenario:
 
         Args:
             name: one of the above.
-            load: demand against capacity; capacities are divided by it.
+            load: demand against capacity; capacities are divided by it. A range, least and largest, is drawn for every
+                market, evenly in the logarithm, after all else: what else there is of a market is the same as without.
             num_mus: M, where the preset may be resized; capacities grow with it.
             num_asps: N, likewise; capacities are shared out among them.
             dynamics: what changes from slot to slot, instead of the preset's own.
@@ -91,12 +95,13 @@ class Scenario:
             wallet: of the MUs, instead of the preset's own.
 
         Raises:
-            ValueError: the name is unknown, ``load`` is not a finite positive number, the size is not possible,
-                ``satiation`` is not from 0 to 100, ``dynamics`` is no Dynamics, or ``wallet`` no wallet of M MUs.
+            ValueError: the name is unknown, ``load`` is no finite positive number or range of them, the size is not
+                possible, ``satiation`` is not from 0 to 100, ``dynamics`` is no Dynamics, or ``wallet`` no wallet of M
+                MUs.
         """
         if not isinstance(name, str) or name not in PRESETS:
             raise ValueError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
-        load = positive_number("load", load)
+        load = _load_of(load)
         preset = PRESETS[name]
         m, n = (
             _size(name, argument, given, default, preset.resizable)
@@ -201,20 +206,23 @@ class _Drawn:
     build: Build
     num_mus: int
     num_asps: int
-    load: float
+    load: Load
     satiation: Satiation
 
     def fields(self, draw: Draws) -> dict[str, FloatArray]:
-        """A market's fields at load 1, satiation drawn after all others."""
+        """A market's fields; satiation is drawn after all that the preset draws, and load last."""
         fields = dict(self.build(draw, self.num_mus, self.num_asps))
         if isinstance(self.satiation, tuple):
-            return fields | {"satiation": draw.uniform(*self.satiation, self.num_mus)}
-        return fields | {"satiation": np.array(self.satiation)}
+            fields["satiation"] = draw.uniform(*self.satiation, self.num_mus)
+        else:
+            fields["satiation"] = np.array(self.satiation)
+        load = draw.log_uniform(*self.load, 1) if isinstance(self.load, tuple) else self.load
+        for capacity in ("compute_capacity", "bandwidth_capacity"):
+            fields[capacity] = fields[capacity] / load
+        return fields
 
     def __call__(self, uniforms: FloatArray) -> Market:
         fields = self.fields(Draws(uniforms))
-        for capacity in ("compute_capacity", "bandwidth_capacity"):
-            fields[capacity] = fields[capacity] / self.load
         batch = uniforms.shape[:-1]
         return Market(**fields | {"slot_duration": np.broadcast_to(fields["slot_duration"], batch)})
 
@@ -230,6 +238,22 @@ class _Repeated:
         if not batch:
             return self.market
         return self.market.replace(slot_duration=np.broadcast_to(self.market.slot_duration, batch))
+
+
+def _load_of(given: Any) -> Load:
+    """A load, or a range of it as two different numbers.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not isinstance(given, tuple | list):
+        return positive_number("load", given)
+    if len(given) != 2:
+        raise ValueError(f"load = {given!r} must be a positive number, or a range of it, the least first")
+    low, high = (positive_number(f"load[{i}]", end) for i, end in enumerate(given))
+    if low > high:
+        raise ValueError(f"load = {given!r} must have its least number first")
+    return low if low == high else (low, high)
 
 
 def satiation_of(given: Any) -> Satiation:

@@ -22,14 +22,14 @@ def check_forms(env: raw_env | parallel_env, seed: int) -> None:
     Raises:
         AssertionError: they are not the same; the message names the agent, the step and the form.
     """
-    options: dict[str, Any] = {"scenario": env.scenario, "asps": env.asps}
+    options: dict[str, Any] = {"scenario": env.scenario, "asps": env.asps, "view": env.view}
     steps_per_slot = 2 if env.asps == "agents" else 1
     episode = env.max_cycles if isinstance(env, raw_env) else env.max_cycles // steps_per_slot
     slots, horizon = min(_SLOTS, episode), max(episode, 1)
     other: raw_env | parallel_env = parallel_env(**options, max_cycles=horizon * steps_per_slot)
     if isinstance(env, parallel_env):
         other = raw_env(**options, max_cycles=horizon)
-    batch = BatchedMarketEnv(env.scenario, 3, asps=env.asps, max_cycles=None)
+    batch = BatchedMarketEnv(env.scenario, 3, asps=env.asps, max_cycles=None, view=env.view)
     batch._engine.set_horizon(horizon)
     rng = np.random.default_rng(seed)
     shapes = {agent: env.action_space(agent).shape for agent in env.possible_agents}

@@ -57,6 +57,26 @@ def test_load_divides_capacities_and_changes_nothing_else(name, load):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(plain, field) / factor)
 
 
+def test_a_load_drawn_with_a_market_changes_capacities_alone():
+    plain, scenario = (Scenario.preset("office", num_mus=3, load=load) for load in (1.0, (0.5, 2.0)))
+    assert scenario.num_draws == plain.num_draws + 1
+    uniforms = np.random.default_rng(0).random((50, scenario.num_draws))
+    usual, drawn = plain.build(uniforms[:, :-1]), scenario.build(uniforms)
+    for field in FIELDS:
+        factor = 0.5 * 4.0 ** uniforms[:, -1:] if field.endswith("_capacity") else 1.0
+        np.testing.assert_allclose(getattr(drawn, field) * factor, getattr(usual, field), rtol=1e-14)
+
+
+def test_a_range_of_one_load_is_that_load():
+    assert Scenario.preset("campus", load=(2.0, 2.0)) == Scenario.preset("campus", load=2.0)
+
+
+@pytest.mark.parametrize("load", [(2.0, 1.0), (1.0,), (0.0, 1.0), (1.0, np.inf), (1.0, 2.0, 3.0)])
+def test_a_bad_range_of_loads_is_refused(load):
+    with pytest.raises(ValueError, match="load"):
+        Scenario.preset("campus", load=load)
+
+
 @pytest.mark.parametrize("load", [0, -1, np.nan, np.inf, -np.inf, "x", "2", None, [1.0], 1j, 10**400])
 def test_a_bad_load_is_refused(load):
     with pytest.raises(ValueError, match="load = "):
