@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,16 @@ from rich.console import Console
 
 from agents.config import LeaderConfig
 from agents.held_out.runs import learning_curve
-from agents.held_out.slots import joined
 from agents.policy.files import check_fits, load_policy
 from agents.run_folder import read_config
 from agents.torch_settings import one_torch_thread
-from aigc_market_env import Wallet
 from aigc_market_env.evaluation.episodes import (
     EpisodeEvaluation,
     EpisodePlay,
     HeldOutEpisodes,
     Mechanism,
     evaluate_episodes,
+    together,
 )
 from aigc_market_env.evaluation.regret_causes import CAUSES
 from aigc_market_env.files import replacing
@@ -122,20 +121,6 @@ def evaluate_episodes_of(
         EpisodesOfRun(str(run), together([_result_of(found[job.key]) for job in of_run]), curve)
         for run, of_run, curve in zip(runs, jobs, curves, strict=True)
     ]
-
-
-def together(parts: Sequence[EpisodeEvaluation]) -> EpisodeEvaluation:
-    """What was found in episodes, one by one, as if found at once."""
-    plays = {name: _joined([part.plays[name] for part in parts]) for name in parts[0].plays}
-    shares = [part.certified for part in parts if part.certified is not None]
-    return replace(parts[0], plays=plays, certified=float(np.mean(shares)) if shares else None)
-
-
-def _joined(parts: Sequence[EpisodePlay]) -> EpisodePlay:
-    money, income, cap = (np.concatenate([part.wallet.amounts[i] for part in parts]) for i in range(3))
-    fields = ("path", "episode", "found", "scale", "causes")
-    whole = {name: joined([getattr(part, name) for part in parts]) for name in fields}
-    return EpisodePlay(wallet=Wallet(money, income, cap), **whole)
 
 
 def _leaders(folder: Path) -> LeaderConfig:

@@ -13,12 +13,13 @@ import numpy as np
 from rich.console import Console
 
 from agents.evaluation.sets import SetEvaluation
-from agents.held_out.slots import HeldOutSlots, Measured, joined, same_markets, slots_of
+from agents.held_out.slots import HeldOutSlots, Measured, same_markets, slots_of
 from agents.market_draws import Size
 from agents.reports.figures import REGRETS
 from agents.run_folder import read_config
 from agents.runs import METRICS_FILE, number
 from aigc_market_env.evaluation.intervals import interquartile_ratio, ratio_of_means
+from aigc_market_env.evaluation.joining import joined
 from aigc_market_env.evaluation.plays import Play
 from aigc_market_env.evaluation.protocol import Evaluation
 from aigc_market_env.evaluation.side_regret import worst_of

@@ -5,12 +5,8 @@ whoever does which job.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from agents.config import FollowerConfig
 from agents.evaluation.sets import evaluation_sizes, held_out, judge_set_policy
@@ -18,7 +14,7 @@ from agents.market_draws import Size
 from agents.policy.files import AnyPolicy, check_fits, load_policy
 from agents.run_folder import read_config
 from agents.torch_settings import one_torch_thread
-from aigc_market_env import Equilibrium, Market, Scenario
+from aigc_market_env import Market, Scenario
 from aigc_market_env.evaluation.both import evaluate_both
 from aigc_market_env.evaluation.followers import evaluate_followers
 from aigc_market_env.evaluation.leaders import EVALUATION_SEED, evaluate_leaders
@@ -144,25 +140,6 @@ def own_scenario(folder: Path) -> Scenario:
     if config.any_size:
         raise ValueError(f"{folder} holds a policy for one market, but its configuration is of a set policy")
     return config.make_scenario()
-
-
-def joined(parts: Sequence[Any]) -> Any:
-    """What was found in slots, part by part, as if found at once: arrays, and all that holds them, along axis 0."""
-    first = parts[0]
-    if first is None:
-        return None
-    if isinstance(first, np.ndarray):
-        return np.concatenate(parts)
-    if isinstance(first, Market):
-        return first.replace(**joined([part.__getstate__() for part in parts]))
-    if isinstance(first, Mapping):
-        return {name: joined([part[name] for part in parts]) for name in first}
-    if isinstance(first, Equilibrium):
-        most = max(part.supports.shape[-2] for part in parts)
-        parts = [part.with_room(most) for part in parts]
-    whole = copy(first)  # with those properties that have been worked out already
-    vars(whole).update(joined([vars(part) for part in parts]))
-    return whole
 
 
 def _cuts(count: int, size: Size) -> Iterator[tuple[int, int]]:

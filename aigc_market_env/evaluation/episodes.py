@@ -6,7 +6,7 @@ could gain at most, by posting other rewards in any slots, the others' posted re
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -26,6 +26,7 @@ from aigc_market_env import (
 )
 from aigc_market_env.equilibrium.certificate import share_of
 from aigc_market_env.evaluation.intervals import CONFIDENCE, ratio_interval
+from aigc_market_env.evaluation.joining import joined
 from aigc_market_env.evaluation.leaders import EVALUATION_SEED
 from aigc_market_env.evaluation.regret_causes import regret_causes
 from aigc_market_env.evaluation.reward_sources import Posting
@@ -260,6 +261,20 @@ def evaluate_episodes(
     episodes |= {mechanism.name: play_by(mechanism, held_out) for mechanism in mechanisms}
     plays = judge_episodes(held_out, episodes, thorough=thorough)
     return EpisodeEvaluation(plays, None if oracle.certificate is None else float(oracle.converged.mean()))
+
+
+def together(parts: Sequence[EpisodeEvaluation]) -> EpisodeEvaluation:
+    """What was found in episodes, one by one, as if found at once."""
+    plays = {name: _joined([part.plays[name] for part in parts]) for name in parts[0].plays}
+    shares = [part.certified for part in parts if part.certified is not None]
+    return replace(parts[0], plays=plays, certified=float(np.mean(shares)) if shares else None)
+
+
+def _joined(parts: Sequence[EpisodePlay]) -> EpisodePlay:
+    money, income, cap = (np.concatenate([part.wallet.amounts[i] for part in parts]) for i in range(3))
+    fields = ("path", "episode", "found", "scale", "causes")
+    whole = {name: joined([getattr(part, name) for part in parts]) for name in fields}
+    return EpisodePlay(wallet=Wallet(money, income, cap), **whole)
 
 
 def judge_episodes(

@@ -74,13 +74,24 @@ def paired_interval(
         point: the estimate, which the interval is made to contain.
         confidence: probability with which the interval is to contain the truth.
     """
+    return _interval(statistic, samples, point, confidence, paired=True)
+
+
+def _interval(
+    statistic: Callable[..., FloatArray],
+    samples: Sequence[FloatArray],
+    point: float,
+    confidence: float,
+    *,
+    paired: bool,
+) -> Interval | None:
     from scipy.stats import DegenerateDataWarning
 
     methods: tuple[Method, ...] = ("BCa", "percentile")
     for method in methods:
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", DegenerateDataWarning)
-            low, high = bootstrap_ends(statistic, samples, confidence, method, paired=True)
+            low, high = bootstrap_ends(statistic, samples, confidence, method, paired=paired)
         if np.isfinite([low, high]).all():
             return min(low, point), max(high, point)
     return None
@@ -110,3 +121,31 @@ def bootstrap_ends(
         rng=np.random.default_rng(0),
     ).confidence_interval
     return float(low), float(high)
+
+
+def interval_of_strata(
+    statistic: Callable[..., FloatArray],
+    strata: Sequence[tuple[FloatArray, ...]],
+    point: float,
+    confidence: float = CONFIDENCE,
+) -> Interval | None:
+    """Bootstrap interval (BCa, else percentile) of a statistic of several groups of markets, each resampled by itself.
+
+    Args:
+        statistic: of all arrays of all groups, in order, along the last axis.
+        strata: arrays (S,) of each group, whose entries belong together.
+        point: the estimate, which the interval is made to contain.
+        confidence: probability with which the interval is to contain the truth.
+
+    Returns:
+        None where a group has a single market.
+    """
+    indices = [np.arange(len(stratum[0]), dtype=np.float64) for stratum in strata]
+    if min(map(len, indices)) < 2:
+        return None
+
+    def resampled(*chosen: FloatArray, axis: int) -> FloatArray:
+        rows = [index.astype(np.int64) for index in chosen]
+        return statistic(*(array[index] for stratum, index in zip(strata, rows, strict=True) for array in stratum))
+
+    return _interval(resampled, indices, point, confidence, paired=False)

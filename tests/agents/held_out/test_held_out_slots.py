@@ -9,11 +9,12 @@ from rich.console import Console
 
 from agents.held_out import slots as held_out_slots
 from agents.held_out.runs import evaluate_run, evaluate_runs
-from agents.held_out.slots import Measured, joined, own_scenario, slots_of
+from agents.held_out.slots import Measured, own_scenario, slots_of
 from agents.held_out.slots_file import write_slots
 from agents.policy.files import load_policy
 from agents.runs import METRICS_FILE
 from aigc_market_env import Market, Scenario
+from aigc_market_env.evaluation.joining import joined
 from aigc_market_env.evaluation.leaders import evaluate_leaders, judge_rewards
 from aigc_market_env.evaluation.plays import plays_of
 from experiments.execute import here, in_processes
