@@ -7,6 +7,19 @@ import pettingzoo
 ENVIRONMENT_ID = "aigc_market_env/market-v0"
 #: Id for ``gymnasium.make(…)`` and ``gymnasium.make_vec(…)``.
 LEADER_ID = "aigc_market_env/Leader-v0"
+#: Tasks of :mod:`aigc_market_env.tasks`, with ids for ``pettingzoo.make``: ``"aigc_market_env/campus-v1"``.
+TASK_NAMES = (
+    "campus-v1",
+    "campus-both-v1",
+    "asps-v1",
+    "any-v1",
+    "private-v1",
+    "board-v1",
+    "full-v1",
+    "wallet-v1",
+    "traces-v1",
+    "town-scarce-v1",
+)
 #: Slots in an episode of Leader-v0 unless asked for otherwise.
 EPISODE_SLOTS = 64
 
@@ -28,3 +41,7 @@ def register_environments() -> None:
     ):
         if ENVIRONMENT_ID not in registry:
             pettingzoo.register(kind, ENVIRONMENT_ID, entry_point, max_cycles=64)
+        for name in TASK_NAMES:
+            if f"aigc_market_env/{name}" not in registry:
+                made_by = f"aigc_market_env.tasks.table:make_{'env' if kind == 'aec' else 'parallel_env'}"
+                pettingzoo.register(kind, f"aigc_market_env/{name}", made_by, kwargs={"task": name})

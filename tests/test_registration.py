@@ -4,7 +4,7 @@ import gymnasium
 import pettingzoo
 import pytest
 
-from aigc_market_env import registration
+from aigc_market_env import registration, tasks
 from aigc_market_env.registration import ENVIRONMENT_ID, LEADER_ID, register_environments
 
 needs_registry = pytest.mark.skipif(not hasattr(pettingzoo, "register"), reason="PettingZoo < 1.27 has no registry")
@@ -36,3 +36,14 @@ def test_without_a_registry_gymnasium_is_told_all_the_same(monkeypatch):
     monkeypatch.delitem(gymnasium.registry, LEADER_ID)
     register_environments()
     assert LEADER_ID in gymnasium.registry
+
+
+@needs_registry
+@pytest.mark.parametrize("name", registration.TASK_NAMES)
+def test_tasks_have_ids_of_their_own(name):
+    assert tuple(tasks.names()) == registration.TASK_NAMES
+    env = pettingzoo.make("parallel", f"aigc_market_env/{name}", seed=1)
+    assert env.unwrapped.scenario == tasks.make(name).scenario
+    env = pettingzoo.make("aec", f"aigc_market_env/{name}")
+    env.reset(seed=0)
+    assert env.observe(env.agent_selection) is not None

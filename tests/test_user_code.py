@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -47,11 +48,15 @@ from aigc_market_env import (
     solve_equilibrium,
     solve_wallet_equilibrium,
     spaces,
+    tasks,
 )
 from aigc_market_env.equilibrium import Learned, Overhead
+from aigc_market_env.evaluation.reward_sources import uniform
 from aigc_market_env.leader_v0 import LeaderEnv, LeaderVectorEnv
 from aigc_market_env.served import ServedSlot
+from aigc_market_env.tasks.serving import ServingBatch, ServingEnv
 from aigc_market_env.testing.checks import check_env
+from aigc_market_env.views import VIEWS, View
 
 FloatArray = npt.NDArray[np.float64]
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -267,6 +272,36 @@ def test_spaces_and_the_names_of_their_entries() -> None:
     assert spaces.state_space(8, 4).shape == (len(spaces.state_names(8, 4)),)
     assert (spaces.mu_action_space(4).shape, spaces.asp_action_space(8).shape) == ((4,), (2, 8))
     assert all(assert_type(value, float) > 0.0 for value in spaces.REFERENCE.values())
+
+
+def _post(observations: npt.NDArray[np.float32]) -> FloatArray:
+    return np.full((*observations.shape[:2], 4), 0.1)
+
+
+def test_tasks_are_trained_in_and_scored(tmp_path: Path) -> None:
+    task = assert_type(tasks.make(tasks.names()[0]), tasks.Task)
+    assert task.scenario == task.training_scenario() == task.test_scenarios[0]
+    assert not task.has_wallets
+    assert len(task.fingerprint) == len(tasks.fingerprint(task)) == 64
+    env = task.batched_env(2, seed=0)
+    env.reset()
+    assert task.env(seed=0).possible_agents == task.parallel_env(seed=0).possible_agents
+    assert env.single_observation_space["mu"].shape == (len(task.observation_names()),)
+    short = replace(task, test_seeds=(task.test_seeds[0][:2],))
+    result = assert_type(tasks.score(short, _post), tasks.Score)
+    assert result.document()["policy"] == "_post"
+    result.to_json(tmp_path / "score.json")
+    assert tasks.Score.from_json(tmp_path / "score.json") == result
+    view = assert_type(VIEWS["links"], View)
+    assert view.space(task.scenario).shape == (len(view.names(task.scenario)),)
+    serving = ServingEnv(task.scenario, uniform, 2)
+    serving.reset(seed=0)
+    serving.step({agent: serving.action_space(agent).sample() for agent in serving.agents})
+    assert serving.observation_space("asp_0") == serving.observation_spaces["asp_0"]
+    batch = ServingBatch(task.scenario, 2, uniform, horizon=4, seed=0)
+    batch.reset()
+    assert_type(batch.market, Market)
+    batch.close()
 
 
 def _reference() -> list[object]:

@@ -1,5 +1,9 @@
 """The tasks, by name."""
 
+from typing import Any
+
+from pettingzoo import AECEnv, ParallelEnv
+
 from aigc_market_env.evaluation.leaders import EVALUATION_SEED
 from aigc_market_env.evaluation.reward_sources import EVERYTHING
 from aigc_market_env.tasks.task import Task
@@ -144,3 +148,13 @@ def make(name: str) -> Task:
     if not isinstance(name, str) or name not in TASKS:
         raise ValueError(f"unknown task {name!r}; the tasks are {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def make_env(task: str, **options: Any) -> AECEnv[str, Any, Any]:
+    """A task's training environment, as ``pettingzoo.make("aec", "aigc_market_env/campus-v1")`` makes it."""
+    return make(task).env(**options)
+
+
+def make_parallel_env(task: str, **options: Any) -> ParallelEnv[str, Any, Any]:
+    """A task's training environment, as ``pettingzoo.make("parallel", "aigc_market_env/campus-v1")`` makes it."""
+    return make(task).parallel_env(**options)
