@@ -1,6 +1,6 @@
 """An edge market for generated content: environment, exact best responses, and regret."""
 
-from aigc_market_env import market_v0
+from aigc_market_env import market_v0, wrappers
 from aigc_market_env.batch import BatchedMarketEnv
 from aigc_market_env.equilibrium import (
     Absence,
@@ -61,6 +61,7 @@ __all__ = [
     "reward_gradient",
     "solve_equilibrium",
     "solve_wallet_equilibrium",
+    "wrappers",
 ]
 
 register_environments()

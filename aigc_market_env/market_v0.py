@@ -106,7 +106,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
 
     def __getattr__(self, name: str) -> Any:
         of_an_episode = ("agents", "num_agents", "agent_selection", "rewards", "terminations", "truncations", "infos")
-        if name in (*of_an_episode, "market", "served", "wallet"):
+        if name in (*of_an_episode, "market", "base_market", "served", "wallet"):
             raise AttributeError(f"{name} cannot be accessed before reset")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

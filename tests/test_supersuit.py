@@ -4,7 +4,50 @@ import numpy as np
 import pytest
 from playing import busy, parallel, same
 
+from aigc_market_env import market_v0, wrappers
+from aigc_market_env.testing import check_env
+
 supersuit = pytest.importorskip("supersuit")
+
+
+#: What works as it is on all forms of the environment, as docs/how-to/wrappers.md says.
+WORKING = {
+    "clip_actions_v0": (),
+    "clip_reward_v0": (),
+    "delay_observations_v0": (2,),
+    "dtype_v0": (np.float64,),
+    "max_observation_v0": (2,),
+    "nan_zeros_v0": (),
+    "normalize_obs_v0": (),
+    "pad_observations_v0": (),
+    "reward_lambda_v0": (lambda payoff: payoff / 2,),
+}
+FORMS = {
+    "aec": lambda: market_v0.env("campus", max_cycles=12),
+    "parallel": lambda: market_v0.parallel_env("campus", max_cycles=12),
+    "best_response": lambda: market_v0.parallel_env("campus", max_cycles=12, asps="best_response"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("wrapper", WORKING)
+def test_wrappers_that_work_as_they_are(wrapper, form):
+    one, twin = (getattr(supersuit, wrapper)(FORMS[form](), *WORKING[wrapper]) for _ in range(2))
+    check_env(one, twin, max_steps=15)
+
+
+@pytest.mark.parametrize("form", ["aec", "parallel"])
+def test_actions_can_be_padded_once_they_are_vectors(form):
+    with pytest.raises(AssertionError, match="same shape"):
+        supersuit.pad_action_space_v0(FORMS[form]())
+    one, twin = (
+        supersuit.pad_action_space_v0(wrappers.flatten_actions(wrappers.log_actions(FORMS[form]()))) for _ in range(2)
+    )
+    check_env(one, twin, max_steps=15)
+    assert one.action_space("mu_0") == one.action_space("asp_0")
+    assert one.action_space("mu_0").shape == (16,)
+    assert one.action_space("mu_0").low.tolist() == [-1.0] * 16
 
 
 def stacked(values):

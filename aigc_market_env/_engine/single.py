@@ -130,6 +130,13 @@ class SingleMarket(OwnsArrays):
         return self._engine.market(lane=0)
 
     @property
+    def base_market(self) -> Market:
+        """The market that the episode began from, before anything had changed."""
+        if not self._has_reset:
+            raise AttributeError("base_market cannot be accessed before reset")
+        return self._engine.base_market()[0]
+
+    @property
     def wallet(self) -> Wallet | None:
         """Every MU's wallet as the slot begins, in credits; None in scenarios without. (M,)."""
         if not self._has_reset:
