@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "experiments": {"aigc_market_env"},
     "baselines": {"aigc_market_env", "experiments"},
     "agents": {"aigc_market_env", "experiments"},
+    "examples": {"aigc_market_env"},
     "interop": {"aigc_market_env", "experiments", "baselines", "agents"},
     "benchmarks": {"aigc_market_env", "experiments", "baselines", "agents", "interop", "train", "evaluate"},
     "train": {"aigc_market_env", "experiments", "agents"},
