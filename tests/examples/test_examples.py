@@ -1,8 +1,7 @@
 """The examples run with tiny settings, write what they say, and what they learned acts; one learns in earnest."""
 
-import importlib.util
-import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +36,6 @@ def threads():
     torch.set_num_threads(before)
 
 
-def load(name):
-    """An example as a module, as ``python examples/NAME.py`` has it."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def scalars(folder):
     events = EventAccumulator(str(folder)).Reload()
     return {tag: [event.value for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
@@ -66,7 +56,7 @@ def test_an_example_fits_on_a_few_screens_and_imports_little(name):
 
 @pytest.mark.parametrize("name", TINY)
 def test_an_example_trains_writes_and_acts(name, tmp_path, threads):
-    example, (options, transitions) = load(name), TINY[name]
+    example, (options, transitions) = import_module(f"examples.{name}"), TINY[name]
     figures, again = (example.train(example.Args(**options, out=tmp_path / folder)) for folder in ("one", "again"))
     regrets = {figure: value for figure, value in figures.items() if figure.startswith("relative_regret")}
     assert regrets
@@ -92,7 +82,7 @@ def test_an_example_trains_writes_and_acts(name, tmp_path, threads):
 
 
 def test_the_first_example_learns(tmp_path, threads):
-    example = load("ppo_leaders")
+    example = import_module("examples.ppo_leaders")
     args = example.Args(eval_slots=32, out=tmp_path / "run")
     untrained = example.train(replace(args, total_timesteps=0, num_envs=1, learning_rate=0.0))
     trained = example.train(replace(args, total_timesteps=60_000))
