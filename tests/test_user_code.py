@@ -49,6 +49,7 @@ from aigc_market_env import (
     solve_wallet_equilibrium,
     spaces,
     tasks,
+    wrappers,
 )
 from aigc_market_env.equilibrium import Learned, Overhead
 from aigc_market_env.evaluation.reward_sources import uniform
@@ -229,6 +230,22 @@ def test_the_aec_environment_is_played() -> None:
         _, _, terminated, truncated, _ = env.last()
         env.step(None if terminated or truncated else env.action_space(agent).sample())
     assert not env.agents
+
+
+def test_environments_are_wrapped() -> None:
+    env = market_v0.parallel_env("duo", max_cycles=3)
+    flat = wrappers.agent_identity(wrappers.flatten_actions(wrappers.log_actions(env, lowest=1e-2)))
+
+    def post(observations: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.ArrayLike]:
+        return {mu: np.zeros(1) for mu in observations}
+
+    mine = wrappers.relative_payoffs(wrappers.own_turns(flat, "asp", post))
+    mine.reset(seed=0)
+    _, payoffs, _, truncations, _ = mine.step({"asp_0": np.zeros(4)})
+    profit = env.served.asp_profit / env.base_market.satisfaction_scale.sum()
+    assert payoffs == {"asp_0": profit[0]}
+    assert truncations == {"asp_0": True}
+    assert_type(env.base_market, Market)
 
 
 def test_many_markets_are_stepped_and_gone_on_with() -> None:
