@@ -1,8 +1,10 @@
 """Actions that learners explore well: on a logarithmic scale, and as vectors."""
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium.spaces import Box
 
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.model.options import positive_number
 from aigc_market_env.wrappers.transform import Array, Env, Transform, transformed
 
@@ -61,9 +63,9 @@ class _Log(Transform):
         return Box(-1.0, 1.0, space.shape, np.float32)
 
     def action(self, action: Array, inside: Box) -> Array:
-        # Beyond the ends it becomes a share beyond the ends, which the environment clips and counts.
-        shares = self._lowest ** (0.5 * (1.0 - np.clip(action, -1.0, 2.0)))
-        return np.where(action < -1.0, -1.0, shares)
+        shares = np.empty(action.shape)
+        _fill_shares(action.reshape(-1), self._lowest, shares.reshape(-1))
+        return shares
 
 
 class _Flat(Transform):
@@ -72,3 +74,11 @@ class _Flat(Transform):
 
     def action(self, action: Array, inside: Box) -> Array:
         return action.reshape(inside.shape)
+
+
+@compiled
+def _fill_shares(outputs: npt.NDArray[np.floating], lowest: float, shares: npt.NDArray[np.float64]) -> None:
+    """Shares from outputs in [-1, 1]; beyond, shares out of range, which the environment clips and counts."""
+    for i in range(outputs.shape[0]):
+        output = min(outputs[i], 2.0)
+        shares[i] = lowest ** (0.5 * (1.0 - output)) if output >= -1.0 else -1.0

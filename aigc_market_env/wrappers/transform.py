@@ -17,7 +17,10 @@ Array = npt.NDArray[Any]
 
 
 class Transform:
-    """A change of actions, observations or payoffs; as it stands here, none."""
+    """A change of actions, observations or payoffs; as it stands here, none.
+
+    What a subclass leaves as it is here is not asked for in a step.
+    """
 
     def action_space(self, space: Box) -> Box:
         """The action space, from that of the environment inside."""
@@ -78,6 +81,8 @@ class _Spaces:
         self.observation_spaces = {
             agent: change.observation_space(agent, env.observation_space(agent)) for agent in env.possible_agents
         }
+        self._strict = env.unwrapped.strict
+        self._acts, self._sees, self._earns = map(self._changes, ("action", "observation", "payoff"))
 
     def action_space(self, agent: str) -> Box:
         """The agent's action space, always the same object."""
@@ -87,20 +92,31 @@ class _Spaces:
         """The agent's observation space, always the same object."""
         return self.observation_spaces[agent]
 
+    def _changes(self, part: str) -> bool:
+        """Whether the transform changes actions, observations or payoffs, ``part`` being the method that would."""
+        return getattr(type(self._transform), part) is not getattr(Transform, part)
+
     def _inside(self, agent: str, action: npt.ArrayLike) -> Array:
         """An agent's action as the environment inside takes it.
 
         Raises:
             ValueError: it has a wrong shape, is not finite or, where the market is strict, is not in its space.
         """
-        space, whose = self.action_spaces[agent], repr(agent)
-        array = spaces.as_action(action, space.shape, whose, strict=False)
-        outside = (array < space.low) | (array > space.high)
-        if self.env.unwrapped.strict and outside.any():
-            index = tuple(int(i) for i in np.argwhere(outside)[0])
+        space = self.action_spaces[agent]
+        plain = type(action) is np.ndarray and action.shape == space.shape and action.dtype in spaces.PLAIN
+        if not plain or not np.isfinite(action).all():
+            action = spaces.as_action(action, space.shape, repr(agent), strict=False)
+        if self._strict:
+            self._check_within(agent, np.asarray(action))
+        return self._transform.action(np.asarray(action), self.env.action_space(agent))
+
+    def _check_within(self, agent: str, action: Array) -> None:
+        space = self.action_spaces[agent]
+        outside = np.argwhere((action < space.low) | (action > space.high))
+        if len(outside):
+            index = tuple(int(i) for i in outside[0])
             bounds = f"[{space.low[index]:g}, {space.high[index]:g}]"
-            raise ValueError(f"action of {whose}: entry {list(index)} = {array[index]} must be in {bounds}")
-        return self._transform.action(array, self.env.action_space(agent))
+            raise ValueError(f"action of {agent!r}: entry {list(index)} = {action[index]} must be in {bounds}")
 
 
 class TransformedParallel(_Spaces, BaseParallelWrapper[str, Any, Any]):
@@ -119,14 +135,19 @@ class TransformedParallel(_Spaces, BaseParallelWrapper[str, Any, Any]):
 
     def step(self, actions: Mapping[str, npt.ArrayLike]) -> Any:
         """See :meth:`~aigc_market_env.market_v0.parallel_env.step`."""
-        if isinstance(actions, Mapping):  # what is wrong otherwise, or unknown or missing, is told inside
+        if self._acts and isinstance(
+            actions, Mapping
+        ):  # what is wrong otherwise, or unknown or missing, is told inside
             known = self.action_spaces
             actions = {agent: self._inside(agent, a) if agent in known else a for agent, a in actions.items()}
         observations, payoffs, terminations, truncations, infos = self.env.step(actions)
-        payoffs = {agent: self._transform.payoff(agent, payoff) for agent, payoff in payoffs.items()}
+        if self._earns:
+            payoffs = {agent: self._transform.payoff(agent, payoff) for agent, payoff in payoffs.items()}
         return self._shown(observations), payoffs, terminations, truncations, infos
 
-    def _shown(self, observations: Mapping[str, Array]) -> dict[str, Array]:
+    def _shown(self, observations: dict[str, Array]) -> dict[str, Array]:
+        if not self._sees:
+            return observations
         return {agent: self._transform.observation(agent, seen) for agent, seen in observations.items()}
 
 
@@ -155,8 +176,10 @@ class TransformedAEC(_Spaces, BaseWrapper[str, Any, Any]):
 
     def step(self, action: npt.ArrayLike | None) -> None:
         """See :meth:`~aigc_market_env.market_v0.raw_env.step`."""
-        alive = not self.env.truncations.get(self.env.agent_selection, True)
-        self.env.step(self._inside(self.env.agent_selection, action) if alive and action is not None else action)
+        agent = self.env.agent_selection
+        if self._acts and action is not None and not self.env.truncations.get(agent, True):
+            action = self._inside(agent, action)
+        self.env.step(action)
 
     def observe(self, agent: str) -> Any:
         """See :meth:`~aigc_market_env.market_v0.raw_env.observe`."""
