@@ -29,7 +29,7 @@ and of order one. A row of an ASP's action that sums to more than 1 is scaled do
 **AEC** (:func:`env`): each slot, every MU acts and then every ASP. **Parallel** (:func:`parallel_env`): with
 ``asps="agents"`` a slot is two steps, *post* and *serve*. All agents stay in ``agents``; the actions of the group whose
 turn it is not must be valid but are ignored, and the first entry of the observation and ``info["acting"]`` say whose
-turn it is.
+turn it is. For loops that do not look, :func:`aigc_market_env.wrappers.own_turns` gives each agent its own turns alone.
 
 **End.** Episodes are truncated after ``max_cycles`` turns of each agent (AEC) or steps (Parallel); they never
 terminate. A Parallel episode of an odd number of steps with ``asps="agents"`` ends after *post*, unpaid.
