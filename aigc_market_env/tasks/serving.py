@@ -126,6 +126,11 @@ class ServingEnv(ParallelEnv[str, Observation, npt.ArrayLike]):
         """The market of the current slot."""
         return self._batch.market[0]
 
+    @property
+    def base_market(self) -> Market:
+        """The market that the episode began from, before anything had changed."""
+        return self._batch.markets.base_market[0]
+
     def observation_space(self, agent: str) -> Box:
         """The agent's observation space, always the same object."""
         return self.observation_spaces[agent]

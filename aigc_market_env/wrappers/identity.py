@@ -26,7 +26,8 @@ def agent_identity(env: Env) -> Env:
         array([0., 0., 1., 0., 0., 0., 0., 0.], dtype=float32)
     """
     check_market(env)
-    return transformed(env, _Identity(env.unwrapped.num_mus, env.unwrapped.num_asps))
+    scenario = env.unwrapped.scenario
+    return transformed(env, _Identity(scenario.num_mus, scenario.num_asps))
 
 
 class _Identity(Transform):

@@ -31,7 +31,8 @@ class _Relative(Transform):
     def begin(self, market_env: Any) -> None:
         worth = market_env.base_market.satisfaction_scale
         self._units = {f"mu_{m}": float(scale) for m, scale in enumerate(worth)}
-        self._units |= {f"asp_{n}": float(worth.sum() / market_env.num_asps) for n in range(market_env.num_asps)}
+        num_asps = market_env.scenario.num_asps
+        self._units |= {f"asp_{n}": float(worth.sum() / num_asps) for n in range(num_asps)}
 
     def payoff(self, agent: str, payoff: float) -> float:
         return payoff / self._units[agent]

@@ -10,7 +10,7 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper, BaseWrapper
 
 from aigc_market_env import spaces
-from aigc_market_env.market_v0 import parallel_env, raw_env
+from aigc_market_env.scenarios import Scenario
 
 Env: TypeAlias = AECEnv[Any, Any, Any] | ParallelEnv[Any, Any, Any]
 Array = npt.NDArray[Any]
@@ -62,7 +62,8 @@ def check_market(env: object) -> None:
     Raises:
         ValueError: it is not.
     """
-    if not isinstance(env, AECEnv | ParallelEnv) or not isinstance(env.unwrapped, raw_env | parallel_env):
+    ours = isinstance(env, AECEnv | ParallelEnv) and isinstance(getattr(env.unwrapped, "scenario", None), Scenario)
+    if not ours:
         raise ValueError(
             f"env = {env!r} must be a PettingZoo environment of this package, such as market_v0.parallel_env(); "
             "for arrays and for Gymnasium's environments see docs/how-to/wrappers.md"
@@ -81,7 +82,7 @@ class _Spaces:
         self.observation_spaces = {
             agent: change.observation_space(agent, env.observation_space(agent)) for agent in env.possible_agents
         }
-        self._strict = env.unwrapped.strict
+        self._strict = getattr(env.unwrapped, "strict", False)
         self._acts, self._sees, self._earns = map(self._changes, ("action", "observation", "payoff"))
 
     def action_space(self, agent: str) -> Box:

@@ -44,7 +44,7 @@ def own_turns(
         >>> env = wrappers.own_turns(env, "mu", lambda seen: {asp: env.action_space(asp).sample() for asp in seen})
     """
     check_market(env)
-    if not isinstance(env, ParallelEnv) or env.unwrapped.asps != "agents":
+    if not isinstance(env, ParallelEnv) or getattr(env.unwrapped, "asps", None) != "agents":
         raise ValueError(
             f"env = {env!r} must be a Parallel environment with asps='agents'; with asps='best_response' a step is a "
             "slot already, and in AEC environments last() pays for an agent's own turn"

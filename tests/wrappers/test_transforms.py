@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playing import busy, same
 
-from aigc_market_env import BatchedMarketEnv, market_v0, wrappers
+from aigc_market_env import BatchedMarketEnv, market_v0, tasks, wrappers
 from aigc_market_env.testing import check_env
 
 with warnings.catch_warnings():
@@ -56,6 +56,11 @@ def test_pettingzoos_own_tests(wrap, asps):
     seed_test(lambda: wrap(market_v0.env(**options)), num_cycles=30)
     parallel_seed_test(lambda: wrap(market_v0.parallel_env(**options)), num_cycles=6)
     state_test(wrap(market_v0.env(**options)), wrap(market_v0.parallel_env(**options)), num_cycles=3)
+
+
+def test_environments_of_tasks_are_wrapped(wrap):
+    for name in ("asps-v1", "full-v1"):
+        check_env(wrap(tasks.make(name).parallel_env(seed=0)), max_steps=6)
 
 
 def sampled(env, rng):
