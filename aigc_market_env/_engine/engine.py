@@ -10,7 +10,7 @@ from aigc_market_env import spaces
 from aigc_market_env._engine import kernels, lanes
 from aigc_market_env._engine.buffers import BufferPool, ObservationBuffer
 from aigc_market_env._engine.lanes import Observations
-from aigc_market_env._engine.prefetch import MarketPrefetch, check_satiation
+from aigc_market_env._engine.prefetch import MarketPrefetch, check_satiation, check_slots
 from aigc_market_env._engine.process import process_of
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env._numerics.owned import OwnsArrays
@@ -132,6 +132,7 @@ class Engine(OwnsArrays):
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
         base.replace(**{name: state[f"now.{name}"] for name in lanes.CHANGING if f"now.{name}" in arrays})
         check_satiation(self.scenario, base)
+        check_slots(self.scenario, base)
         if self.scenario.dynamics.trace is not None:
             check_places(self.scenario.dynamics.trace, state)
         if self.scenario.wallet is not None:

@@ -8,6 +8,7 @@ from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import Scenario
 from aigc_market_env.scenarios.streams import skip, uniforms
+from aigc_market_env.scenarios.traces.tables import SLOT
 
 #: Markets that are built at once for a single lane: to build one takes nearly as long.
 _AHEAD = 16
@@ -21,6 +22,20 @@ def check_satiation(scenario: Scenario, market: Market) -> None:
     """
     if not scenario.satiation and market.satiation.any():
         raise ValueError(f"scenario {scenario.name!r} has markets with satiation; it needs satiation=True to show it")
+
+
+def check_slots(scenario: Scenario, market: Market) -> None:
+    """Make sure that a slot of a scenario's market lasts as long as one of the trace that it follows.
+
+    Raises:
+        ValueError: it does not. What a trace tells of a slot, how many ask say, is not that of a shorter or longer one.
+    """
+    others = market.slot_duration[market.slot_duration != SLOT]
+    if scenario.dynamics.trace is not None and others.size:
+        raise ValueError(
+            f"scenario {scenario.name!r} follows a trace in slots of {SLOT:g} s; its market needs slot_duration = "
+            f"{SLOT:g}, got {others[0]:g}"
+        )
 
 
 class MarketPrefetch(OwnsArrays):
@@ -67,6 +82,7 @@ class MarketPrefetch(OwnsArrays):
         """Build markets from uniform numbers (B, K) and put them into their lanes."""
         market = self.scenario.build(drawn[start:stop, : self.scenario.num_draws])
         check_satiation(self.scenario, market)
+        check_slots(self.scenario, market)
         load_market(some_of(lanes, start, stop), market)
 
     def _load_one(self, lanes: Lanes) -> None:

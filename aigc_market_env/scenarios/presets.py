@@ -16,7 +16,8 @@ from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios import catalogue, radio
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import Dynamics
-from aigc_market_env.scenarios.traces.base import measured
+from aigc_market_env.scenarios.traces.base import MeasuredMarket
+from aigc_market_env.scenarios.traces.splits import Split
 from aigc_market_env.scenarios.traces.trace import Trace
 from aigc_market_env.scenarios.urban import CAMPUS_PROVIDERS, SLOT_DURATION, TOWN_PROVIDERS, Provider, urban
 from aigc_market_env.wallets import Wallet, WalletRange
@@ -96,14 +97,6 @@ def _town_v1(draw: Draws, num_mus: int, num_asps: int) -> Fields:
     return _with_measured_answers(TOWN_PROVIDERS, draw, num_mus, num_asps)
 
 
-def _traces(draw: Draws, num_mus: int, num_asps: int) -> Fields:
-    return measured("training", draw, num_mus, num_asps)
-
-
-def _traces_held_out(draw: Draws, num_mus: int, num_asps: int) -> Fields:
-    return measured("held_out", draw, num_mus, num_asps)
-
-
 def _duo(draw: Draws, num_mus: int, num_asps: int) -> Fields:
     """Two users, one provider, round numbers, nothing drawn: small enough to check by hand."""
     return {
@@ -157,8 +150,8 @@ def _random(draw: Draws, num_mus: int, num_asps: int) -> Fields:
     }
 
 
-def _following(trace: Trace) -> Dynamics:
-    return Dynamics(shadowing_db=0.0, trace=trace)
+def _following(split: Split, block_slots: float | None = None) -> Preset:
+    return Preset(MeasuredMarket(split), 8, 4, True, Dynamics(shadowing_db=0.0, trace=Trace(split, block_slots)))
 
 
 PRESETS: dict[str, Preset] = {
@@ -170,8 +163,8 @@ PRESETS: dict[str, Preset] = {
     "prepaid": Preset(_campus, 8, 4, True, PREPAID_DYNAMICS, wallet=PREPAID_WALLETS),
     "campus_v1": Preset(_campus_v1, 8, 4, True, Dynamics(shadowing_correlation=radio.SLOT_CORRELATION)),
     "town_v1": Preset(_town_v1, 20, 5, True, Dynamics(shadowing_correlation=radio.SLOT_CORRELATION)),
-    "traces_v0": Preset(_traces, 8, 4, True, _following(Trace("training", BLOCK_SLOTS))),
-    "traces_v0_replay": Preset(_traces, 8, 4, True, _following(Trace("training"))),
-    "traces_v0_held_out": Preset(_traces_held_out, 8, 4, True, _following(Trace("held_out", BLOCK_SLOTS))),
-    "traces_v0_replay_held_out": Preset(_traces_held_out, 8, 4, True, _following(Trace("held_out"))),
+    "traces_v0": _following("training", BLOCK_SLOTS),
+    "traces_v0_replay": _following("training"),
+    "traces_v0_held_out": _following("held_out", BLOCK_SLOTS),
+    "traces_v0_replay_held_out": _following("held_out"),
 }

@@ -15,6 +15,7 @@ from aigc_market_env.model.parameters import MOST_SATIATION, FloatArray
 from aigc_market_env.scenarios.draws import Draws
 from aigc_market_env.scenarios.dynamics import STATIC, Dynamics
 from aigc_market_env.scenarios.presets import PRESETS, Build, Satiation
+from aigc_market_env.scenarios.traces.base import MeasuredMarket
 from aigc_market_env.wallets import Wallet, WalletRange
 
 #: One for all markets, or least and largest, evenly in the logarithm in between.
@@ -187,6 +188,23 @@ class Scenario:
         generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(check_seed(seed))
         uniforms = generator.random((*batch, self.num_draws))
         return self.build(np.clip(uniforms, 2.0**-54, None))  # a uniform number may be 0, its logarithm may not
+
+    @property
+    def held_out(self) -> "Scenario":
+        """The scenario to measure in what was trained in this one: the same, but for what is measured.
+
+        Of a trace, the hours, clients and drives that training never sees, in the same order: ``traces_v0_held_out``
+        for ``traces_v0``. A market that :meth:`fix` has drawn keeps its MUs' types and its ASPs. A scenario without a
+        trace is its own: there, other episodes are held out by their seeds.
+        """
+        dynamics, build = self.dynamics, self.build
+        if dynamics.trace is not None:
+            dynamics = replace(dynamics, trace=replace(dynamics.trace, split="held_out"))
+        if isinstance(build, _Drawn) and isinstance(build.build, MeasuredMarket):
+            build = replace(build, build=MeasuredMarket("held_out"))
+        if (dynamics, build) == (self.dynamics, self.build):
+            return self
+        return replace(self, name=f"{self.name}_held_out", dynamics=dynamics, build=build)
 
     def fix(self, seed: int | np.random.Generator | None = None) -> "Scenario":
         """The scenario with this one's dynamics and wallets, every episode on one market drawn from it."""

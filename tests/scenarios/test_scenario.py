@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from playing import PRESETS
 
-from aigc_market_env import BatchedMarketEnv, Dynamics, Market, Scenario
+from aigc_market_env import BatchedMarketEnv, Dynamics, Market, Scenario, Trace
 from aigc_market_env.model.parameters import FIELDS
 from aigc_market_env.scenarios import STATIC
 
@@ -273,3 +273,25 @@ def test_an_environment_shows_no_less_than_there_is():
     hidden.reset()
     state = hidden.state()
     assert any(name.endswith("satiation") for name in state)
+
+
+@pytest.mark.parametrize("name", ["traces_v0", "traces_v0_replay"])
+def test_what_is_held_out_of_a_trace_is_another_preset(name):
+    options = {"num_mus": 3, "num_asps": 2, "load": 2.0}
+    held_out = Scenario.preset(f"{name}_held_out", **options)
+    assert Scenario.preset(name, **options).held_out == held_out
+    assert held_out.held_out is held_out
+    assert held_out.sample(0) != Scenario.preset(name, **options).sample(0)
+
+
+def test_a_market_keeps_who_is_in_it_where_a_trace_is_held_out():
+    scenario = Scenario.preset("traces_v0").fix(seed=3)
+    held_out = scenario.held_out
+    assert held_out.sample() == scenario.sample()
+    assert held_out.dynamics == replace(scenario.dynamics, trace=Trace("held_out", scenario.dynamics.trace.block_slots))
+    assert held_out.name == "traces_v0_held_out"
+
+
+def test_without_a_trace_a_scenario_is_held_out_by_its_seeds():
+    for scenario in (Scenario.preset("campus"), Scenario.preset("prepaid").fix(0)):
+        assert scenario.held_out is scenario

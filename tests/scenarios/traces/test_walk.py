@@ -260,3 +260,21 @@ def test_dynamics_that_contradict_a_trace_are_refused(parameters, message):
 def test_blocks_are_a_slot_at_least(block):
     with pytest.raises(ValueError, match="block_slots"):
         Trace("training", block)
+
+
+def test_a_trace_is_refused_where_slots_last_longer_or_shorter_than_its_own():
+    following = Scenario.preset("traces_v0").dynamics
+    minute = Scenario.preset("duo").sample().replace(slot_duration=60.0)
+    for scenario, lanes in (
+        (Scenario.fixed(minute, dynamics=following), 1),
+        (Scenario.preset("random", dynamics=following), 3),
+    ):
+        env = BatchedMarketEnv(scenario, lanes, seed=0)
+        with pytest.raises(ValueError, match="slot_duration = 10, got "):
+            env.reset()
+    env = BatchedMarketEnv(Scenario.fixed(minute.replace(slot_duration=10.0), dynamics=following), 1, seed=0)
+    env.reset()
+    state = env.state()
+    with pytest.raises(ValueError, match="slot_duration = 10, got 20"):
+        env.restore(state | {"base.slot_duration": np.array([20.0])})
+    assert same(env.state(), state)
