@@ -6,6 +6,7 @@ the equilibrium, everyone's best response to what the others learned, and play a
     python evaluate.py runs/campus-seed0
     python evaluate.py runs/campus-seed0 --markets 1024      # more evaluation slots
     python evaluate.py runs/campus-seed0 --markets a.json b.json
+    python evaluate.py pretrained/campus-set --scenario traces_v0_held_out  # in the markets of another preset
     python evaluate.py runs/campus-seed? --out campus        # several seeds, each and together
     python evaluate.py runs/*-seed? --out all --workers ray   # on a cluster; see docs/cluster.md
     python evaluate.py runs/campus-seed0 --video             # learned and equilibrium rewards side by side, as a GIF
@@ -57,6 +58,8 @@ class Arguments:
         markets: How many evaluation slots of the run's own scenario (512 by default), or episodes where mobile users
             have wallets (16 by default), or markets of each size for a set policy (as many as have 2,048 links by
             default); or market files to act in instead.
+        scenario: Preset whose markets to act in instead, each drawn anew. By default the run's own scenario, of a trace
+            the hours, clients and drives that training never sees.
         out: Where evaluation.json, slots.csv and the figures go; by default evaluation/ in the run folder.
         video: Also write episode.gif: 24 slots of a market as trained on, learned rewards left, equilibrium rewards
             right; of several runs, the one with the median regret.
@@ -70,6 +73,7 @@ class Arguments:
         tyro.conf.arg(help_behavior_hint="", metavar="RUN..."),
     ]
     markets: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="", metavar="N|FILE...")] = ()
+    scenario: Annotated[str | None, tyro.conf.arg(help_behavior_hint="", metavar="NAME")] = None
     out: Annotated[Path | None, folder("--out"), tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
     video: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 1
@@ -79,7 +83,8 @@ def asked_for(arguments: Arguments) -> tuple[tuple[str, ...], int | None]:
     """Market files to evaluate on, or how many slots or markets.
 
     Raises:
-        ValueError: ``--markets`` is neither a whole number of at least 1 nor files that are there.
+        ValueError: ``--markets`` is neither a whole number of at least 1 nor files that are there, or there are both
+            files and ``--scenario``.
     """
     if len(arguments.markets) == 1 and re.fullmatch(r"-?\d{1,9}", arguments.markets[0]):
         count = int(arguments.markets[0])
@@ -89,6 +94,10 @@ def asked_for(arguments: Arguments) -> tuple[tuple[str, ...], int | None]:
     for file in arguments.markets:
         if not Path(file).is_file():
             raise ValueError(f"--markets {file}: no such file; give market files, or a whole number of markets")
+    if arguments.markets and arguments.scenario is not None:
+        raise ValueError(
+            f"--markets {arguments.markets[0]}: --scenario {arguments.scenario} says where to act; give one"
+        )
     return arguments.markets, None
 
 
@@ -142,8 +151,8 @@ def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status. Everything is written before anything is shown."""
     out, asked, execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
     if any(map(has_episodes, arguments.runs)):
-        if arguments.video or asked[0]:
-            raise ValueError("--video and market files are for runs in which mobile users have no wallets")
+        if arguments.video or asked[0] or arguments.scenario is not None:
+            raise ValueError("--video, --scenario and market files are for runs in which mobile users have no wallets")
         mechanisms = [one for one in EPISODE_MECHANISMS.values() if one.name != EpisodeOracle.name]
         with writing(out):
             measured = evaluate_episodes_of(arguments.runs, asked[1], mechanisms, execute, console)
@@ -152,7 +161,7 @@ def main(arguments: Arguments, console: Console) -> int:
     for run in arguments.runs if arguments.video else ():
         check_episode(run)  # says whether there is a video to write
     with writing(out):
-        write(evaluate_runs(arguments.runs, *asked, execute, console), out, arguments, console)
+        write(evaluate_runs(arguments.runs, *asked, execute, console, arguments.scenario), out, arguments, console)
     return 0
 
 

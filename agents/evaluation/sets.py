@@ -138,7 +138,7 @@ def evaluate_set_policy(
 
     Args:
         policy: of leaders or of followers.
-        distribution: that it was trained on.
+        distribution: to draw from, such as the ``held_out`` one of that which it was trained on.
         sizes: M and N of each size to measure; by default those of :func:`evaluation_sizes`.
         count: markets of each size; see :func:`held_out`.
         certify: whether to certify the equilibria that leaders are compared with, which takes longer than to find them.

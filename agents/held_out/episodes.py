@@ -64,7 +64,7 @@ class HeldOutEpisode:
         config, policy = _leaders(self.folder), load_policy(self.folder)
         assert policy.mus is not None
         assert not policy.any_size
-        scenario = config.make_scenario()
+        scenario = config.make_scenario().held_out
         with one_torch_thread():
             held_out = HeldOutEpisodes.of(scenario, 1, config.horizon, first=self.number, certify=True)
             return evaluate_episodes(policy.mus.act_batch, held_out, self.mechanisms, thorough=True)

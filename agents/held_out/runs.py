@@ -63,34 +63,40 @@ class HeldOut:
         }
 
 
-def evaluate_run(run: Path, files: Sequence[str] = (), count: int | None = None) -> HeldOut:
+def evaluate_run(run: Path, files: Sequence[str] = (), count: int | None = None, preset: str | None = None) -> HeldOut:
     """Measure the policy of a run folder, in this process.
 
     Args:
         run: the folder.
-        files: markets to measure it in, each as it is; none for slots or markets of what the run was trained on.
-        count: how many of those; by default ``SLOTS`` slots, or as many markets of a size as have
-            :data:`~agents.evaluation.sets.LINKS` links.
+        files: see :func:`~agents.held_out.slots.slots_of`.
+        count: likewise.
+        preset: likewise.
 
     Raises:
         FileNotFoundError: the folder has no policy, or there is no such market file.
-        ValueError: a file of the run or of a market is damaged, or the policy is not for such markets.
+        ValueError: see :func:`~agents.held_out.slots.slots_of`.
     """
-    jobs, curve = slots_of(run, files, count), learning_curve(run)
+    jobs, curve = slots_of(run, files, count, preset), learning_curve(run)
     return _put_together(run, jobs, [job.run() for job in jobs], curve, fresh=not files)
 
 
 def evaluate_runs(
-    runs: Sequence[Path], files: Sequence[str], count: int | None, execute: Execute, console: Console
+    runs: Sequence[Path],
+    files: Sequence[str],
+    count: int | None,
+    execute: Execute,
+    console: Console,
+    preset: str | None = None,
 ) -> list[HeldOut]:
     """Measure the policies of several run folders, wherever jobs are done; the same as :func:`evaluate_run` of each.
 
     Args:
         runs: the folders.
-        files: see :func:`evaluate_run`.
-        count: see :func:`evaluate_run`.
+        files: see :func:`~agents.held_out.slots.slots_of`.
+        count: likewise.
         execute: does the jobs.
         console: for one progress bar.
+        preset: as ``files``.
 
     Raises:
         FileNotFoundError: see :func:`evaluate_run`; nothing is measured.
@@ -98,7 +104,7 @@ def evaluate_runs(
         ValueError: see :func:`evaluate_run`, or the runs cannot be compared (see :func:`check_comparable`), before
             anything is measured; or measuring failed, with the slots.
     """
-    jobs_of, curves = [slots_of(run, files, count) for run in runs], [learning_curve(run) for run in runs]
+    jobs_of, curves = [slots_of(run, files, count, preset) for run in runs], [learning_curve(run) for run in runs]
     check_comparable(jobs_of)
     jobs = [job for jobs in jobs_of for job in jobs]
     found = watch("measuring slots", execute(jobs), {job.key: job.count for job in jobs}, console)

@@ -5,7 +5,7 @@ whoever does which job.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agents.config import FollowerConfig
@@ -47,7 +47,8 @@ class HeldOutSlots:
         size: M and N of the markets.
         first: number of the first slot.
         count: how many slots.
-        market: to act in, batch (count,); None for fresh episodes of the run's own scenario.
+        market: to act in, batch (count,); None for fresh episodes of ``scenario``.
+        scenario: None where there are markets.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class HeldOutSlots:
     first: int
     count: int
     market: Market | None = None
+    scenario: Scenario | None = None
 
     @property
     def key(self) -> str:
@@ -78,7 +80,10 @@ class HeldOutSlots:
         if policy.any_size:
             assert self.market is not None  # set policies are measured in markets, see slots_of
             return judge_set_policy(policy, self.market, seed=seed, certify=True)
-        scenario = own_scenario(self.folder) if self.market is None else _of_markets(self.market)
+        scenario = self.scenario
+        if scenario is None:
+            assert self.market is not None
+            scenario = _of_markets(self.market)
         if policy.mus is None:
             return evaluate_followers(policy.act_batch, scenario, self.count, self._source(), seed)
         if policy.asps is None:
@@ -93,45 +98,55 @@ class HeldOutSlots:
         return config.make_source()
 
 
-def slots_of(folder: Path, files: Sequence[str] = (), count: int | None = None) -> list[HeldOutSlots]:
+def slots_of(
+    folder: Path, files: Sequence[str] = (), count: int | None = None, preset: str | None = None
+) -> list[HeldOutSlots]:
     """Jobs that measure the policy of a run folder; those of one size follow one another, in the order of their slots.
 
     Args:
         folder: of the run.
-        files: markets to measure it in, each as it is; none for slots or markets of what the run was trained on.
+        files: markets to measure it in, each as it is; none for slots or markets like those that the run was trained
+            on, and of a trace, of what is kept from training.
         count: how many of those; by default ``SLOTS`` slots, or as many markets of a size as have
             :data:`~agents.evaluation.sets.LINKS` links.
+        preset: whose markets to measure it in instead, every one drawn anew.
 
     Raises:
         FileNotFoundError: the folder has no policy, or there is no such market file.
-        ValueError: a file of the run or of a market is damaged, or the policy is not for such markets.
+        ValueError: a file of the run or of a market is damaged, there is no such preset, or the policy is not for such
+            markets.
     """
     policy, markets = load_policy(folder), [Market.from_json(file) for file in files]
     side = policy.kind.partition("_")[0]
     if policy.any_size:
-        batches = _by_size(markets) if markets else _fresh(folder, count)
+        batches = _by_size(markets) if markets else _fresh(folder, count, preset)
         return [job for market in batches for job in _of_market(folder, side, market)]
     if markets:
         stacked = Market.stack(markets)
         check_fits(policy, folder, _of_markets(stacked))
         return list(_of_market(folder, side, stacked))
     scenario = own_scenario(folder)
+    if preset is not None:
+        scenario = Scenario.preset(preset, num_mus=scenario.num_mus, num_asps=scenario.num_asps)
     check_fits(policy, folder, scenario)
     size = (scenario.num_mus, scenario.num_asps)
-    return [HeldOutSlots(folder, side, size, first, number) for first, number in _cuts(count or SLOTS, size)]
+    return [
+        HeldOutSlots(folder, side, size, first, number, scenario=scenario)
+        for first, number in _cuts(count or SLOTS, size)
+    ]
 
 
 def same_markets(one: HeldOutSlots, another: HeldOutSlots) -> bool:
     """Whether two jobs with the same numbers of slots are of the very same markets."""
-    if one.market is not None or another.market is not None:
-        return one.market is not None and another.market is not None and one.market == another.market
-    first, second = own_scenario(one.folder), own_scenario(another.folder)
+    first, second = one.scenario, another.scenario
+    if first is None or second is None:
+        return first is second and one.market == another.market
     alike = (first.dynamics, first.wallet) == (second.dynamics, second.wallet)
     return alike and first.sample(EVALUATION_SEED) == second.sample(EVALUATION_SEED)
 
 
 def own_scenario(folder: Path) -> Scenario:
-    """The scenario that a run on one market was trained on.
+    """The scenario that a run on one market was trained on; of a trace, its part that is held out.
 
     Raises:
         ValueError: the run is of a set policy.
@@ -139,7 +154,7 @@ def own_scenario(folder: Path) -> Scenario:
     config = read_config(folder)
     if config.any_size:
         raise ValueError(f"{folder} holds a policy for one market, but its configuration is of a set policy")
-    return config.make_scenario()
+    return config.make_scenario().held_out
 
 
 def _cuts(count: int, size: Size) -> Iterator[tuple[int, int]]:
@@ -154,12 +169,15 @@ def _of_market(folder: Path, side: str, market: Market) -> Iterator[HeldOutSlots
         yield HeldOutSlots(folder, side, size, first, number, market[first : first + number])
 
 
-def _fresh(folder: Path, count: int | None) -> Iterator[Market]:
+def _fresh(folder: Path, count: int | None, preset: str | None) -> Iterator[Market]:
     config = read_config(folder)
     if not config.any_size:
         raise ValueError(f"{folder} holds a set policy, but its configuration is of one market; give it market files")
+    distribution = config.markets.held_out
+    if preset is not None:
+        distribution = replace(config.markets, scenario=preset, loads=None, satiation=None)
     for size in evaluation_sizes(config.markets, config.larger_sizes):
-        yield held_out(config.markets, size, count)
+        yield held_out(distribution, size, count)
 
 
 def _by_size(markets: Sequence[Market]) -> Iterator[Market]:

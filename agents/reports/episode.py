@@ -75,13 +75,16 @@ def _ready(run: Path) -> tuple[PostsRewards, ServesMUs | None, Scenario]:
 
 
 def scenario_of(run: Path) -> Scenario:
-    """The market with fading that a run was trained on; for a set policy, one of its usual size and middling load."""
+    """The market with fading that a run was trained on; for a set policy, one of its usual size and middling load.
+
+    Of a trace, the part that is held out.
+    """
     config = read_config(run)
     if not config.any_size:
-        return config.make_scenario()
-    markets = config.markets
+        return config.make_scenario().held_out
+    markets = config.markets.held_out
     num_mus, num_asps = usual_size(markets)
-    load = math.sqrt(math.prod(markets.loads))
+    load = math.sqrt(math.prod(markets.load_range))
     return Scenario.preset(markets.scenario, num_mus=num_mus, num_asps=num_asps, load=load).fix(EVALUATION_SEED)
 
 

@@ -80,12 +80,12 @@ class SetRun(Run[SetEvaluation[Any]]):
         """Measure the policy in held-out markets of every size, with certified equilibria."""
         config = self.config
         sizes, count = evaluation_sizes(config.markets, config.larger_sizes), config.final_evaluation_markets
-        result = evaluate_set_policy(self.learner.policy(), config.markets, sizes, count=count, certify=True)
+        result = evaluate_set_policy(self.learner.policy(), config.markets.held_out, sizes, count=count, certify=True)
         return result, result.figures()
 
     def _evaluate(self) -> SetEvaluation[Any]:
         sizes, count = [usual_size(self.config.markets)], self.config.evaluation_markets
-        return evaluate_set_policy(self.learner.policy(), self.config.markets, sizes, count=count)
+        return evaluate_set_policy(self.learner.policy(), self.config.markets.held_out, sizes, count=count)
 
     def _by_folder(self, result: SetEvaluation[Any]) -> Mapping[str, tuple[dict[str, float], OneSidedEvaluation]]:
         usual = result.by_size[usual_size(self.config.markets)]

@@ -70,7 +70,7 @@ class JointRun(MarketRun[JointEvaluation]):
 
     def _measured(self, slots: int, *, certify: bool = False) -> JointEvaluation:
         post, serve = self.mus.policy.act_batch, self.asps.policy.act_batch
-        return evaluate_both(post, serve, self.scenario, slots, certify=certify)
+        return evaluate_both(post, serve, self.scenario.held_out, slots, certify=certify)
 
     def _by_folder(self, result: JointEvaluation) -> Mapping[str, tuple[dict[str, float], OneSidedEvaluation]]:
         return {

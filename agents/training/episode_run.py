@@ -58,7 +58,7 @@ class EpisodeRun(MarketRun[EpisodeEvaluation]):
 
     def _held_out(self, slots: int, *, certify: bool = False) -> HeldOutEpisodes:
         horizon = self.config.horizon
-        return HeldOutEpisodes.of(self.scenario, max(slots // horizon, 1), horizon, certify=certify)
+        return HeldOutEpisodes.of(self.scenario.held_out, max(slots // horizon, 1), horizon, certify=certify)
 
     def _by_folder(self, result: EpisodeEvaluation) -> Mapping[str, tuple[dict[str, float], EpisodeEvaluation]]:
         return {HERE: (result.point(), result)}

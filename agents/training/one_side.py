@@ -72,12 +72,12 @@ class LeaderRun(MarketRun[LeaderEvaluation]):
         super().__init__(config, {HERE: self.mus}, Alone(HERE, config.transitions, self.mus.rollout))
 
     def _evaluate(self) -> LeaderEvaluation:
-        return evaluate_leaders(self.mus.policy.act_batch, self.scenario, self.config.evaluation_slots)
+        return evaluate_leaders(self.mus.policy.act_batch, self.scenario.held_out, self.config.evaluation_slots)
 
     def evaluate_finally(self) -> tuple[LeaderEvaluation, dict[str, Any]]:
         """Measure the MUs among exact ASPs, with certified equilibria."""
         slots = self.config.final_evaluation_slots
-        result = evaluate_leaders(self.mus.policy.act_batch, self.scenario, slots, certify=True)
+        result = evaluate_leaders(self.mus.policy.act_batch, self.scenario.held_out, slots, certify=True)
         return result, {
             **result.relative.figures("leader_regret_relative"),
             **result.followers_relative.figures("follower_regret_relative"),
@@ -104,13 +104,13 @@ class FollowerRun(MarketRun[FollowerEvaluation]):
 
     def _evaluate(self) -> FollowerEvaluation:
         serve, slots = self.asps.policy.act_batch, self.config.evaluation_slots
-        return evaluate_followers(serve, self.scenario, slots, self.source)
+        return evaluate_followers(serve, self.scenario.held_out, slots, self.source)
 
     def evaluate_finally(self) -> tuple[FollowerEvaluation, dict[str, Any]]:
         """Measure the ASPs on rewards from the source, and near equilibrium."""
         serve, slots = self.asps.policy.act_batch, self.config.final_evaluation_slots
-        result = evaluate_followers(serve, self.scenario, slots, self.source)
-        near = evaluate_followers(serve, self.scenario, slots, NEAR)
+        result = evaluate_followers(serve, self.scenario.held_out, slots, self.source)
+        near = evaluate_followers(serve, self.scenario.held_out, slots, NEAR)
         return result, {
             **result.relative.figures("follower_regret_relative"),
             **result.as_posted.relative.figures("leader_regret_relative"),

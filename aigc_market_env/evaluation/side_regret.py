@@ -9,7 +9,7 @@ from aigc_market_env.equilibrium.certificate import share_of
 from aigc_market_env.model.parameters import FloatArray
 
 #: What stays as it is from slot to slot of one market: whose these are, in all slots, is the same.
-_LASTING = ("satisfaction_scale", "qoe_requirement", "qoe_weights", "patience", "compute_capacity", "compute_cost")
+_LASTING = ("qoe_requirement", "qoe_weights", "patience", "compute_cost", "bandwidth_cost", "flops_per_token")
 
 
 class SideRegret(NamedTuple):

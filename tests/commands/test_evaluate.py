@@ -48,6 +48,16 @@ def test_a_run_of_which_only_policy_configuration_and_metrics_are_kept_can_be_ev
     assert {path.name for path in run.iterdir()} == kept | {"evaluation"}
 
 
+def test_a_run_is_measured_in_the_markets_of_another_preset_or_of_files(command, run, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("evaluate.py", run, "--scenario", "traces_v0_held_out", "--out", out)
+    assert command(*arguments, "--markets", "4")[0] == 0
+    assert evaluated(out, run)["slots"] == 4
+    Scenario.preset("duo").sample().to_json(tmp_path / "duo.json")
+    assert fails(command(*arguments, "--markets", tmp_path / "duo.json"), "--scenario", "give one")
+    assert fails(command("evaluate.py", run, "--scenario", "twon"), "'twon'", "the presets are")
+
+
 def test_a_video_is_written_beside_the_figures(command, run, tmp_path):
     status, out, err = command("evaluate.py", run, "--markets", "2", "--video", "--out", tmp_path / "out")
     assert (status, err) == (0, "")

@@ -86,6 +86,19 @@ def test_slots_of_a_market_that_fades_and_whose_requests_change_are_of_one_marke
     assert is_one_market(Market.stack([DUO.sample(0)]))
 
 
+def test_slots_of_a_trace_are_of_one_market_and_who_does_not_ask_regrets_nothing():
+    scenario = Scenario.preset("traces_v0", num_mus=4, num_asps=2).fix(0)
+    found = evaluate_leaders(lambda seen: np.full((len(seen), 4, 2), 0.3), scenario, 12)
+    idle = found.market.satisfaction_scale < 1e-3
+    assert is_one_market(found.market)
+    assert 0 < idle.mean() < 1
+    assert not found.regret[idle].any()
+    assert not found.equilibrium.outcome.mu_utility[idle].any()
+    assert np.isfinite([found.relative.mean, found.relative.worst]).all()
+    own = found.regret.mean(axis=0) / found.equilibrium.outcome.mu_utility.mean(axis=0)
+    assert found.relative.worst == pytest.approx(own.max())
+
+
 def test_who_is_priced_out_is_neither_hidden_nor_endless():
     market = Market.stack([DUO.sample(0)] * 2)
     found = side_regret(market, np.array([[0.0, 0.01]] * 2), np.array([[1.0, 0.0]] * 2), "mu")

@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -18,6 +19,8 @@ from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
 from agents.runs import write_json
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
+from aigc_market_env.evaluation.side_regret import is_one_market
+from aigc_market_env.scenarios.traces.drives import EFFICIENCY, drive_slots
 
 SMALL = EquilibriumConfig(
     markets=MarketDistribution(num_mus=(2, 3), num_asps=(1, 2)), width=4, layers=1, links=64, larger_sizes=((5, 2),)
@@ -168,3 +171,32 @@ def test_runs_that_cannot_be_compared_are_refused_before_anything_is_measured(ru
     names = f"{runs[0]} and {runs[-1]} are not of the same"
     with pytest.raises(ValueError, match=re.escape(names)):
         evaluate_runs(runs, (), 2, never, Console(file=io.StringIO()))
+
+
+def drawn_from(market, split):
+    return np.isin(market.spectral_efficiency, drive_slots(split)[:, EFFICIENCY]).all()
+
+
+def test_a_run_on_a_trace_is_measured_on_what_of_it_is_held_out(run, tmp_path):
+    traced = changed_run(run, tmp_path / "traced", scenario="traces_v0", num_mus=2, num_asps=1)
+    market = evaluate_run(traced, count=6).results["2x1"].market
+    assert drawn_from(market, "held_out")
+    assert is_one_market(market)
+    assert market.patience[0] == pytest.approx(Scenario.preset("traces_v0", num_mus=2, num_asps=1).sample(0).patience)
+
+
+def test_a_set_policy_for_a_trace_is_measured_on_what_of_it_is_held_out(set_run, tmp_path):
+    traced = changed_run(set_run, tmp_path / "traced", scenario="traces_v0", loads=None)
+    assert all(drawn_from(result.market, "held_out") for result in evaluate_run(traced, count=2).results.values())
+
+
+def test_runs_are_measured_in_the_markets_of_another_preset(run, set_run):
+    found = evaluate_run(run, count=6, preset="traces_v0_held_out").results["2x1"].market
+    assert drawn_from(found, "held_out")
+    assert len(np.unique(found.patience)) > 2
+    measured = evaluate_run(set_run, count=3, preset="traces_v0")
+    assert all(drawn_from(result.market, "training") for result in measured.results.values())
+    assert measured.fresh.by_size.keys() == evaluate_run(set_run, count=3).fresh.by_size.keys()
+    for wrong, words in (("duo", "num_mus = 2"), ("twon", "the presets are"), ("office", "satiation")):
+        with pytest.raises(ValueError, match=words):
+            evaluate_run(run if wrong == "office" else set_run, count=2, preset=wrong)
