@@ -15,14 +15,17 @@ from aigc_market_env._engine.process import (
     WORTH_CORRELATION,
     WORTH_DEVIATION,
 )
-from aigc_market_env._engine.slot import NOISE
+from aigc_market_env._engine.slot import ACCURACY, NOISE, TIMELINESS, TOKENS
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env._numerics.elementary import exp
 from aigc_market_env.model import qoe, satisfaction
-from aigc_market_env.model.links import describe
+from aigc_market_env.model.links import ENTRY, coefficients_of, describe
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import faded, in_range, signal_of, urgency, usual_worth
 from aigc_market_env.scenarios.streams import fill_normals, next_uniform
+
+# Rows of scratch that are free between slots.
+_WEIGHT, _PATIENCE = TIMELINESS, ACCURACY
 
 
 @compiled_inner
@@ -41,7 +44,7 @@ def take_request(i: int, m: int, lanes: Lanes) -> None:
 def describe_mu(i: int, m: int, lanes: Lanes) -> None:
     """Write all that follows from what MU ``m`` is and asks for."""
     mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
-    _bound_rewards(mus, m)
+    bound_rewards(mus, m)
     for n in range(asps.shape[1]):
         k = n * mus.shape[1] + m
         c = qoe.coefficients(
@@ -59,7 +62,29 @@ def describe_mu(i: int, m: int, lanes: Lanes) -> None:
 
 
 @compiled_inner
-def _bound_rewards(mus: FloatArray, m: int) -> None:
+def describe_links(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """Write what of the links follows from the tokens that MUs ask for and from latencies, in loops over links.
+
+    They give what :func:`describe_mu` gives, as vector code; what else that writes stays as it is.
+    """
+    mus, link, slot = lanes.mus[i], lanes.links[i], lanes.asps[i, at.SLOT, 0]
+    num_mus = mus.shape[1]
+    for first in range(0, link.shape[1], num_mus):
+        for m in range(num_mus):
+            scratch[_WEIGHT, first + m] = mus[at.WEIGHT_TIMELINESS, m]
+            scratch[_PATIENCE, first + m] = mus[at.PATIENCE, m]
+            scratch[TOKENS, first + m] = mus[at.TOKENS, m]
+    for k in range(link.shape[1]):
+        weight, patience, tokens = scratch[_WEIGHT, k], scratch[_PATIENCE, k], scratch[TOKENS, k]
+        c = qoe.coefficients(0.0, 0.0, weight, 0.0, 0.0, tokens, patience, link[at.LATENCY, k], slot)
+        link[2, k], link[4, k], link[5, k] = c[2], c[4], c[5]
+    for k in range(link.shape[1]):
+        link[ENTRY, k] = qoe.slope(0.0, coefficients_of(link, k))
+
+
+@compiled_inner
+def bound_rewards(mus: FloatArray, m: int) -> None:
+    """Write up to which reward MU ``m`` is worth serving."""
     wants = satisfaction.Wants(mus[at.OMEGA, m], mus[at.REQUIREMENT, m], mus[at.SATIATION, m])
     mus[at.BOUND, m] = satisfaction.marginal(0.0, wants)
 
@@ -104,7 +129,7 @@ def _change_worth(i: int, lanes: Lanes, process: FloatArray, correlation: float,
     for m in range(num_mus):
         worth = exp(mus[at.LOG_WORTH, m] + mus[at.URGENT, m] * process[URGENT_LOG_FACTOR])
         mus[at.OMEGA, m] = in_range(mus[at.BASE_OMEGA, m] * worth)
-        _bound_rewards(mus, m)
+        bound_rewards(mus, m)
 
 
 @compiled

@@ -298,8 +298,8 @@ def _move_on(i: int, lanes: Lanes, current: Observations, process: FloatArray, s
         change_load(i, lanes, process)
         write_capacities(i, lanes, current)
     if process[TRACED] > 0.0:
-        follow_trace(i, lanes, process[PROFILE:])
-        write_slot(i, lanes, current, scratch[NOISE])
+        follow_trace(i, lanes, process[PROFILE:], scratch)
+        write_slot(i, lanes, current, scratch)
     if process[WALLETS] > 0.0 and _demand_varies(process):
         write_demand(i, lanes, current, process)
     if process[SHADOWING_DB] > 0.0:

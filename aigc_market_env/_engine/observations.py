@@ -12,7 +12,7 @@ from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations
 from aigc_market_env._engine.process import HORIZON, URGENT_LOG_FACTOR, num_places
 from aigc_market_env._numerics.compile import compiled, compiled_inner
-from aigc_market_env._numerics.elementary import cos_sin, log
+from aigc_market_env._numerics.elementary import cos_sin, log, log1p
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.spaces import (
     ASP_LINK,
@@ -101,7 +101,7 @@ def write_channels(i: int, lanes: Lanes, current: Observations, logs: FloatArray
             of_mu += ASP_LINK_SIZE
 
 
-@compiled
+@compiled_inner
 def write_capacities(i: int, lanes: Lanes, current: Observations) -> None:
     """The capacities of this slot, in the ASPs' own observations."""
     asps, size = lanes.asps[i], ASP_LINKS + lanes.mus.shape[2] * ASP_LINK_SIZE
@@ -147,7 +147,7 @@ def write_mu(i: int, m: int, lanes: Lanes, current: Observations) -> None:
         asp = current.asps[i, n * asp_size : (n + 1) * asp_size]
         of_asp, of_mu = MU_LINKS + n * MU_LINK_SIZE, ASP_LINKS + m * ASP_LINK_SIZE
         row[of_asp + MU_LINK.accuracy] = asp[of_mu + ASP_LINK.accuracy] = link[at.ACCURACY, k]
-        latency = spaces.clipped(math.log1p(link[at.LATENCY, k]))
+        latency = spaces.clipped(log1p(link[at.LATENCY, k]))
         row[of_asp + MU_LINK.log_base_latency] = asp[of_mu + ASP_LINK.log_base_latency] = latency
         row[of_asp + MU_LINK.log_flops_per_token] = asp[ASP_TYPE.log_flops_per_token]
         row[of_asp + MU_LINK.log_reasoning_tokens] = asp[ASP_TYPE.log_reasoning_tokens]
@@ -174,37 +174,59 @@ def write_worth(i: int, lanes: Lanes, current: Observations) -> None:
         _write_type(i, m, own, seen, spaces.log_entry(lanes.mus[i, at.OMEGA, m], _OMEGA), lanes, current)
 
 
-@compiled
-def write_slot(i: int, lanes: Lanes, current: Observations, logs: FloatArray) -> None:
-    """All that a trace changes: requests and what they are worth, links, capacities, bounds; ``logs`` is scratch."""
-    _write_requests(i, lanes, current)
-    write_worth(i, lanes, current)
-    _write_latencies(i, lanes, current)
-    write_channels(i, lanes, current, logs)
-    write_capacities(i, lanes, current)
-    write_rewards(i, lanes, current)
+@compiled_inner
+def write_slot(i: int, lanes: Lanes, current: Observations, scratch: FloatArray) -> None:
+    """What a trace has changed: requests and what they are worth, links, capacities, bounds.
+
+    ``scratch`` has two rows or more, one column per link.
+    """
+    mus, asps = lanes.mus[i], lanes.asps[i]
+    for m in range(mus.shape[1]):
+        if mus[at.LOG_WORTH, m] == 0.0:
+            tokens = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
+            _write_type(i, m, MU_TYPE.log_desired_tokens, ASP_LINK_MU.log_desired_tokens, tokens, lanes, current)
+        if mus[at.BOUND, m] != mus[at.SERVED_BOUND, m]:
+            worth = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
+            own, seen = MU_TYPE.log_satisfaction_scale, ASP_LINK_MU.log_satisfaction_scale
+            _write_type(i, m, own, seen, worth, lanes, current)
+            _write_rewards_of(i, m, lanes, current)
+    changed = False
+    for n in range(asps.shape[1]):
+        changed |= asps[at.SERVED_COMPUTE_CAPACITY, n] != asps[at.COMPUTE_CAPACITY, n]
+        changed |= asps[at.SERVED_BANDWIDTH_CAPACITY, n] != asps[at.BANDWIDTH_CAPACITY, n]
+    if changed:
+        write_capacities(i, lanes, current)
+    _write_links(i, lanes, current, scratch[0], scratch[1])
 
 
 @compiled_inner
-def _write_requests(i: int, lanes: Lanes, current: Observations) -> None:
-    """The tokens that MUs ask for in this slot, where they see it themselves and where the ASPs do."""
-    own, seen = MU_TYPE.log_desired_tokens, ASP_LINK_MU.log_desired_tokens
-    for m in range(lanes.mus.shape[2]):
-        _write_type(i, m, own, seen, spaces.log_entry(lanes.mus[i, at.TOKENS, m], _TOKENS), lanes, current)
+def _write_rewards_of(i: int, m: int, lanes: Lanes, current: Observations) -> None:
+    """The rewards that an MU posted last, as in :func:`write_rewards`."""
+    entry, bound = ASP_LINKS + m * ASP_LINK_SIZE + ASP_LINK.reward, lanes.mus[i, at.BOUND, m]
+    num_mus = lanes.mus.shape[2]
+    for n in range(lanes.asps.shape[2]):
+        current.asps[i, entry] = spaces.clipped(lanes.links[i, at.POSTED, n * num_mus + m] / bound)
+        entry += ASP_LINKS + num_mus * ASP_LINK_SIZE
 
 
 @compiled_inner
-def _write_latencies(i: int, lanes: Lanes, current: Observations) -> None:
-    """The base latencies of this slot, which both sides see."""
+def _write_links(i: int, lanes: Lanes, current: Observations, efficiencies: FloatArray, latencies: FloatArray) -> None:
+    """The channels and base latencies of this slot, which both sides see; the last two arguments are scratch."""
     link, mu_row, asp_row = lanes.links[i], current.mus[i], current.asps[i]
     num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
-    size, of_mu = mu_row.shape[0] // num_mus, ASP_LINK.log_base_latency
+    for k in range(link.shape[1]):
+        efficiencies[k] = spaces.clipped(log(link[at.EFFICIENCY, k] / _EFFICIENCY))
+        latencies[k] = spaces.clipped(log1p(link[at.LATENCY, k]))
+    size, of_mu = mu_row.shape[0] // num_mus, 0
     for n in range(num_asps):
-        of_asp = MU_LINKS + n * MU_LINK_SIZE + MU_LINK.log_base_latency
+        of_asp = MU_LINKS + n * MU_LINK_SIZE
         of_mu += ASP_LINKS
         for m in range(num_mus):
-            entry = spaces.clipped(math.log1p(link[at.LATENCY, n * num_mus + m]))
-            mu_row[of_asp] = asp_row[of_mu] = entry
+            efficiency, latency = efficiencies[n * num_mus + m], latencies[n * num_mus + m]
+            mu_row[of_asp + MU_LINK.log_spectral_efficiency] = efficiency
+            mu_row[of_asp + MU_LINK.log_base_latency] = latency
+            asp_row[of_mu + ASP_LINK.log_spectral_efficiency] = efficiency
+            asp_row[of_mu + ASP_LINK.log_base_latency] = latency
             of_asp += size
             of_mu += ASP_LINK_SIZE
 

@@ -6,12 +6,13 @@ How it is gone through is said in ``scenarios.traces.walk``, whose flat array ``
 import math
 
 from aigc_market_env._engine import lanes as at
-from aigc_market_env._engine.drift import describe_mu
+from aigc_market_env._engine.drift import bound_rewards, describe_links, describe_mu
 from aigc_market_env._engine.lanes import Lanes
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._engine.slot import NOISE
+from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import in_range
-from aigc_market_env.scenarios.streams import next_uniform
+from aigc_market_env.scenarios.streams import fill_uniforms, next_uniform
 from aigc_market_env.scenarios.traces import demand, drives, walk
 
 _LOG_NOT_ASKING = math.log(walk.NOT_ASKING)
@@ -27,18 +28,22 @@ def begin_trace(i: int, lanes: Lanes, trace: FloatArray) -> None:
         mus[at.CLIENT, m] = client
         mus[at.ASKING, m] = 1.0 if walk.asks_first(i, lanes.streams, trace, client) else 0.0
     _go_to(i, lanes, trace, window)
-    _take_slot(i, lanes, trace)
-
-
-@compiled
-def follow_trace(i: int, lanes: Lanes, trace: FloatArray) -> None:
-    """Go on to the next slot of the trace, or to another block of it."""
-    mus, asps = lanes.mus[i], lanes.asps[i]
+    _load(i, lanes, trace)
+    _ask(i, lanes, trace)
     for m in range(mus.shape[1]):
+        _set_worth(i, m, lanes)
+        describe_mu(i, m, lanes)
+
+
+@compiled_inner
+def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -> None:
+    """Go on to the next slot of the trace, or to another block of it. What does not change is not written."""
+    mus, asps, uniforms = lanes.mus[i], lanes.asps[i], scratch[NOISE, : lanes.mus.shape[2]]
+    fill_uniforms(lanes.streams, i, uniforms)
+    for m in range(mus.shape[1]):
+        place = walk.client_place(trace, int(mus[at.CLIENT, m]))
+        mus[at.ASKING, m] = 1.0 if walk.asks_next(trace, place, mus[at.ASKING, m], uniforms[m]) else 0.0
         mus[at.SERVED_BOUND, m] = mus[at.BOUND, m]
-        asked = mus[at.ASKING, m] > 0.0
-        asks = walk.asks_next(i, lanes.streams, trace, int(mus[at.CLIENT, m]), asked)
-        mus[at.ASKING, m] = 1.0 if asks else 0.0
     for n in range(asps.shape[1]):
         asps[at.SERVED_COMPUTE_CAPACITY, n] = asps[at.COMPUTE_CAPACITY, n]
         asps[at.SERVED_BANDWIDTH_CAPACITY, n] = asps[at.BANDWIDTH_CAPACITY, n]
@@ -47,53 +52,78 @@ def follow_trace(i: int, lanes: Lanes, trace: FloatArray) -> None:
         _go_to(i, lanes, trace, walk.any_window(i, lanes.streams, trace, window))
     else:
         _go_on(i, lanes, trace, window)
-    _take_slot(i, lanes, trace)
+    if int(asps[at.WINDOW, 0]) != window:
+        _load(i, lanes, trace)
+    _ask(i, lanes, trace)
+    for m in range(mus.shape[1]):
+        if (mus[at.LOG_WORTH, m] == 0.0) != (mus[at.OMEGA, m] == mus[at.BASE_OMEGA, m]):
+            _set_worth(i, m, lanes)
+            bound_rewards(mus, m)
+    describe_links(i, lanes, scratch)
 
 
-@compiled
+@compiled_inner
 def _go_to(i: int, lanes: Lanes, trace: FloatArray, window: int) -> None:
     """Begin a block: somewhere in a window of demand, and every link in a slot of some drive."""
-    asps, link = lanes.asps[i], lanes.links[i]
-    left = 1 + walk.any_of(i, lanes.streams, walk.of_window(trace, window, demand.SLOTS))
-    for n in range(asps.shape[1]):
-        asps[at.WINDOW, n], asps[at.SLOTS_LEFT, n] = window, left
+    link = lanes.links[i]
+    _set_window(i, lanes, window, 1 + walk.any_of(i, lanes.streams, walk.of_window(trace, window, demand.SLOTS)))
     for k in range(link.shape[1]):
-        link[at.DRIVE_SLOT, k] = walk.any_drive_slot(i, lanes.streams, trace)
+        _drive(i, k, lanes, trace, walk.any_drive_slot(i, lanes.streams, trace))
 
 
-@compiled
+@compiled_inner
 def _go_on(i: int, lanes: Lanes, trace: FloatArray, window: int) -> None:
     """Go one slot further in a window of demand and in all drives."""
-    asps, link = lanes.asps[i], lanes.links[i]
-    left = asps[at.SLOTS_LEFT, 0] - 1.0
+    link = lanes.links[i]
+    left = lanes.asps[i, at.SLOTS_LEFT, 0] - 1.0
     if left < 1.0:
         window = int(walk.of_window(trace, window, demand.NEXT))
         left = walk.of_window(trace, window, demand.SLOTS)
+    _set_window(i, lanes, window, left)
+    for k in range(link.shape[1]):
+        _drive(i, k, lanes, trace, int(walk.of_drive_slot(trace, int(link[at.DRIVE_SLOT, k]), drives.NEXT)))
+
+
+@compiled_inner
+def _set_window(i: int, lanes: Lanes, window: int, left: float) -> None:
+    asps = lanes.asps[i]
     for n in range(asps.shape[1]):
         asps[at.WINDOW, n], asps[at.SLOTS_LEFT, n] = window, left
-    for k in range(link.shape[1]):
-        link[at.DRIVE_SLOT, k] = walk.of_drive_slot(trace, int(link[at.DRIVE_SLOT, k]), drives.NEXT)
 
 
-@compiled
-def _take_slot(i: int, lanes: Lanes, trace: FloatArray) -> None:
-    """Write what the market is in the slot: capacities, who asks and for how much, links."""
-    mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
-    window = int(asps[at.WINDOW, 0])
-    load = walk.of_window(trace, window, demand.LOAD)
+@compiled_inner
+def _drive(i: int, k: int, lanes: Lanes, trace: FloatArray, slot: int) -> None:
+    """Have link ``k`` be in a slot of a drive."""
+    link = lanes.links[i]
+    link[at.DRIVE_SLOT, k] = slot
+    link[at.EFFICIENCY, k] = walk.of_drive_slot(trace, slot, drives.EFFICIENCY)
+    link[at.LATENCY, k] = link[at.BASE_LATENCY, k] + walk.of_drive_slot(trace, slot, drives.ROUND_TRIP)
+
+
+@compiled_inner
+def _load(i: int, lanes: Lanes, trace: FloatArray) -> None:
+    """Write the capacities that the load of the window leaves."""
+    asps = lanes.asps[i]
+    load = walk.of_window(trace, int(asps[at.WINDOW, 0]), demand.LOAD)
     for n in range(asps.shape[1]):
         asps[at.COMPUTE_CAPACITY, n] = in_range(asps[at.BASE_COMPUTE_CAPACITY, n] / load)
         asps[at.BANDWIDTH_CAPACITY, n] = in_range(asps[at.BASE_BANDWIDTH_CAPACITY, n] / load)
-    for k in range(link.shape[1]):
-        slot = int(link[at.DRIVE_SLOT, k])
-        link[at.EFFICIENCY, k] = walk.of_drive_slot(trace, slot, drives.EFFICIENCY)
-        link[at.LATENCY, k] = link[at.BASE_LATENCY, k] + walk.of_drive_slot(trace, slot, drives.ROUND_TRIP)
-    somebody = walk.of_window(trace, window, demand.COUNT_TOKENS) > 0.0
+
+
+@compiled_inner
+def _ask(i: int, lanes: Lanes, trace: FloatArray) -> None:
+    """Draw what MUs ask for in the slot."""
+    mus, window = lanes.mus[i], int(lanes.asps[i, at.WINDOW, 0])
+    first, count = walk.tokens_place(trace, window), walk.of_window(trace, window, demand.COUNT_TOKENS)
     for m in range(mus.shape[1]):
-        if somebody and mus[at.ASKING, m] > 0.0:
-            mus[at.TOKENS, m] = walk.any_tokens(i, lanes.streams, trace, window)
-            mus[at.LOG_WORTH, m], mus[at.OMEGA, m] = 0.0, mus[at.BASE_OMEGA, m]
-        else:
-            mus[at.LOG_WORTH, m] = _LOG_NOT_ASKING
-            mus[at.OMEGA, m] = in_range(mus[at.BASE_OMEGA, m] * walk.NOT_ASKING)
-        describe_mu(i, m, lanes)
+        mus[at.LOG_WORTH, m] = _LOG_NOT_ASKING
+        if mus[at.ASKING, m] > 0.0 and count > 0.0:
+            mus[at.TOKENS, m], mus[at.LOG_WORTH, m] = walk.any_tokens(i, lanes.streams, trace, first, count), 0.0
+
+
+@compiled_inner
+def _set_worth(i: int, m: int, lanes: Lanes) -> None:
+    """Write what ω of MU ``m`` is, by whether it asks."""
+    mus = lanes.mus[i]
+    asks = mus[at.LOG_WORTH, m] == 0.0
+    mus[at.OMEGA, m] = mus[at.BASE_OMEGA, m] if asks else in_range(mus[at.BASE_OMEGA, m] * walk.NOT_ASKING)

@@ -45,6 +45,15 @@ def next_uniform(streams: npt.NDArray[np.uint64], i: int) -> float:
 
 
 @compiled_inner
+def fill_uniforms(streams: npt.NDArray[np.uint64], i: int, numbers: FloatArray) -> None:
+    """Advance lane ``i`` by as many numbers as fill an array, which are those of :func:`next_uniform`."""
+    state = streams[i]
+    for k in range(numbers.shape[0]):
+        numbers[k] = _number(state + np.uint64(k + 1) * _GAMMA)
+    streams[i] = state + np.uint64(numbers.shape[0]) * _GAMMA
+
+
+@compiled_inner
 def fill_normals(streams: npt.NDArray[np.uint64], i: int, numbers: FloatArray) -> None:
     """Advance lane ``i`` by independent standard normal numbers, as many as fill an array of even length.
 

@@ -19,20 +19,21 @@ from aigc_market_env.scenarios.traces.trace import Trace
 #: What an MU's ω is while it does not ask, of what it is while it does: so little that no ASP serves it at any reward.
 NOT_ASKING = 1e-9
 
-# The first entries of the flat array: where the parts begin, and how many there are of some.
-RESTART, WINDOWS, TOKENS, SERVICES, NUM_SERVICES, CLIENTS, NUM_CLIENTS, DRIVE_SLOTS, NUM_DRIVE_SLOTS = range(9)
-_HEADER = NUM_DRIVE_SLOTS + 1
+# The first entries of the flat array: where parts begin, and how many there are of some. The slots of drives come next,
+# at a place that compiled code knows; then clients, one after the other, and the rest.
+RESTART, CLIENTS, WINDOWS, TOKENS, SERVICES, NUM_SERVICES, NUM_CLIENTS, NUM_DRIVE_SLOTS = range(8)
+_DRIVE_SLOTS = NUM_DRIVE_SLOTS + 1
+_OF_CLIENT = clients.PERSISTENCE + 1
 
 
 @cache
 def packed(trace: Trace) -> FloatArray:
     """All of a trace in one array; entry ``RESTART`` is the probability that another block begins after a slot."""
     own, asking, slots = demand.demand_of(trace.split), clients.clients(trace.split), drives.drive_slots(trace.split)
-    parts = [own.windows, own.tokens, own.services.astype(np.float64), asking, slots]
-    windows, tokens, services, of_clients, drive_slots, _ = np.cumsum([_HEADER, *(part.size for part in parts)])
+    parts = [slots, asking.T, own.windows, own.tokens, own.services.astype(np.float64)]
+    _, *places = np.cumsum([_DRIVE_SLOTS, *(part.size for part in parts[:-1])])
     restart = 0.0 if trace.block_slots is None else 1.0 / trace.block_slots
-    sizes = (len(own.services), asking.shape[1], len(slots))
-    header = (restart, windows, tokens, services, sizes[0], of_clients, sizes[1], drive_slots, sizes[2])
+    header = (restart, *places, len(own.services), asking.shape[1], len(slots))
     flat = np.concatenate([np.array(header, np.float64), *(part.ravel() for part in parts)])
     flat.flags.writeable = False
     return flat
@@ -82,11 +83,15 @@ def any_window(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, windo
 
 
 @compiled_inner
-def any_tokens(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, window: int) -> float:
-    """The tokens of one of the requests of a window that has some."""
-    count = of_window(trace, window, demand.COUNT_TOKENS)
-    place = int(of_window(trace, window, demand.FIRST_TOKENS)) + any_of(i, streams, count)
-    return trace[int(trace[TOKENS]) + place]
+def any_tokens(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, first: int, count: float) -> float:
+    """The tokens of one of ``count`` requests, at least one, whose tokens begin at ``first``."""
+    return trace[first + any_of(i, streams, count)]
+
+
+@compiled_inner
+def tokens_place(trace: FloatArray, window: int) -> int:
+    """Where the tokens of the requests of a window begin."""
+    return int(trace[TOKENS]) + int(of_window(trace, window, demand.FIRST_TOKENS))
 
 
 @compiled_inner
@@ -94,11 +99,10 @@ def any_client(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, windo
     """A client of the service that ``window`` is of, in proportion to how often it asks."""
     low, high = of_window(trace, window, demand.FIRST_CLIENT), of_window(trace, window, demand.LAST_CLIENT)
     weight = low + next_uniform(streams, i) * (high - low)
-    weights = int(trace[CLIENTS])
     first, last = 0, int(trace[NUM_CLIENTS]) - 1
     while first < last:  # the first client whose cumulative weight is above
         middle = (first + last) // 2
-        if trace[weights + middle] > weight:
+        if trace[client_place(trace, middle) + clients.WEIGHT] > weight:
             last = middle
         else:
             first = middle + 1
@@ -106,22 +110,22 @@ def any_client(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, windo
 
 
 @compiled_inner
-def of_client(trace: FloatArray, client: int, row: int) -> float:
-    """An entry of a client."""
-    return trace[int(trace[CLIENTS]) + row * int(trace[NUM_CLIENTS]) + client]
+def client_place(trace: FloatArray, client: int) -> int:
+    """Where the entries of a client begin."""
+    return int(trace[CLIENTS]) + client * _OF_CLIENT
 
 
 @compiled_inner
 def asks_first(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, client: int) -> bool:
     """Whether a client asks as an episode begins."""
-    return next_uniform(streams, i) < of_client(trace, client, clients.ASKING)
+    return next_uniform(streams, i) < trace[client_place(trace, client) + clients.ASKING]
 
 
 @compiled_inner
-def asks_next(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, client: int, asked: bool) -> bool:
-    """Whether a client asks in a slot, from whether it did in the slot before."""
-    asking, persistence = of_client(trace, client, clients.ASKING), of_client(trace, client, clients.PERSISTENCE)
-    return next_uniform(streams, i) < asking + persistence * ((1.0 if asked else 0.0) - asking)
+def asks_next(trace: FloatArray, place: int, asked: float, uniform: float) -> bool:
+    """Whether the client with entries at ``place`` asks in a slot, from whether it did in the slot before, 1 or 0."""
+    asking, persistence = trace[place + clients.ASKING], trace[place + clients.PERSISTENCE]
+    return uniform < asking + persistence * (asked - asking)
 
 
 @compiled_inner
@@ -133,4 +137,4 @@ def any_drive_slot(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray) -
 @compiled_inner
 def of_drive_slot(trace: FloatArray, slot: int, column: int) -> float:
     """An entry of a slot of a drive."""
-    return trace[int(trace[DRIVE_SLOTS]) + slot * drives.COLUMNS + column]
+    return trace[_DRIVE_SLOTS + slot * drives.COLUMNS + column]
