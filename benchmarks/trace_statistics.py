@@ -103,6 +103,23 @@ def autocorrelation(series: list[FloatArray]) -> FloatArray:
     return np.array(found)
 
 
+def walked_autocorrelation(values: FloatArray, after: npt.NDArray[np.int64]) -> FloatArray:
+    """At lags 1 … 10, of an endless walk from each place to the one ``after`` it, all places being as likely.
+
+    What a replay has in the long run, without the noise of playing: where a part of a trace ends, its beginning comes
+    next, which in the trace is not so.
+
+    Args:
+        values: of all places. (S,)
+        after: a permutation of the places, or what comes close to one. (S,)
+    """
+    apart, place, found = values - values.mean(), np.arange(len(values)), []
+    for _ in LAGS:
+        place = after[place]
+        found.append((apart * apart[place]).mean() / values.var())
+    return np.array(found)
+
+
 def kolmogorov_smirnov(played: Played, split: Split, service: str) -> float:
     """The largest distance between the shares of requests for up to x tokens, of the scenario and of the trace.
 

@@ -24,6 +24,7 @@ from rich.console import Console
 from aigc_market_env import BatchedMarketEnv, Scenario, market_v0, solve_equilibrium
 from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.scenarios.traces.drives import EFFICIENCY, NEXT, drive_slots
 from aigc_market_env.scenarios.traces.splits import Split
 from aigc_market_env.scenarios.traces.tables import SERVICES
 from benchmarks.loops import BatchedLoop, ParallelLoop
@@ -37,6 +38,8 @@ from benchmarks.trace_statistics import (
     measured_sinr,
     play,
     played_shares,
+    sinr_of,
+    walked_autocorrelation,
 )
 from benchmarks.turns import Summary
 from experiments.command import run_command
@@ -95,24 +98,34 @@ def _statistics(arguments: Arguments, console: Console) -> None:
 def statistics_table(name: str, played: Played, split: Split) -> NumberTable:
     """Distances of token counts, and differences of autocorrelations, by service; and those of SINR."""
     table = NumberTable(f"{name}: scenario against trace")
-    for heading in ("service", "KS tokens", "acf count, lag 1", "lag 10", "largest difference", "mean load", "asking"):
+    headings = ("service", "KS tokens", "acf count, lag 1", "lag 10", "largest difference", "of the seam alone")
+    for heading in (*headings, "mean load", "asking"):
         table.add_column(heading, justify="left" if heading == "service" else "right")
     for place, service in enumerate(SERVICES):
         own = np.flatnonzero(played.service == place)
         found = autocorrelation([played.load[:, lane] for lane in own])
-        there = autocorrelation([measured_loads(split, service)])
+        loads = measured_loads(split, service)
+        there, around = autocorrelation([loads]), np.roll(np.arange(len(loads)), -1)
+        seam = _seam(walked_autocorrelation(loads, around), there)
         distance = kolmogorov_smirnov(played, split, service)
         shares = f"{played.load[:, own].mean():.2f}", f"{played.asking[:, own].mean():.0%}"
-        table.add_row(service, f"{distance:.3f}", *_acf_cells(found, there), *shares)
+        table.add_row(service, f"{distance:.3f}", *_acf_cells(found, there), seam, *shares)
     found, there = autocorrelation(_by_lane(played.sinr)), autocorrelation(measured_sinr(split))
     distance = _distance(np.concatenate(measured_sinr(split)), played.sinr)
-    table.add_row("SINR", f"{distance:.3f}", *_acf_cells(found, there), "", "")
+    slots = drive_slots(split)
+    walked = walked_autocorrelation(sinr_of(slots[:, EFFICIENCY]), slots[:, NEXT].astype(np.int64))
+    table.add_row("SINR", f"{distance:.3f}", *_acf_cells(found, there), _seam(walked, there), "", "")
     return table
 
 
 def _acf_cells(found: FloatArray, there: FloatArray) -> tuple[str, str, str]:
     ends = (f"{found[lag]:.2f} ({there[lag]:.2f})" for lag in (0, -1))
     return (*ends, f"{np.abs(found - there).max():.3f}")  # type: ignore[return-value]
+
+
+def _seam(walked: FloatArray, there: FloatArray) -> str:
+    """How far going on from the end to the beginning is from the trace, at the lag where it is farthest."""
+    return f"{np.abs(walked - there).max():.3f}"
 
 
 def _by_lane(values: FloatArray) -> list[FloatArray]:

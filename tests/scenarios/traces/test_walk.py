@@ -34,7 +34,14 @@ from aigc_market_env.scenarios.traces.trace import Trace
 from aigc_market_env.scenarios.traces.walk import NOT_ASKING
 from aigc_market_env.spaces import MU_TYPE, OBSERVATION_BOUND
 from benchmarks import trace_statistics
-from benchmarks.trace_statistics import autocorrelation, kolmogorov_smirnov, measured_loads, measured_sinr
+from benchmarks.trace_statistics import (
+    autocorrelation,
+    kolmogorov_smirnov,
+    measured_loads,
+    measured_sinr,
+    sinr_of,
+    walked_autocorrelation,
+)
 
 NAMES = ("traces_v0", "traces_v0_replay", "traces_v0_held_out", "traces_v0_replay_held_out")
 
@@ -278,3 +285,17 @@ def test_a_trace_is_refused_where_slots_last_longer_or_shorter_than_its_own():
     with pytest.raises(ValueError, match="slot_duration = 10, got 20"):
         env.restore(state | {"base.slot_duration": np.array([20.0])})
     assert same(env.state(), state)
+
+
+@pytest.mark.parametrize("split", ["training", "held_out"])
+def test_replay_is_correlated_as_going_on_from_the_end_of_a_part_to_its_beginning_makes_it(split):
+    name = "traces_v0_replay" + ("_held_out" if split == "held_out" else "")
+    played, slots = trace_statistics.play(small(name), 1200, 120), drive_slots(split)
+    for service in ("conversation", "code"):
+        own = np.flatnonzero(played.service == trace_statistics.SERVICES.index(service))
+        loads = measured_loads(split, service)
+        expected = walked_autocorrelation(loads, np.roll(np.arange(len(loads)), -1))
+        assert np.abs(autocorrelation([played.load[:, lane] for lane in own]) - expected).max() < 0.05
+    expected = walked_autocorrelation(sinr_of(slots[:, EFFICIENCY]), slots[:, NEXT_SLOT].astype(int))
+    found = autocorrelation(list(np.moveaxis(played.sinr, 1, 0)))
+    assert np.abs(found - expected).max() < 0.05
