@@ -33,7 +33,7 @@ _START = 0.3
 #: Further attempts, as (share of the reward bound to start from, initial sliver), when the first one fails.
 _ATTEMPTS = ((0.6, 1.0), (0.1, 0.03), (0.6, 3.0), (0.3, 1e-6), (0.6, 0.3), (0.1, 0.3))
 #: Number of pairs up to which best responses, and mixtures after them, take seconds rather than hours.
-_MOST_SEARCHED_PAIRS = 400
+MOST_SEARCHED_PAIRS = 400
 
 
 def solve_equilibrium(
@@ -88,7 +88,7 @@ def solve_equilibrium(
     if not certify:
         return _settled(market, rewards, None, residual, steps)
     certificate = certify_rewards(market, rewards, tolerance=tolerance)
-    failed, searched = np.flatnonzero(~certificate.converged), m * n <= _MOST_SEARCHED_PAIRS
+    failed, searched = np.flatnonzero(~certificate.converged), m * n <= MOST_SEARCHED_PAIRS
     if len(failed) and searched:
         tried = rewards.reshape(size, m, n).copy()
         begin = np.broadcast_to(default, rewards.shape).reshape(size, m, n)

@@ -1,7 +1,8 @@
 """Mixed equilibria where no pure one was found, market by market (docs/equilibrium.md#mixed-equilibria)."""
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +10,14 @@ import numpy.typing as npt
 from aigc_market_env._numerics.compile import over_markets
 from aigc_market_env.equilibrium.certificate import Certificate, holds
 from aigc_market_env.equilibrium.double_oracle import double_oracle
-from aigc_market_env.equilibrium.mixed_search import Judged, MixedSearch
-from aigc_market_env.equilibrium.mixture import expected_outcome
+from aigc_market_env.equilibrium.mixed_search import Judged, MixedSearch, judge
+from aigc_market_env.equilibrium.mixture import Mixture, expected_outcome, pure
 from aigc_market_env.equilibrium.solution import Equilibrium
-from aigc_market_env.equilibrium.two_scales import follow_gains
+from aigc_market_env.equilibrium.two_scales import follow_gains, levelled, rebalanced, settled
 from aigc_market_env.market import Market
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.parameters import MarketArrays
+
+R = TypeVar("R")
 
 
 def mixed_where_refused(
@@ -33,7 +36,8 @@ def mixed_where_refused(
     refused = np.flatnonzero(~found.certificate.converged)
     if not len(refused):
         return found
-    judged = find_mixed(market.flat, index[refused], found.rewards.reshape(-1, *pair)[refused], tolerance)
+    starts = [pure(rewards) for rewards in found.rewards.reshape(-1, *pair)[refused]]
+    judged = find_mixed(market.flat, index[refused], starts, tolerance)
     most = max(int(answer.mixture.sizes.max()) for answer in judged)
     answers = []
     for i, answer in zip(refused, judged, strict=True):
@@ -44,22 +48,61 @@ def mixed_where_refused(
 
 
 def find_mixed(
-    market: MarketArrays, index: npt.NDArray[np.int64], rewards: FloatArray, tolerance: float
+    market: MarketArrays, index: npt.NDArray[np.int64], starts: list[Mixture], tolerance: float
 ) -> list[Judged]:
-    """The least exploitable mixtures met from rewards (B, M, N) in the markets ``index`` (B,) of a flat batch."""
-    found: dict[int, Judged] = {}
+    """The least exploitable mixtures met from B others, in the markets ``index`` (B,) of a flat batch."""
 
-    def work(start: int, stop: int) -> None:
+    def search(i: int) -> Judged:
+        search = MixedSearch(market, int(index[i]), starts[i], tolerance)
+        if not search.ended():
+            follow_gains(search)
+        if not search.ended():
+            double_oracle(search)
+        return search.best
+
+    return _each(len(index), search)
+
+
+def adapted(
+    market: MarketArrays, index: npt.NDArray[np.int64], mixtures: list[Mixture], tolerance: float
+) -> list[Mixture]:
+    """Mixtures for markets ``index`` (B,) of a flat batch, a little different from those that they were found in.
+
+    What takes longer follows where it is not enough: log odds alone, the rows climbing at each; two time scales; these
+    with the rows of those who mix as they are, where rows would become one.
+    """
+
+    def adapt(i: int) -> Mixture:
+        mixture = mixtures[i]
+        search = MixedSearch(market, int(index[i]), mixture, tolerance)
+        if mixture.profiles > 1:
+            level = search.judge(levelled(search, mixture))
+            if level.exploitability <= search.aim:
+                return level.mixture
+        free = search.judge(settled(search, mixture))
+        if free.mixture.profiles == mixture.profiles or free.exploitability <= search.aim:
+            return free.mixture
+        fixed = search.judge(rebalanced(search, mixture))
+        return fixed.mixture if fixed.exploitability < free.exploitability else free.mixture
+
+    return _each(len(index), adapt)
+
+
+def judge_mixtures(market: MarketArrays, index: npt.NDArray[np.int64], mixtures: list[Mixture]) -> list[Judged]:
+    """Best responses of all MUs against mixtures, in markets ``index`` (B,) of a flat batch."""
+    return _each(len(index), lambda i: judge(market, int(index[i]), mixtures[i]))
+
+
+def _each(size: int, work: Callable[[int], R]) -> list[R]:
+    """What is done for every one of a few markets, on all cores."""
+    found: dict[int, R] = {}
+
+    def fill(start: int, stop: int) -> None:
         for i in range(start, stop):
-            search = MixedSearch(market, int(index[i]), rewards[i], tolerance)
-            if not search.ended():
-                follow_gains(search)
-            if not search.ended():
-                double_oracle(search)
-            found[i] = search.best
+            found[i] = work(i)
 
-    over_markets(work, len(index), min_slice=1)
-    return [found[i] for i in range(len(index))]
+    over_markets(fill, size, min_slice=1)
+    return [found[i] for i in range(size)]
 
 
 def _answer(market: Market, judged: Judged, iterations: np.int64, tolerance: float) -> Equilibrium:

@@ -50,11 +50,10 @@ def judge(market: MarketArrays, k: int, mixture: Mixture) -> Judged:
 class MixedSearch:
     """The search for a mixed equilibrium in one market."""
 
-    def __init__(self, market: MarketArrays, k: int, rewards: FloatArray, tolerance: float) -> None:
+    def __init__(self, market: MarketArrays, k: int, start: Mixture, tolerance: float) -> None:
         self.market, self.k, self.aim = market, k, _AIM * tolerance
-        ones = np.ones(1)
         self.work = 0
-        self.start = Mixture([row[None].copy() for row in rewards], [ones] * len(rewards))
+        self.start = start
         self.best = self.judge(self.start)
         self.scale = float(self.best.utility.mean())
 

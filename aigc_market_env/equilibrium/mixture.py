@@ -36,9 +36,28 @@ class Mixture:
         """Number of joint profiles."""
         return int(self.sizes.prod())
 
-    def padded(self) -> tuple[FloatArray, FloatArray]:
-        """Rows (M, K, N) and probabilities (M, K), of MUs with fewer than K their first row again, never posted."""
-        most = int(self.sizes.max())
+    @property
+    def mean(self) -> FloatArray:
+        """Rewards on average, (M, N); those of who has one row as they are."""
+        return np.stack(
+            [
+                rows[0] if len(rows) == 1 else often @ rows
+                for rows, often in zip(self.rows, self.probabilities, strict=True)
+            ]
+        )
+
+    def joint(self) -> tuple[FloatArray, FloatArray]:
+        """Rewards (J, M, N) of all joint profiles, and how likely each is (J,)."""
+        choices = np.stack(np.meshgrid(*map(np.arange, self.sizes), indexing="ij"), axis=-1).reshape(-1, len(self.rows))
+        rewards = np.stack([own[choices[:, m]] for m, own in enumerate(self.rows)], axis=1)
+        return rewards, np.prod([own[choices[:, m]] for m, own in enumerate(self.probabilities)], axis=0)
+
+    def padded(self, most: int | None = None) -> tuple[FloatArray, FloatArray]:
+        """Rows (M, K, N) and probabilities (M, K), of MUs with fewer than K their first row again, never posted.
+
+        K is the largest number of rows of any MU, unless it is given.
+        """
+        most = int(self.sizes.max()) if most is None else most
         rows = np.stack([np.concatenate([r, np.repeat(r[:1], most - len(r), axis=0)]) for r in self.rows])
         return rows, np.stack([np.pad(p, (0, most - len(p))) for p in self.probabilities])
 
@@ -74,16 +93,53 @@ class Mixture:
         return Mixture(rows, probabilities)
 
 
+def pure(rewards: FloatArray) -> Mixture:
+    """What MUs post who do not mix: rewards (M, N)."""
+    ones = np.ones(1)
+    return Mixture([row[None].copy() for row in rewards], [ones] * len(rewards))
+
+
+def mixture_of(supports: FloatArray, probabilities: FloatArray) -> Mixture:
+    """The mixture of padded rows (M, K, N) and probabilities (M, K)."""
+    posted = [often > 0.0 for often in probabilities]
+    return Mixture(
+        [rows[some] for rows, some in zip(supports, posted, strict=True)],
+        [often[some] for often, some in zip(probabilities, posted, strict=True)],
+    )
+
+
 def expected_outcome(market: Market, mixture: Mixture) -> tuple[Outcome, FloatArray]:
     """What a slot of one market produces on average over all joint profiles, the ASPs responding exactly to each.
 
     Returns:
         The outcome, every field an expectation, and the expected duality gap of each ASP (N,), credits per slot.
     """
-    choices = np.stack(np.meshgrid(*map(np.arange, mixture.sizes), indexing="ij"), axis=-1).reshape(-1, market.num_mus)
-    rewards = np.stack([own[choices[:, m]] for m, own in enumerate(mixture.rows)], axis=1)  # (J, M, N)
-    weights = np.prod([own[choices[:, m]] for m, own in enumerate(mixture.probabilities)], axis=0)  # (J,)
+    rewards, weights = mixture.joint()
     response = follower_response(market, rewards)
     outcome = market.outcome(rewards, response.compute, response.bandwidth)
     expected = {field.name: np.tensordot(weights, getattr(outcome, field.name), 1) for field in fields(outcome)}
     return Outcome(**expected), weights @ response.duality_gap
+
+
+def drawn_rows(supports: FloatArray, probabilities: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draw a row of every MU's, (..., N), of supports (..., K, N) with probabilities (..., K); one number for each."""
+    drawn = rng.random(probabilities.shape[:-1])[..., None]
+    row = (drawn >= probabilities.cumsum(axis=-1)[..., :-1]).sum(axis=-1)
+    # Rounding may leave the sum of all probabilities just below what was drawn.
+    row = np.minimum(row, (probabilities > 0.0).sum(axis=-1) - 1)
+    found: FloatArray = np.take_along_axis(supports, row[..., None, None], axis=-2)[..., 0, :]
+    return found
+
+
+def with_room(supports: FloatArray, probabilities: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:
+    """Supports (..., K, N) and probabilities (..., K) with ``most`` rows, the first ones repeated and never drawn.
+
+    Raises:
+        ValueError: ``most`` is less than the number of rows that there is room for already.
+    """
+    missing = most - supports.shape[-2]
+    if missing < 0:
+        raise ValueError(f"most = {most} must be at least {supports.shape[-2]}, the rows there already are")
+    first = np.repeat(supports[..., :1, :], missing, axis=-2)
+    nothing = np.zeros((*probabilities.shape[:-1], missing))
+    return np.concatenate([supports, first], axis=-2), np.concatenate([probabilities, nothing], axis=-1)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env.equilibrium.certificate import Certificate
+from aigc_market_env.equilibrium.mixture import drawn_rows, with_room
 from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.model.parameters import FloatArray
 
@@ -50,12 +51,7 @@ class Equilibrium:
         Returns:
             Rewards r, credits per QoE. (..., M, N)
         """
-        drawn = rng.random(self.probabilities.shape[:-1])[..., None]
-        row = (drawn >= self.probabilities.cumsum(axis=-1)[..., :-1]).sum(axis=-1)
-        # Rounding may leave the sum of all probabilities just below what was drawn.
-        row = np.minimum(row, (self.probabilities > 0.0).sum(axis=-1) - 1)
-        found: FloatArray = np.take_along_axis(self.supports, row[..., None, None], axis=-2)[..., 0, :]
-        return found
+        return drawn_rows(self.supports, self.probabilities, rng)
 
     def with_room(self, most: int) -> "Equilibrium":
         """The same with room for ``most`` support rows of an MU, for putting answers of several markets together.
@@ -66,13 +62,5 @@ class Equilibrium:
         Raises:
             ValueError: ``most`` is less than the number of rows that there is room for already.
         """
-        missing = most - self.supports.shape[-2]
-        if missing < 0:
-            raise ValueError(f"most = {most} must be at least {self.supports.shape[-2]}, the rows there already are")
-        first = np.repeat(self.supports[..., :1, :], missing, axis=-2)
-        nothing = np.zeros((*self.probabilities.shape[:-1], missing))
-        return replace(
-            self,
-            supports=np.concatenate([self.supports, first], axis=-2),
-            probabilities=np.concatenate([self.probabilities, nothing], axis=-1),
-        )
+        supports, probabilities = with_room(self.supports, self.probabilities, most)
+        return replace(self, supports=supports, probabilities=probabilities)

@@ -70,6 +70,11 @@ def settled(search: MixedSearch, mixture: Mixture) -> Mixture:
     return levelled(search, mixture).reduced(_DROPPED)
 
 
+def rebalanced(search: MixedSearch, mixture: Mixture) -> Mixture:
+    """The mixture with probabilities at which its rows are equally good, rows of those who mix staying as they are."""
+    return balanced(search, mixture, 0.0, _SETTLED).reduced(_DROPPED_FIXED)
+
+
 def balanced(search: MixedSearch, mixture: Mixture, mixed_move: float, enough: float) -> Mixture:
     """Two time scales: rows climb, and probabilities of those who mix follow what the rows are worth.
 

@@ -34,6 +34,7 @@ from aigc_market_env.evaluation.side_regret import SideRegret
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.wallets.paths import paths_of, stacked
 from aigc_market_env.wallets.play import play_episode
+from aigc_market_env.wallets.posted import Posted
 from aigc_market_env.wallets.regret import regret_along
 
 #: Bounds are lowered until no MU's is further from the best deviation found than this share of what MUs earn.
@@ -313,7 +314,7 @@ def _regret(path: Market, wallet: Wallet, episode: Episode, levels: FloatArray, 
     mean = float(episode.outcome.mu_utility.sum(axis=1).mean())
     enough = _NEAR * max(mean, 0.0) if thorough else np.inf
     found = [
-        regret_along(one, rewards, purse, level, enough)
+        regret_along(one, Posted(rewards, {}), purse, level, enough)
         for one, rewards, purse, level in zip(paths, episode.rewards, purses, levels, strict=True)
     ]
     return stacked(batch, found)

@@ -5,21 +5,24 @@ share s = 1/(1 + α), its *level*: all slots at given levels are a batch of the 
 which levels the money would last (:mod:`~aigc_market_env.wallets.levels`); levels move there until they stay.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env.equilibrium.analytic import solve_equilibrium
+from aigc_market_env.equilibrium.analytic import MOST_SEARCHED_PAIRS, solve_equilibrium
 from aigc_market_env.equilibrium.certificate import GAP_SHARE, TOLERANCE, least_utility, relative_regret
+from aigc_market_env.equilibrium.mixed import adapted, find_mixed
+from aigc_market_env.equilibrium.mixture import drawn_rows, mixture_of, with_room
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
 from aigc_market_env.model.options import positive_number
 from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.wallets.paths import Purses, paths_of, stacked
-from aigc_market_env.wallets.play import Episode, play_path
+from aigc_market_env.wallets.play import Episode, played, while_money_lasts
+from aigc_market_env.wallets.posted import Posted, profiles_of
 from aigc_market_env.wallets.regret import EpisodeRegret, regret_along
 from aigc_market_env.wallets.spending import SpendingLines, entry_levels, first_levels
 from aigc_market_env.wallets.wallet import Wallet
@@ -31,6 +34,8 @@ _ENOUGH = 0.1
 #: Share of the way to new levels, on a log scale, that is gone in a round; it is halved after so many rounds in which
 #: the error did not fall to this share.
 _DAMPING, _PATIENCE, _LOWER = 0.8, 12, 0.9
+#: Searches for mixtures, each of the slots in which most is regretted after the one before.
+_MIXED_SEARCHES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,11 @@ class WalletEquilibrium(Episode):
             slots were solved. (...)
         residual: what it is worth to an MU, over its utility, that it does not spend what makes its money last. (...)
         rounds: in which levels moved. (...)
+        kind: "pure" or "mixed" where it is converged, and "none found" where not. Where somebody mixes, rewards are
+            what is posted on average, which is not for posting, and the outcome and the money are on average. (...)
+        supports: rows of rewards that each MU draws from in every slot, credits per QoE; one row for those who do not
+            mix. MUs that have fewer than the largest number in the batch repeat their first. (..., T, M, K, N)
+        probabilities: of each row, 0 for repeated ones. (..., T, M, K)
     """
 
     prices: FloatArray
@@ -56,10 +66,24 @@ class WalletEquilibrium(Episode):
     converged: npt.NDArray[np.bool_]
     residual: FloatArray
     rounds: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.str_]
+    supports: FloatArray
+    probabilities: FloatArray
+
+    def sample(self, rng: np.random.Generator) -> FloatArray:
+        """Draw what every MU posts in every slot, independently; the rewards themselves where nobody mixes.
+
+        Args:
+            rng: one number is drawn for every MU and slot, whether it mixes or not.
+
+        Returns:
+            Rewards r, credits per QoE. (..., T, M, N)
+        """
+        return drawn_rows(self.supports, self.probabilities, rng)
 
 
 def solve_wallet_equilibrium(
-    path: Market, wallet: Wallet, *, tolerance: float = TOLERANCE, certify: bool = True
+    path: Market, wallet: Wallet, *, tolerance: float = TOLERANCE, certify: bool = True, mixed: bool = False
 ) -> WalletEquilibrium:
     """Equilibrium of an episode whose path everybody knows, MUs having wallets and the ASPs responding exactly.
 
@@ -76,54 +100,81 @@ def solve_wallet_equilibrium(
         wallet: amounts in credits, that broadcast to (..., M).
         tolerance: regret over the episode that still counts as none, relative to the mean utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
+        mixed: where the certificate refuses the pure answer, have MUs mix in the slots in which most is regretted; what
+            they pay there is what they pay on average (docs/wallets.md#mixing). Some tenths of a second for each such
+            slot, up to some ten seconds where that is in vain. Markets of more than 400 pairs of MUs and ASPs are not
+            searched.
 
     Returns:
-        The :class:`WalletEquilibrium`, what is played under the rule of money. In slots where no pure equilibrium is
-        found it holds the best point met, and ``certificate.slot_regret_bound`` tells what that costs.
+        The :class:`WalletEquilibrium`, what is played under the rule of money. In slots where no equilibrium is found
+        it holds the best point met, and ``certificate.slot_regret_bound`` tells what that costs.
 
     Raises:
         ValueError: the path has no slots, the wallet is not in credits or does not fit it, or ``tolerance`` is not a
-            finite number > 0.
+            finite number > 0, or ``mixed`` is asked for without ``certify``.
 
     Source: docs/wallets.md#equilibrium-of-an-episode.
     """
     tolerance = positive_number("tolerance", tolerance)
+    if mixed and not certify:
+        raise ValueError("mixed answers are found where a certificate refuses the pure one: leave certify=True")
+    mixed = mixed and path.num_mus * path.num_asps <= MOST_SEARCHED_PAIRS
     batch, paths, purses = paths_of(path, wallet)
-    return stacked(batch, [_solve(*one, tolerance, certify) for one in zip(paths, purses, strict=True)])
+    found = [_solve(*one, tolerance, certify, mixed) for one in zip(paths, purses, strict=True)]
+    most = max(answer.probabilities.shape[-1] for answer in found)
+    return stacked(batch, [_with_room(answer, most) for answer in found])
 
 
-def _solve(path: Market, purses: Purses, tolerance: float, certify: bool) -> WalletEquilibrium:
+def _solve(path: Market, purses: Purses, tolerance: float, certify: bool, mixed: bool) -> WalletEquilibrium:
     """One path (T,)."""
-    found = _answer(path, purses, _balance(path, purses, _all_free(path, purses)), tolerance, certify)
-    if found.certificate is None or found.converged:
+    begin = _all_free(path, purses)
+    found = _answer(path, purses, _balance(path, purses, begin, tolerance), tolerance, certify)
+    if found.certificate is None:
         return found
-    other = _answer(path, purses, _balance(path, purses, _searched(path, found, tolerance)), tolerance, certify)
-    assert other.certificate is not None
-    better = other.certificate.regret_bound.max() < found.certificate.regret_bound.max()
-    return other if better else found
+    for search in [_searched] + [_mixed] * (_MIXED_SEARCHES if mixed else 0):
+        if found.converged:
+            break
+        other_begin = search(path, begin, found, tolerance)
+        other = _answer(path, purses, _balance(path, purses, other_begin, tolerance), tolerance, certify)
+        assert found.certificate is not None
+        assert other.certificate is not None
+        if other.certificate.regret_bound.max() < found.certificate.regret_bound.max():
+            begin, found = other_begin, other
+        elif search is _mixed:
+            break
+    return found
 
 
 def _answer(path: Market, purses: Purses, balanced: "_Balanced", tolerance: float, certify: bool) -> WalletEquilibrium:
     """What is played at rewards that were balanced, and its certificate."""
-    played = play_path(path, balanced.rewards, purses)
-    gaps = follower_response(path, played.rewards).duality_gap
+    posted = while_money_lasts(path, balanced.posted, purses)
+    episode, profiles = played(path, posted, purses), profiles_of(path, posted)
+    gaps = profiles.mean(follower_response(profiles.market, profiles.rewards).duality_gap)
     certificate, converged = None, balanced.residual <= _SETTLED and balanced.slots_solved
     if certify:
-        enough = _ENOUGH * tolerance * float(played.outcome.mu_utility.sum(axis=0).mean())
-        certificate = regret_along(path, balanced.rewards, purses, balanced.levels, enough)
-        converged = _holds(path, certificate.regret_bound, played.outcome, gaps, tolerance)
+        enough = _ENOUGH * tolerance * float(episode.outcome.mu_utility.sum(axis=0).mean())
+        certificate = regret_along(path, posted, purses, balanced.levels, enough)
+        converged = _holds(path, certificate.regret_bound, episode.outcome, gaps, tolerance)
     return WalletEquilibrium(
-        played.rewards,
-        played.money,
-        played.time_share,
-        played.outcome,
+        episode.rewards,
+        episode.money,
+        episode.time_share,
+        episode.outcome,
         1.0 / balanced.levels - 1.0,
         certificate,
         gaps,
         np.asarray(converged),
         np.asarray(balanced.residual),
         np.asarray(balanced.rounds),
+        np.asarray(("mixed" if profiles.mixed.any() else "pure") if converged else "none found"),
+        *posted.padded(),
     )
+
+
+def _with_room(found: WalletEquilibrium, most: int) -> WalletEquilibrium:
+    """The same with room for ``most`` support rows of an MU."""
+    supports, probabilities = with_room(found.supports, found.probabilities, most)
+    return replace(found, supports=supports, probabilities=probabilities)
 
 
 def _holds(path: Market, bound: FloatArray, outcome: Outcome, gaps: FloatArray, tolerance: float) -> bool:
@@ -139,7 +190,7 @@ class _Slots(NamedTuple):
 
     levels: FloatArray  # (T, M)
     held: npt.NDArray[np.bool_]  # (T,)
-    rewards: FloatArray | None  # (T, M, N)
+    posted: Posted | None
 
 
 def _all_free(path: Market, purses: Purses) -> _Slots:
@@ -149,51 +200,76 @@ def _all_free(path: Market, purses: Purses) -> _Slots:
     )
 
 
-def _searched(path: Market, found: WalletEquilibrium, tolerance: float) -> _Slots:
-    """The slots in which most is regretted, with what the slot's own search of other places finds there.
+def _searched(path: Market, begun: _Slots, found: WalletEquilibrium, tolerance: float) -> _Slots:
+    """The slots in which most is regretted, with what the slot's own search of other places finds there."""
+    chosen, fine = _missed_slots(found, tolerance)
+    rewards = found.rewards.copy()
+    rewards[chosen] = solve_equilibrium(_paced(path, found)[chosen], start=rewards[chosen], tolerance=fine).rewards
+    held = begun.held.copy()
+    held[chosen] = True
+    return _Slots(_levels_of(found), held, Posted(rewards, {}))
 
-    So many that the rest regret less than half of the tolerance together; slots are searched as finely as that asks.
-    """
+
+def _mixed(path: Market, begun: _Slots, found: WalletEquilibrium, tolerance: float) -> _Slots:
+    """The slots in which most is regretted, with mixtures that are less exploitable; others are what they were."""
+    chosen, fine = _missed_slots(found, tolerance)
+    mixtures = {t: mixture_of(found.supports[t], found.probabilities[t]) for t in range(len(found.rewards))}
+    judged = find_mixed(_paced(path, found).flat, chosen, [mixtures[t] for t in chosen], fine)
+    kept = {t: mixture for t, mixture in mixtures.items() if mixture.profiles > 1}
+    kept |= {int(t): one.mixture for t, one in zip(chosen, judged, strict=True)}
+    held = begun.held.copy()
+    held[chosen] = False
+    return _Slots(_levels_of(found), held, Posted(found.rewards, {}).with_mixtures(kept))
+
+
+def _missed_slots(found: WalletEquilibrium, tolerance: float) -> tuple[npt.NDArray[np.int64], float]:
+    """So many slots that the rest regret less than half of the tolerance together, and how fine to solve them."""
     assert found.certificate is not None
-    levels, rewards, missed = 1.0 / (1.0 + found.prices), found.rewards.copy(), found.certificate.slot_regret_bound
+    missed = found.certificate.slot_regret_bound
     order = np.argsort(-missed.max(axis=1), kind="stable")
     rest = missed[order[::-1]].cumsum(axis=0)[::-1].max(axis=1)  # regret of a slot in this order and all after it
     allowed = 0.5 * tolerance * float(found.outcome.mu_utility.sum(axis=0).mean())
     chosen = order[: max(int((rest > allowed).sum()), 1)]
-    slots = path[chosen].replace(satisfaction_scale=(path.satisfaction_scale * levels)[chosen])
-    fine = 0.5 * tolerance * len(order) / len(chosen)
-    rewards[chosen] = solve_equilibrium(slots, start=rewards[chosen], tolerance=fine).rewards
-    held = np.zeros(len(order), dtype=bool)
-    held[chosen] = True
-    return _Slots(levels, held, rewards)
+    return chosen, 0.5 * tolerance * len(order) / len(chosen)
+
+
+def _levels_of(found: WalletEquilibrium) -> FloatArray:
+    levels: FloatArray = 1.0 / (1.0 + found.prices)
+    return levels
+
+
+def _paced(path: Market, found: WalletEquilibrium) -> Market:
+    """The markets (T,) in which MUs want what they want at the levels found."""
+    return path.replace(satisfaction_scale=path.satisfaction_scale * _levels_of(found))
 
 
 class _Balanced(NamedTuple):
-    """Levels (T, M) and the rewards (T, M, N) of slots at them."""
+    """Levels (T, M) and what is posted in slots at them."""
 
     levels: FloatArray
-    rewards: FloatArray
+    posted: Posted
     residual: float  # what the error in spending is worth
     rounds: int
     slots_solved: bool
 
 
-def _balance(path: Market, purses: Purses, begin: _Slots) -> _Balanced:
+def _balance(path: Market, purses: Purses, begin: _Slots, tolerance: float) -> _Balanced:
     """The levels of one path (T,) that stay, or the best met."""
-    levels, held, rewards = begin
+    levels, held, posted = begin
     free = np.flatnonzero(~held)
     lines, damping, waited = SpendingLines(path), _DAMPING, 0
-    best, mark = _Balanced(levels, levels, np.inf, 0, False), np.inf
+    best, mark = _Balanced(levels, Posted(levels, {}), np.inf, 0, False), np.inf
     for rounds in range(1, _ROUNDS + 1):
-        rewards, solved = _solve_slots(path, levels, rewards, free)
-        response = follower_response(path, rewards)
-        outcome = path.outcome(rewards, response.compute, response.bandwidth)
-        entry = entry_levels(path, response.compute_price[:, None], response.bandwidth_price[:, None])
-        lines.pass_through(levels, outcome.service_cost, entry)
+        posted, solved = _solve_slots(path, levels, posted, free, tolerance)
+        profiles = profiles_of(path, posted)
+        market, response = profiles.market, follower_response(profiles.market, profiles.rewards)
+        outcome = market.outcome(profiles.rewards, response.compute, response.bandwidth)
+        entry = entry_levels(market, response.compute_price[:, None], response.bandwidth_price[:, None])
+        lines.pass_through(levels, profiles.mean(outcome.service_cost), profiles.mean(entry))
         target = lines.levels(purses)
-        error = lines.error_of(target, outcome.mu_utility)
+        error = lines.error_of(target, profiles.mean(outcome.mu_utility))
         if error < best.residual:
-            best = _Balanced(levels, rewards, error, rounds, solved)
+            best = _Balanced(levels, posted, error, rounds, solved)
         if error <= _SETTLED:
             break
         mark, waited = (error, 0) if error <= _LOWER * mark else (mark, waited + 1)
@@ -204,16 +280,19 @@ def _balance(path: Market, purses: Purses, begin: _Slots) -> _Balanced:
 
 
 def _solve_slots(
-    path: Market, levels: FloatArray, rewards: FloatArray | None, free: npt.NDArray[np.int64]
-) -> tuple[FloatArray, bool]:
-    """Rewards (T, M, N) at these levels, in slots that are not free as they were; and whether all slots are solved."""
+    path: Market, levels: FloatArray, posted: Posted | None, free: npt.NDArray[np.int64], tolerance: float
+) -> tuple[Posted, bool]:
+    """What is posted at these levels, in slots that are not free as it was; and whether all slots are solved."""
     paced = path.replace(satisfaction_scale=path.satisfaction_scale * levels)
-    if rewards is None:
+    if posted is None:
         found = solve_equilibrium(paced, certify=False)
-        return found.rewards, bool((found.kind == "pure").all())
-    if not len(free):
-        return rewards, False
-    found = solve_equilibrium(paced[free], start=rewards[free], certify=False)
-    rewards = rewards.copy()
-    rewards[free] = found.rewards
-    return rewards, len(free) == len(rewards) and bool((found.kind == "pure").all())
+        return Posted(found.rewards, {}), bool((found.kind == "pure").all())
+    mixed = np.array(sorted(posted.mixtures), dtype=np.int64)
+    pure, solved = np.setdiff1d(free, mixed), False
+    rewards = posted.rewards.copy()
+    if len(pure):
+        found = solve_equilibrium(paced[pure], start=rewards[pure], certify=False)
+        rewards[pure] = found.rewards
+        solved = len(pure) == len(rewards) and bool((found.kind == "pure").all())
+    mixtures = adapted(paced.flat, mixed, [posted.mixtures[t] for t in mixed], tolerance)
+    return Posted(rewards, {}).with_mixtures(dict(zip(map(int, mixed), mixtures, strict=True))), solved

@@ -15,6 +15,7 @@ from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.wallets.balances import balances
 from aigc_market_env.wallets.paths import Purses, paths_of, stacked
+from aigc_market_env.wallets.posted import Posted, Profiles, profiles_of
 from aigc_market_env.wallets.wallet import Wallet
 
 
@@ -92,38 +93,68 @@ def play_episode(path: Market, rewards: npt.ArrayLike | Callable[[SlotView], npt
 def play_path(path: Market, rewards: FloatArray | Callable[[SlotView], npt.ArrayLike], purses: Purses) -> Episode:
     """One path (T,); all slots at once as long as nobody is without money."""
     if callable(rewards):
-        posted = _posted_slot_by_slot(path, rewards, purses)
+        posted = Posted(_posted_slot_by_slot(path, rewards, purses), {})
     else:
-        posted = _posted_while_money_lasts(path, rewards, purses)
-    return _settled(path, posted, purses)
+        posted = while_money_lasts(path, Posted(rewards, {}), purses)
+    return played(path, posted, purses)
 
 
-def _settled(path: Market, posted: FloatArray, purses: Purses) -> Episode:
-    """One path (T,), given what is posted by those who have money (T, M, N)."""
-    response = follower_response(path, posted)
-    whole = path.outcome(posted, response.compute, response.bandwidth)
-    shares, money = balances(whole.service_cost, purses)
-    return Episode(posted, money, shares, _shared(path, whole, shares))
+def played(path: Market, posted: Posted, purses: Purses) -> Episode:
+    """What comes along a path (T,) of what is posted by those who have money."""
+    profiles = profiles_of(path, posted)
+    whole = _whole_slots(profiles)
+    served = paid_for(profiles, whole.qoe, whole.service_cost, purses)
+    outcome = _shared(path, profiles.mean_outcome(whole), served)
+    return Episode(posted.rewards, served.money, served.shares, outcome)
 
 
-def _posted_while_money_lasts(path: Market, rewards: FloatArray, purses: Purses) -> FloatArray:
-    """What is posted of rewards (T, M, N): nothing by those without money, first slots first."""
-    posted = rewards.copy()
+class Served(NamedTuple):
+    """What MUs have of T slots, their money paying for a share of each."""
+
+    payments: FloatArray  # for whole slots, credits; (T, M)
+    shares: FloatArray  # (T, M)
+    money: FloatArray  # (T + 1, M)
+    satisfied: FloatArray  # (T, M)
+
+
+def paid_for(profiles: Profiles, qoe: FloatArray, payments: FloatArray, purses: Purses) -> Served:
+    """What money pays for of whole slots, in whose profiles MUs would get QoE (J, M, N) for payments (J, M).
+
+    In a slot in which somebody mixes, an MU whose money is gone posts nothing for the rest of it: it is satisfied for
+    a share of the slot, not by a share of the QoE.
+    """
+    market, mixed = profiles.market, profiles.mixed[:, None]
+    due = profiles.mean(payments)
+    shares, money = balances(due, purses)
+    parts = np.where(mixed, 1.0, shares)[profiles.slot]
+    wants = market.satisfaction_scale, market.qoe_requirement, market.satiation
+    satisfied = profiles.mean(satisfaction.values((parts[..., None] * qoe).sum(axis=-1), *wants))
+    return Served(due, shares, money, np.where(mixed, shares, 1.0) * satisfied)
+
+
+def while_money_lasts(path: Market, posted: Posted, purses: Purses) -> Posted:
+    """What is posted along a path (T,) of what should be: nothing by those without money, first slots first."""
     payments = _payments(path, posted)
     while True:
         _, money = balances(payments, purses)
-        without = (money[:-1] <= 0.0) & posted.any(axis=-1)
+        without = (money[:-1] <= 0.0) & posted.rewards.any(axis=-1)
         if not without.any():
             return posted
         first = int(without.any(axis=-1).argmax())
-        posted[first][without[first]] = 0.0
-        payments[first] = _payments(path[first], posted[first])
+        posted = posted.without(first, without[first])
+        payments[first] = _payments(path[first : first + 1], posted.only(first))[0]
 
 
-def _payments(market: Market, rewards: FloatArray) -> FloatArray:
-    """What whole slots cost each MU (..., M), credits."""
-    response = follower_response(market, rewards)
-    return market.outcome(rewards, response.compute, response.bandwidth).service_cost
+def _payments(path: Market, posted: Posted) -> FloatArray:
+    """What whole slots cost each MU (T, M), credits."""
+    profiles = profiles_of(path, posted)
+    return profiles.mean(_whole_slots(profiles).service_cost)
+
+
+def _whole_slots(profiles: Profiles) -> Outcome:
+    """What comes of every profile (J,), were everything paid for."""
+    response = follower_response(profiles.market, profiles.rewards)
+    return profiles.market.outcome(profiles.rewards, response.compute, response.bandwidth)
 
 
 def _posted_slot_by_slot(path: Market, post: Callable[[SlotView], npt.ArrayLike], purses: Purses) -> FloatArray:
@@ -138,30 +169,29 @@ def _posted_slot_by_slot(path: Market, post: Callable[[SlotView], npt.ArrayLike]
         if joint:
             raise ValueError(f"rewards of slot {t} have batch axes {joint}: a function posts those of one slot, (M, N)")
         posted[t] = row["rewards"][0] * (money > 0.0)[:, None]
-        slot = _settled(path[t : t + 1], posted[t : t + 1], purses._replace(money=money))
+        slot = played(path[t : t + 1], Posted(posted[t : t + 1], {}), purses._replace(money=money))
         money, paid = slot.money[1], slot.outcome.service_cost[0]
     return posted
 
 
-def _shared(market: Market, whole: Outcome, shares: FloatArray) -> Outcome:
-    """The outcome when MUs are served for shares (..., M) of a slot of which ``whole`` is the outcome."""
+def _shared(path: Market, whole: Outcome, served: Served) -> Outcome:
+    """The outcome along a path (T,) when MUs are served for shares of slots of which ``whole`` is the outcome."""
+    shares = served.shares
     if (shares == 1.0).all():
         return whole
     by_link = {
         name: getattr(whole, name) * shares[..., None]
         for name in ("compute", "bandwidth", "throughput", "qoe", "payment")
     }
-    wants = market.satisfaction_scale, market.qoe_requirement, market.satiation
-    satisfied = satisfaction.values(by_link["qoe"].sum(axis=-1), *wants)
     used, lit, paid = (by_link[name].sum(axis=-2) for name in ("compute", "bandwidth", "payment"))
-    cost = market.compute_cost * used + market.bandwidth_cost * lit
+    cost = path.compute_cost * used + path.bandwidth_cost * lit
     return replace(
         whole,
         **by_link,
         qoe_terms=whole.qoe_terms * shares[..., None, None],
-        mu_utility=satisfied - by_link["payment"].sum(axis=-1),
+        mu_utility=served.satisfied - by_link["payment"].sum(axis=-1),
         asp_profit=paid - cost,
         asp_cost=cost,
-        utilisation=np.stack([used / market.compute_capacity, lit / market.bandwidth_capacity], axis=-1),
-        welfare=satisfied.sum(axis=-1) - cost.sum(axis=-1),
+        utilisation=np.stack([used / path.compute_capacity, lit / path.bandwidth_capacity], axis=-1),
+        welfare=served.satisfied.sum(axis=-1) - cost.sum(axis=-1),
     )

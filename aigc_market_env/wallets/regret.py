@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env.equilibrium.certificate import TOLERANCE
+from aigc_market_env.equilibrium.mixed import judge_mixtures
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.game.leaders import deviations
 from aigc_market_env.market import Market
-from aigc_market_env.model import satisfaction
 from aigc_market_env.model.parameters import FloatArray
-from aigc_market_env.wallets.balances import balances
 from aigc_market_env.wallets.paths import Purses, paths_of, stacked
-from aigc_market_env.wallets.play import play_episode, play_path
+from aigc_market_env.wallets.play import paid_for, play_episode, played, while_money_lasts
+from aigc_market_env.wallets.posted import Posted, Profiles, profiles_of
 from aigc_market_env.wallets.spending import SpendingLines, entry_levels, first_levels
 from aigc_market_env.wallets.wallet import Wallet
 
@@ -78,37 +78,41 @@ def episode_regret(path: Market, rewards: npt.ArrayLike, wallet: Wallet) -> Epis
     batch, paths, purses = paths_of(path, wallet)
     played = play_episode(path, rewards, wallet)
     posted = played.rewards.reshape(-1, *played.rewards.shape[-3:])
-    return stacked(batch, [regret_along(*one) for one in zip(paths, posted, purses, strict=True)])
+    regrets = [
+        regret_along(one, Posted(rows, {}), purse) for one, rows, purse in zip(paths, posted, purses, strict=True)
+    ]
+    return stacked(batch, regrets)
 
 
 def regret_along(
-    path: Market, rewards: FloatArray, purses: Purses, levels: FloatArray | None = None, enough: float = 0.0
+    path: Market, posted: Posted, purses: Purses, levels: FloatArray | None = None, enough: float = 0.0
 ) -> EpisodeRegret:
-    """Of one path (T,) and rewards (T, M, N).
+    """Of one path (T,) and what is posted along it.
 
     The search for prices begins at levels (T, M), by default 1. It ends where no bound is above ``enough``, all are
     within that or a hundredth of the tolerance of the deviations found, or some rounds brought them no nearer.
     """
-    played = play_path(path, rewards, purses)
-    posted, utility, payment = played.rewards, played.outcome.mu_utility, played.outcome.service_cost
+    posted = while_money_lasts(path, posted, purses)
+    profiles, outcome = profiles_of(path, posted), played(path, posted, purses).outcome
+    utility, payment = outcome.mu_utility, outcome.service_cost
     levels = first_levels(purses) * np.ones_like(utility) if levels is None else levels
-    entry, lines = _entries_alone(path, posted), SpendingLines(path)
+    entry, lines = _entries_alone(profiles), SpendingLines(path)
     earned = utility.sum(axis=0)
     bound, best = np.full(path.num_mus, np.inf), earned.copy()
-    prices, slots, deviation = np.zeros_like(utility), np.zeros_like(utility), posted.copy()
+    prices, slots, deviation = np.zeros_like(utility), np.zeros_like(utility), posted.rewards.copy()
     gap_before, waited = np.inf, 0
     for _ in range(_ROUNDS):
-        found = deviations(path.replace(satisfaction_scale=path.satisfaction_scale * levels), posted)
+        rows, most = _best_rows(path.replace(satisfaction_scale=path.satisfaction_scale * levels), posted)
         price = 1.0 / levels - 1.0
-        missed = found.utility_bound / levels - (utility - price * payment)
+        missed = most / levels - (utility - price * payment)
         ceiling = missed.sum(axis=0) + _money_ceiling(price, payment, purses)
         lower = ceiling < bound
         bound = np.where(lower, ceiling, bound)
         prices, slots = np.where(lower, price, prices), np.where(lower, missed, slots)
-        spent, alone = _alone(path, posted, found.rewards, purses)
+        spent, alone = _alone(profiles, rows, purses)
         higher = alone > best
         best = np.where(higher, alone, best)
-        deviation = np.where(higher[:, None], found.rewards, deviation)
+        deviation = np.where(higher[:, None], rows, deviation)
         gap = float((bound - (best - earned)).max())
         gap_before, waited = (gap, 0) if gap < _NEARER * gap_before else (gap_before, waited + 1)
         if gap <= max(_NEAR * float(best.mean()), enough) or bound.max() <= enough or waited == _PATIENCE:
@@ -137,43 +141,54 @@ def _money_ceiling(price: FloatArray, payment: FloatArray, purses: Purses) -> Fl
     return total
 
 
-def _entries_alone(path: Market, posted: FloatArray) -> FloatArray:
-    """Levels (T, M) at and below which nobody serves an MU: others' rewards (T, M, N) fixed, its own row absent."""
-    response = follower_response(_for_each_mu(path), _others(posted))
-    entry = entry_levels(
-        _for_each_mu(path), response.compute_price[..., None, :], response.bandwidth_price[..., None, :]
-    )
-    own: FloatArray = np.diagonal(entry, axis1=0, axis2=2)
-    return own
+def _best_rows(market: Market, posted: Posted) -> tuple[FloatArray, FloatArray]:
+    """Every MU's best row (T, M, N) in every slot against what others post, and what no row earns more than (T, M)."""
+    if not posted.mixtures:
+        found = deviations(market, posted.rewards)
+        return found.rewards, found.utility_bound
+    rows, most = posted.rewards.copy(), np.empty(posted.rewards.shape[:2])
+    mixed = np.array(sorted(posted.mixtures))
+    pure = np.setdiff1d(np.arange(len(rows)), mixed)
+    if len(pure):
+        rows[pure], most[pure] = _best_rows(market[pure], Posted(posted.rewards[pure], {}))
+    judged = judge_mixtures(market.flat, mixed, [posted.mixtures[t] for t in mixed])
+    for t, one in zip(mixed, judged, strict=True):
+        rows[t], most[t] = one.best, one.utility + one.bound
+    return rows, most
 
 
-def _for_each_mu(path: Market) -> Market:
-    """The path (T,) once for each MU, (M, T)."""
-    return path[np.broadcast_to(np.arange(path.batch_shape[0]), (path.num_mus, path.batch_shape[0]))]
+def _entries_alone(profiles: Profiles) -> FloatArray:
+    """Levels (T, M) at and below which nobody serves an MU: others' rewards fixed, its own row absent."""
+    repeated = _for_each_mu(profiles.market)
+    response = follower_response(repeated, _others(profiles.rewards))
+    entry = entry_levels(repeated, response.compute_price[..., None, :], response.bandwidth_price[..., None, :])
+    return profiles.mean(np.diagonal(entry, axis1=0, axis2=2))
+
+
+def _for_each_mu(market: Market) -> Market:
+    """A batch (J,) once for each MU, (M, J)."""
+    return market[np.broadcast_to(np.arange(market.batch_shape[0]), (market.num_mus, market.batch_shape[0]))]
 
 
 def _others(posted: FloatArray) -> FloatArray:
-    """Rewards (T, M, N) without row m, for every m: (M, T, M, N)."""
+    """Rewards (J, M, N) without row m, for every m: (M, J, M, N)."""
     rows = np.repeat(posted[None], posted.shape[1], axis=0)
     for m in range(posted.shape[1]):
         rows[m, :, m] = 0.0
     return rows
 
 
-def _alone(path: Market, posted: FloatArray, rows: FloatArray, purses: Purses) -> tuple[FloatArray, FloatArray]:
+def _alone(profiles: Profiles, rows: FloatArray, purses: Purses) -> tuple[FloatArray, FloatArray]:
     """What each MU would pay for whole slots by deviating alone to its rows (T, M, N), and earn under the rule.
 
     Returns:
         Payments, credits, (T, M), and utilities over the episode, credits, (M,).
     """
-    rewards = _others(posted)
-    each = np.arange(path.num_mus)
-    rewards[each, :, each] = rows.swapaxes(0, 1)
-    repeated = _for_each_mu(path)
+    rewards, own = _others(profiles.rewards), rows[profiles.slot]
+    each = np.arange(profiles.market.num_mus)
+    rewards[each, :, each] = own.swapaxes(0, 1)
+    repeated = _for_each_mu(profiles.market)
     response = follower_response(repeated, rewards)
     qoe = repeated.outcome(rewards, response.compute, response.bandwidth).qoe[each, :, each].swapaxes(0, 1)
-    payments = (rows * qoe).sum(axis=-1)
-    shares, _ = balances(payments, purses)
-    wants = path.satisfaction_scale, path.qoe_requirement, path.satiation
-    utility = satisfaction.values(shares * qoe.sum(axis=-1), *wants) - shares * payments
-    return payments, utility.sum(axis=0)
+    served = paid_for(profiles, qoe, (own * qoe).sum(axis=-1), purses)
+    return served.payments, (served.satisfied - served.shares * served.payments).sum(axis=0)

@@ -5,11 +5,11 @@ import numpy as np
 from aigc_market_env import Scenario, solve_equilibrium
 from aigc_market_env.equilibrium.double_oracle import _pair, double_oracle
 from aigc_market_env.equilibrium.mixed_search import MixedSearch
-from aigc_market_env.equilibrium.mixture import Mixture
+from aigc_market_env.equilibrium.mixture import Mixture, pure
 
 
 def search_of(market):
-    return MixedSearch(market.flat, 0, solve_equilibrium(market).rewards, 1e-6)
+    return MixedSearch(market.flat, 0, pure(solve_equilibrium(market).rewards), 1e-6)
 
 
 def test_two_mus_that_match_one_another():

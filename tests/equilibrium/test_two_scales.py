@@ -5,13 +5,14 @@ import pytest
 
 from aigc_market_env import Scenario, solve_equilibrium
 from aigc_market_env.equilibrium.mixed_search import MixedSearch
+from aigc_market_env.equilibrium.mixture import pure
 from aigc_market_env.equilibrium.two_scales import balanced, follow_gains, levelled, settled
 
 
 @pytest.fixture
 def search():
     market = Scenario.preset("duo", load=7.5).sample(0)
-    return MixedSearch(market.flat, 0, solve_equilibrium(market).rewards, 1e-6)
+    return MixedSearch(market.flat, 0, pure(solve_equilibrium(market).rewards), 1e-6)
 
 
 def test_one_round_is_enough_for_duo(search):
