@@ -1,6 +1,6 @@
 """The oracle for episodes on random paths and wallets: how many are certified, how exactly, and what it takes.
 
-    python -m benchmarks.wallets [oracle [PATHS] | mechanisms [PATHS]]
+    python -m benchmarks.wallets [oracle [PATHS [FIRST]] | mechanisms [PATHS]]
 
 Paths are of the presets campus, town and random in turn, 32 slots long, or 128, one in four, at loads of 0.3 to 3;
 links fade, and what requests are worth varies (AR(1) in the log). One wallet in two is a budget of 20 to 120 % of what
@@ -71,10 +71,12 @@ class Result(NamedTuple):
     """What came of a case."""
 
     name: str
-    found: WalletEquilibrium
+    found: WalletEquilibrium  # pure where that is certified, else with MUs that may mix
+    pure: bool  # whether nobody has to
     cap: FloatArray
     seconds: float  # without certificate
     certified: float  # with it
+    mixed: float  # with it, where MUs may mix
 
     @property
     def bound(self) -> float:
@@ -90,12 +92,17 @@ class Result(NamedTuple):
 
 
 def solved(case: Case) -> Result:
-    """The case, solved with and without certificate."""
+    """The case, solved without certificate, with it, and by mixing where that is refused."""
     start = time.process_time()
     solve_wallet_equilibrium(case.path, case.wallet, certify=False)
     middle = time.process_time()
     found = solve_wallet_equilibrium(case.path, case.wallet)
-    return Result(case.name, found, case.wallet.amounts[2], middle - start, time.process_time() - middle)
+    end, pure = time.process_time(), bool(found.converged)
+    if not pure:
+        found = solve_wallet_equilibrium(case.path, case.wallet, mixed=True)
+    certified, cap = end - middle, case.wallet.amounts[2]
+    mixed = certified if pure else time.process_time() - end
+    return Result(case.name, found, pure, cap, middle - start, certified, mixed)
 
 
 def _line(result: Result) -> str:
@@ -103,29 +110,36 @@ def _line(result: Result) -> str:
     assert certificate is not None
     gain = certificate.regret.max() / utility.sum(axis=0).mean()
     slots = int((certificate.slot_regret_bound.max(axis=1) > 1e-6 * utility.mean()).sum())
+    kind = "pure" if result.pure else f"then {result.found.kind}"
     return (
-        f"{result.name:12s} {'certified' if result.found.converged else 'refused':9s} bound {result.bound:.1e} "
+        f"{result.name:12s} {kind:15s} bound {result.bound:.1e} "
         f"deviation found {gain:.1e} slots refused {slots:3d} rounds {int(result.found.rounds):3d} "
-        f"residual {float(result.found.residual):.0e} {result.seconds:6.2f} s, {result.certified:6.2f} s certified"
+        f"residual {float(result.found.residual):.0e} {result.seconds:6.2f} s, {result.certified:6.2f} s certified, "
+        f"{result.mixed:6.2f} s mixed"
     )
 
 
-def oracle(num_paths: int = 200) -> None:
-    """Solve the cases and print what came of them."""
+def oracle(num_paths: int = 200, first: int = 0) -> None:
+    """Solve the cases from a number on and print what came of them."""
     solved(case_of(0))  # compile
     results = []
-    for number in range(num_paths):
+    for number in range(first, first + num_paths):
         result = solved(case_of(number))
         results.append(result)
         print(f"{number:4d} {_line(result)}", flush=True)
-    print(f"\n{'path':12s} {'paths':>5s} {'certified':>9s} {'rounds':>6s} {'bound':>8s} {'s':>7s} {'s certified':>11s}")
+    print(
+        f"\n{'path':12s} {'paths':>5s} {'pure':>5s} {'mixed':>5s} {'none':>5s} {'rounds':>6s} "
+        f"{'bound':>8s} {'worst':>8s} {'s':>7s} {'s certified':>11s} {'s mixed':>8s}"
+    )
     for name in sorted({result.name for result in results}):
         group = [result for result in results if result.name == name]
+        pure, certified = sum(one.pure for one in group), sum(bool(one.found.converged) for one in group)
         print(
-            f"{name:12s} {len(group):5d} {sum(bool(one.found.converged) for one in group):9d} "
+            f"{name:12s} {len(group):5d} {pure:5d} {certified - pure:5d} {len(group) - certified:5d} "
             f"{np.median([int(one.found.rounds) for one in group]):6.0f} "
-            f"{np.median([one.bound for one in group]):8.1e} {np.median([one.seconds for one in group]):7.2f} "
-            f"{np.median([one.certified for one in group]):11.2f}"
+            f"{np.median([one.bound for one in group]):8.1e} {max(one.bound for one in group):8.1e} "
+            f"{np.median([one.seconds for one in group]):7.2f} {np.median([one.certified for one in group]):11.2f} "
+            f"{np.median([one.mixed for one in group]):8.2f}"
         )
     print(f"certified: {sum(bool(one.found.converged) for one in results)} of {len(results)}")
     print(f"least money over the cap: {min(one.lowest for one in results):.1e}")

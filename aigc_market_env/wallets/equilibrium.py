@@ -5,6 +5,7 @@ share s = 1/(1 + α), its *level*: all slots at given levels are a batch of the 
 which levels the money would last (:mod:`~aigc_market_env.wallets.levels`); levels move there until they stay.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from aigc_market_env.market import Market
 from aigc_market_env.model.options import positive_number
 from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.wallets.level_steps import AcceleratedSteps, DampedSteps
 from aigc_market_env.wallets.paths import Purses, paths_of, stacked
 from aigc_market_env.wallets.play import Episode, played, while_money_lasts
 from aigc_market_env.wallets.posted import Posted, profiles_of
@@ -31,11 +33,11 @@ from aigc_market_env.wallets.wallet import Wallet
 _ROUNDS, _SETTLED = 100, 1e-9
 #: Bounds on regrets are lowered to this share of the tolerance, and no further.
 _ENOUGH = 0.1
-#: Share of the way to new levels, on a log scale, that is gone in a round; it is halved after so many rounds in which
-#: the error did not fall to this share.
-_DAMPING, _PATIENCE, _LOWER = 0.8, 12, 0.9
-#: Searches for mixtures, each of the slots in which most is regretted after the one before.
-_MIXED_SEARCHES = 3
+#: Where MUs mix, slots take longer to solve: the error is to be no more than this share of the tolerance, and it ends
+#: after some rounds in which it did not fall to this share.
+_SETTLED_MIXED, _LOWER = 0.01, 0.9
+#: Searches for mixtures with either kind of steps, each of the slots in which most is regretted after the one before.
+_MIXED_SEARCHES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,22 +129,34 @@ def solve_wallet_equilibrium(
 
 def _solve(path: Market, purses: Purses, tolerance: float, certify: bool, mixed: bool) -> WalletEquilibrium:
     """One path (T,)."""
-    begin = _all_free(path, purses)
-    found = _answer(path, purses, _balance(path, purses, begin, tolerance), tolerance, certify)
+    begin, highest = _all_free(path, purses), first_levels(purses)
+
+    def answer(begin: _Slots, steps: DampedSteps | AcceleratedSteps) -> WalletEquilibrium:
+        return _answer(path, purses, _balance(path, purses, begin, tolerance, steps), tolerance, certify)
+
+    found = answer(begin, DampedSteps())
     if found.certificate is None:
         return found
-    for search in [_searched] + [_mixed] * (_MIXED_SEARCHES if mixed else 0):
+    if not found.converged and found.residual > _SETTLED:
+        found = _better(found, answer(begin, AcceleratedSteps(highest)))
+    searches: list[tuple[_Search, DampedSteps | AcceleratedSteps]] = [(_searched, DampedSteps())]
+    if mixed:
+        searches += [(_mixed, AcceleratedSteps(highest)), (_mixed, DampedSteps())] * _MIXED_SEARCHES
+    for search, steps in searches:
         if found.converged:
             break
         other_begin = search(path, begin, found, tolerance)
-        other = _answer(path, purses, _balance(path, purses, other_begin, tolerance), tolerance, certify)
-        assert found.certificate is not None
-        assert other.certificate is not None
-        if other.certificate.regret_bound.max() < found.certificate.regret_bound.max():
+        other = answer(other_begin, steps)
+        if _better(found, other) is other:
             begin, found = other_begin, other
-        elif search is _mixed:
-            break
     return found
+
+
+def _better(found: WalletEquilibrium, other: WalletEquilibrium) -> WalletEquilibrium:
+    """The answer whose largest regret is bounded by less."""
+    assert found.certificate is not None
+    assert other.certificate is not None
+    return other if other.certificate.regret_bound.max() < found.certificate.regret_bound.max() else found
 
 
 def _answer(path: Market, purses: Purses, balanced: "_Balanced", tolerance: float, certify: bool) -> WalletEquilibrium:
@@ -243,6 +257,10 @@ def _paced(path: Market, found: WalletEquilibrium) -> Market:
     return path.replace(satisfaction_scale=path.satisfaction_scale * _levels_of(found))
 
 
+#: What gives other places, from those before and what was found from there.
+_Search = Callable[[Market, _Slots, WalletEquilibrium, float], _Slots]
+
+
 class _Balanced(NamedTuple):
     """Levels (T, M) and what is posted in slots at them."""
 
@@ -253,12 +271,15 @@ class _Balanced(NamedTuple):
     slots_solved: bool
 
 
-def _balance(path: Market, purses: Purses, begin: _Slots, tolerance: float) -> _Balanced:
+def _balance(
+    path: Market, purses: Purses, begin: _Slots, tolerance: float, steps: DampedSteps | AcceleratedSteps
+) -> _Balanced:
     """The levels of one path (T,) that stay, or the best met."""
     levels, held, posted = begin
     free = np.flatnonzero(~held)
-    lines, damping, waited = SpendingLines(path), _DAMPING, 0
-    best, mark = _Balanced(levels, Posted(levels, {}), np.inf, 0, False), np.inf
+    lines, best = SpendingLines(path), _Balanced(levels, Posted(levels, {}), np.inf, 0, False)
+    mixed = posted is not None and bool(posted.mixtures)
+    enough, mark, waited = _SETTLED_MIXED * tolerance if mixed else _SETTLED, np.inf, 0
     for rounds in range(1, _ROUNDS + 1):
         posted, solved = _solve_slots(path, levels, posted, free, tolerance)
         profiles = profiles_of(path, posted)
@@ -270,12 +291,10 @@ def _balance(path: Market, purses: Purses, begin: _Slots, tolerance: float) -> _
         error = lines.error_of(target, profiles.mean(outcome.mu_utility))
         if error < best.residual:
             best = _Balanced(levels, posted, error, rounds, solved)
-        if error <= _SETTLED:
-            break
         mark, waited = (error, 0) if error <= _LOWER * mark else (mark, waited + 1)
-        if waited == _PATIENCE:
-            damping, waited, mark = 0.5 * damping, 0, error
-        levels = levels * (target / levels) ** damping
+        if error <= enough or (mixed and waited == steps.patience):
+            break
+        levels = steps.moved(levels, target, error)
     return best._replace(rounds=rounds)
 
 
