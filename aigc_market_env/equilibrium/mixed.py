@@ -17,6 +17,9 @@ from aigc_market_env.equilibrium.two_scales import follow_gains, levelled, rebal
 from aigc_market_env.market import Market
 from aigc_market_env.model.parameters import MarketArrays
 
+#: A mixture has lost a row that it needs where it is exploited by so many times the tolerance.
+_LOST = 10.0
+
 R = TypeVar("R")
 
 
@@ -69,7 +72,7 @@ def adapted(
     """Mixtures for markets ``index`` (B,) of a flat batch, a little different from those that they were found in.
 
     What takes longer follows where it is not enough: log odds alone, the rows climbing at each; two time scales; these
-    with the rows of those who mix as they are, where rows would become one.
+    with the rows of those who mix as they are, where rows would become one; and a search for rows that are missing.
     """
 
     def adapt(i: int) -> Mixture:
@@ -79,11 +82,15 @@ def adapted(
             level = search.judge(levelled(search, mixture))
             if level.exploitability <= search.aim:
                 return level.mixture
-        free = search.judge(settled(search, mixture))
-        if free.mixture.profiles == mixture.profiles or free.exploitability <= search.aim:
-            return free.mixture
-        fixed = search.judge(rebalanced(search, mixture))
-        return fixed.mixture if fixed.exploitability < free.exploitability else free.mixture
+        found = search.judge(settled(search, mixture))
+        if found.mixture.profiles < mixture.profiles and found.exploitability > search.aim:
+            fixed = search.judge(rebalanced(search, mixture))
+            found = fixed if fixed.exploitability < found.exploitability else found
+        if found.exploitability <= _LOST * tolerance:
+            return found.mixture
+        search.best = found
+        follow_gains(search)
+        return search.best.mixture
 
     return _each(len(index), adapt)
 

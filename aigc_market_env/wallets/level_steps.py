@@ -11,8 +11,6 @@ _DAMPING = 0.8
 _PATIENCE, _LOWER = 12, 0.9
 #: Rounds that acceleration looks back on, singular values of what they changed that count as 0, and its longest step.
 _MEMORY, _SINGULAR, _LONGEST_STEP = 8, 1e-8, 0.7
-#: It begins to look back anew where the error has become so many times as large.
-_WORSE = 2.0
 
 
 class DampedSteps:
@@ -36,7 +34,8 @@ class DampedSteps:
 class AcceleratedSteps:
     """Steps that take into account what the last ones did to the way that is left: Anderson acceleration.
 
-    That lets levels settle where those of several MUs are so tightly coupled that each one runs after the other.
+    That lets levels settle where those of several MUs are so tightly coupled that each one runs after the other. After
+    a round in which the error did not fall it begins to look back anew.
 
     Args:
         highest: that a level can be. (M,)
@@ -57,7 +56,7 @@ class AcceleratedSteps:
         """As of :class:`DampedSteps`."""
         at = np.log(levels).ravel()
         left = np.log(target).ravel() - at
-        if error > _WORSE * self._error:
+        if error >= self._error:
             self._at, self._left = [], []
         self._error = error
         self._at, self._left = [*self._at[-_MEMORY:], at], [*self._left[-_MEMORY:], left]
