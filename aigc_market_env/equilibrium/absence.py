@@ -15,9 +15,9 @@ from aigc_market_env.equilibrium.certificate import TOLERANCE, least_utility
 from aigc_market_env.equilibrium.reward_boxes import MUS, new_box_bounds, regrets
 from aigc_market_env.game.leaders import deviations
 from aigc_market_env.market import Market
-from aigc_market_env.model.links import ENTRY, link_tables
 from aigc_market_env.model.options import positive_fraction, positive_integer, positive_number
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.model.thresholds import entry_thresholds
 
 #: A box is not cut further where its widest range of rewards is narrower than this, as a share.
 _NARROWEST = 1e-8
@@ -107,9 +107,8 @@ def no_pure_equilibrium(
 
 def _all_rewards(market: Market) -> tuple[FloatArray, FloatArray]:
     """The lowest and highest rewards that matter, (M, N): below the entry threshold at an ASP's costs all are alike."""
-    compute, bandwidth = market.compute_cost * market.flops_per_token, market.bandwidth_cost * market.bandwidth_per_rate
     high = np.broadcast_to(market.reward_bound[:, None], market.accuracy.shape)
-    return np.minimum((np.sqrt(compute) + np.sqrt(bandwidth)) ** 2 / link_tables(market)[..., ENTRY], high), high
+    return np.minimum(entry_thresholds(market, market.compute_cost, market.bandwidth_cost), high), high
 
 
 @compiled

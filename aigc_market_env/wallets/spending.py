@@ -4,8 +4,8 @@ import numpy as np
 
 from aigc_market_env.equilibrium.certificate import least_utility
 from aigc_market_env.market import Market
-from aigc_market_env.model.links import ENTRY, link_tables
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.model.thresholds import entry_thresholds
 from aigc_market_env.wallets.levels import affordable_levels
 from aigc_market_env.wallets.paths import Purses
 
@@ -29,10 +29,8 @@ def entry_levels(market: Market, compute_price: FloatArray, bandwidth_price: Flo
         The lowest entry threshold r̲ over the reward bound ω/q; 1 is the level of a slot in which money is no concern.
         (..., M)
     """
-    kappa = market.flops_per_token[..., None, :]
     u, w = market.compute_cost[..., None, :] + compute_price, market.bandwidth_cost[..., None, :] + bandwidth_price
-    unit_cost = (np.sqrt(u * kappa) + np.sqrt(w * market.bandwidth_per_rate)) ** 2
-    lowest: FloatArray = (unit_cost / link_tables(market)[..., ENTRY]).min(axis=-1) / market.reward_bound
+    lowest: FloatArray = entry_thresholds(market, u, w).min(axis=-1) / market.reward_bound
     return lowest
 
 
