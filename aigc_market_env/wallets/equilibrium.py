@@ -7,35 +7,30 @@ which levels the money would last (:mod:`~aigc_market_env.wallets.levels`); leve
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env.equilibrium.analytic import MOST_SEARCHED_PAIRS, solve_equilibrium
 from aigc_market_env.equilibrium.certificate import GAP_SHARE, TOLERANCE, least_utility, relative_regret
-from aigc_market_env.equilibrium.mixed import adapted, find_mixed
+from aigc_market_env.equilibrium.mixed import find_mixed
 from aigc_market_env.equilibrium.mixture import drawn_rows, mixture_of, with_room
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
 from aigc_market_env.model.options import positive_number
 from aigc_market_env.model.outcome import Outcome
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.wallets.level_search import SETTLED, Balanced, Slots, balanced_levels
 from aigc_market_env.wallets.level_steps import AcceleratedSteps, DampedSteps
 from aigc_market_env.wallets.paths import Purses, paths_of, stacked
 from aigc_market_env.wallets.play import Episode, played, while_money_lasts
 from aigc_market_env.wallets.posted import Posted, profiles_of
 from aigc_market_env.wallets.regret import EpisodeRegret, regret_along
-from aigc_market_env.wallets.spending import SpendingLines, entry_levels, first_levels
+from aigc_market_env.wallets.spending import first_levels
 from aigc_market_env.wallets.wallet import Wallet
 
-#: Rounds at most, and the error in spending, over utility, that counts as none.
-_ROUNDS, _SETTLED = 100, 1e-9
 #: Bounds on regrets are lowered to this share of the tolerance, and no further.
 _ENOUGH = 0.1
-#: Where MUs mix, slots take longer to solve: the error is to be no more than this share of the tolerance, and it ends
-#: after some rounds in which it did not fall to this share.
-_SETTLED_MIXED, _LOWER = 0.01, 0.9
 #: Searches for mixtures with either kind of steps, each of the slots in which most is regretted after the one before.
 _MIXED_SEARCHES = 2
 
@@ -92,10 +87,10 @@ def solve_wallet_equilibrium(
     Levels begin at 1, money being no concern. In every round all slots are solved, and levels go 0.8 of the way, on a
     log scale, to where the money would last, if what a slot costs were a line from the level at which the MU enters it;
     less of it after twelve rounds that brought little. It ends when no MU's spending is off by what is worth more than
-    1e-9 of its utility, or after 100 rounds with the best of them. Where the certificate does not hold, the slots in
-    which most is regretted are searched once as the slot's own oracle does, and the levels of all others balanced with
-    them; the better of both answers is returned. All this is a search, and the certificate, which trusts none of it, is
-    the proof.
+    1e-9 of its utility, or after 100 rounds with the best of them. Where the certificate does not hold, levels that do
+    not stay are moved once more by accelerated steps, and the slots in which most is regretted are searched once as the
+    slot's own oracle does, the levels of all others balanced with them; the best answer is returned. All this is a
+    search, and the certificate, which trusts none of it, is the proof.
 
     Args:
         path: markets of T slots, batch axes (..., T).
@@ -131,22 +126,25 @@ def _solve(path: Market, purses: Purses, tolerance: float, certify: bool, mixed:
     """One path (T,)."""
     begin, highest = _all_free(path, purses), first_levels(purses)
 
-    def answer(begin: _Slots, steps: DampedSteps | AcceleratedSteps) -> WalletEquilibrium:
-        return _answer(path, purses, _balance(path, purses, begin, tolerance, steps), tolerance, certify)
+    def accelerated() -> AcceleratedSteps:
+        return AcceleratedSteps(highest)
+
+    def answer(begin: Slots, steps: DampedSteps | AcceleratedSteps) -> WalletEquilibrium:
+        return _answer(path, purses, balanced_levels(path, purses, begin, tolerance, steps), tolerance, certify)
 
     found = answer(begin, DampedSteps())
     if found.certificate is None:
         return found
-    if not found.converged and found.residual > _SETTLED:
-        found = _better(found, answer(begin, AcceleratedSteps(highest)))
-    searches: list[tuple[_Search, DampedSteps | AcceleratedSteps]] = [(_searched, DampedSteps())]
+    if not found.converged and found.residual > SETTLED:
+        found = _better(found, answer(begin, accelerated()))
+    searches: list[tuple[_Search, Callable[[], DampedSteps | AcceleratedSteps]]] = [(_searched, DampedSteps)]
     if mixed:
-        searches += [(_mixed, AcceleratedSteps(highest)), (_mixed, DampedSteps())] * _MIXED_SEARCHES
+        searches += [(_mixed, accelerated), (_mixed, DampedSteps)] * _MIXED_SEARCHES
     for search, steps in searches:
         if found.converged:
             break
         other_begin = search(path, begin, found, tolerance)
-        other = answer(other_begin, steps)
+        other = answer(other_begin, steps())
         if _better(found, other) is other:
             begin, found = other_begin, other
     return found
@@ -159,12 +157,12 @@ def _better(found: WalletEquilibrium, other: WalletEquilibrium) -> WalletEquilib
     return other if other.certificate.regret_bound.max() < found.certificate.regret_bound.max() else found
 
 
-def _answer(path: Market, purses: Purses, balanced: "_Balanced", tolerance: float, certify: bool) -> WalletEquilibrium:
+def _answer(path: Market, purses: Purses, balanced: Balanced, tolerance: float, certify: bool) -> WalletEquilibrium:
     """What is played at rewards that were balanced, and its certificate."""
     posted = while_money_lasts(path, balanced.posted, purses)
     episode, profiles = played(path, posted, purses), profiles_of(path, posted)
     gaps = profiles.mean(follower_response(profiles.market, profiles.rewards).duality_gap)
-    certificate, converged = None, balanced.residual <= _SETTLED and balanced.slots_solved
+    certificate, converged = None, balanced.residual <= SETTLED and balanced.slots_solved
     if certify:
         enough = _ENOUGH * tolerance * float(episode.outcome.mu_utility.sum(axis=0).mean())
         certificate = regret_along(path, posted, purses, balanced.levels, enough)
@@ -199,41 +197,37 @@ def _holds(path: Market, bound: FloatArray, outcome: Outcome, gaps: FloatArray, 
     return bool(bound.max() <= tolerance * mean and relative_regret(gaps, paid).worst <= GAP_SHARE * tolerance)
 
 
-class _Slots(NamedTuple):
-    """Where levels begin, and slots in which rewards stay what they are while levels move."""
-
-    levels: FloatArray  # (T, M)
-    held: npt.NDArray[np.bool_]  # (T,)
-    posted: Posted | None
+#: What gives other places to begin at, from those before and what was found from there.
+_Search = Callable[[Market, Slots, "WalletEquilibrium", float], Slots]
 
 
-def _all_free(path: Market, purses: Purses) -> _Slots:
+def _all_free(path: Market, purses: Purses) -> Slots:
     """All slots are to be solved, money being no concern at first."""
-    return _Slots(
+    return Slots(
         first_levels(purses) * np.ones_like(path.satisfaction_scale), np.zeros(path.batch_shape, dtype=bool), None
     )
 
 
-def _searched(path: Market, begun: _Slots, found: WalletEquilibrium, tolerance: float) -> _Slots:
+def _searched(path: Market, begun: Slots, found: WalletEquilibrium, tolerance: float) -> Slots:
     """The slots in which most is regretted, with what the slot's own search of other places finds there."""
     chosen, fine = _missed_slots(found, tolerance)
     rewards = found.rewards.copy()
     rewards[chosen] = solve_equilibrium(_paced(path, found)[chosen], start=rewards[chosen], tolerance=fine).rewards
     held = begun.held.copy()
     held[chosen] = True
-    return _Slots(_levels_of(found), held, Posted(rewards, {}))
+    return Slots(_levels_of(found), held, Posted(rewards, {}))
 
 
-def _mixed(path: Market, begun: _Slots, found: WalletEquilibrium, tolerance: float) -> _Slots:
+def _mixed(path: Market, begun: Slots, found: WalletEquilibrium, tolerance: float) -> Slots:
     """The slots in which most is regretted, with mixtures that are less exploitable; others are what they were."""
     chosen, fine = _missed_slots(found, tolerance)
     mixtures = {t: mixture_of(found.supports[t], found.probabilities[t]) for t in range(len(found.rewards))}
     judged = find_mixed(_paced(path, found).flat, chosen, [mixtures[t] for t in chosen], fine)
-    kept = {t: mixture for t, mixture in mixtures.items() if mixture.profiles > 1}
+    kept = {t: mixtures[t] for t in (begun.posted.mixtures if begun.posted else ())}
     kept |= {int(t): one.mixture for t, one in zip(chosen, judged, strict=True)}
     held = begun.held.copy()
     held[chosen] = False
-    return _Slots(_levels_of(found), held, Posted(found.rewards, {}).with_mixtures(kept))
+    return Slots(_levels_of(found), held, Posted(found.rewards, {}).with_mixtures(kept))
 
 
 def _missed_slots(found: WalletEquilibrium, tolerance: float) -> tuple[npt.NDArray[np.int64], float]:
@@ -255,63 +249,3 @@ def _levels_of(found: WalletEquilibrium) -> FloatArray:
 def _paced(path: Market, found: WalletEquilibrium) -> Market:
     """The markets (T,) in which MUs want what they want at the levels found."""
     return path.replace(satisfaction_scale=path.satisfaction_scale * _levels_of(found))
-
-
-#: What gives other places, from those before and what was found from there.
-_Search = Callable[[Market, _Slots, WalletEquilibrium, float], _Slots]
-
-
-class _Balanced(NamedTuple):
-    """Levels (T, M) and what is posted in slots at them."""
-
-    levels: FloatArray
-    posted: Posted
-    residual: float  # what the error in spending is worth
-    rounds: int
-    slots_solved: bool
-
-
-def _balance(
-    path: Market, purses: Purses, begin: _Slots, tolerance: float, steps: DampedSteps | AcceleratedSteps
-) -> _Balanced:
-    """The levels of one path (T,) that stay, or the best met."""
-    levels, held, posted = begin
-    free = np.flatnonzero(~held)
-    lines, best = SpendingLines(path), _Balanced(levels, Posted(levels, {}), np.inf, 0, False)
-    mixed = posted is not None and bool(posted.mixtures)
-    enough, mark, waited = _SETTLED_MIXED * tolerance if mixed else _SETTLED, np.inf, 0
-    for rounds in range(1, _ROUNDS + 1):
-        posted, solved = _solve_slots(path, levels, posted, free, tolerance)
-        profiles = profiles_of(path, posted)
-        market, response = profiles.market, follower_response(profiles.market, profiles.rewards)
-        outcome = market.outcome(profiles.rewards, response.compute, response.bandwidth)
-        entry = entry_levels(market, response.compute_price[:, None], response.bandwidth_price[:, None])
-        lines.pass_through(levels, profiles.mean(outcome.service_cost), profiles.mean(entry))
-        target = lines.levels(purses)
-        error = lines.error_of(target, profiles.mean(outcome.mu_utility))
-        if error < best.residual:
-            best = _Balanced(levels, posted, error, rounds, solved)
-        mark, waited = (error, 0) if error <= _LOWER * mark else (mark, waited + 1)
-        if error <= enough or (mixed and waited == steps.patience):
-            break
-        levels = steps.moved(levels, target, error)
-    return best._replace(rounds=rounds)
-
-
-def _solve_slots(
-    path: Market, levels: FloatArray, posted: Posted | None, free: npt.NDArray[np.int64], tolerance: float
-) -> tuple[Posted, bool]:
-    """What is posted at these levels, in slots that are not free as it was; and whether all slots are solved."""
-    paced = path.replace(satisfaction_scale=path.satisfaction_scale * levels)
-    if posted is None:
-        found = solve_equilibrium(paced, certify=False)
-        return Posted(found.rewards, {}), bool((found.kind == "pure").all())
-    mixed = np.array(sorted(posted.mixtures), dtype=np.int64)
-    pure, solved = np.setdiff1d(free, mixed), False
-    rewards = posted.rewards.copy()
-    if len(pure):
-        found = solve_equilibrium(paced[pure], start=rewards[pure], certify=False)
-        rewards[pure] = found.rewards
-        solved = len(pure) == len(rewards) and bool((found.kind == "pure").all())
-    mixtures = adapted(paced.flat, mixed, [posted.mixtures[t] for t in mixed], tolerance)
-    return Posted(rewards, {}).with_mixtures(dict(zip(map(int, mixed), mixtures, strict=True))), solved
