@@ -98,9 +98,9 @@ def solve_wallet_equilibrium(
         tolerance: regret over the episode that still counts as none, relative to the mean utility of the MUs.
         certify: compute the certificate, which takes longer than the solution.
         mixed: where the certificate refuses the pure answer, have MUs mix in the slots in which most is regretted; what
-            they pay there is what they pay on average (docs/wallets.md#mixing). Some tenths of a second for each such
-            slot, up to some ten seconds where that is in vain. Markets of more than 400 pairs of MUs and ASPs are not
-            searched.
+            they pay there is what they pay on average (docs/wallets.md#mixing). That takes seconds to
+            half a minute for a path of 32 slots, and minutes where it is in vain. Markets of more than 400 pairs of MUs
+            and ASPs are not searched.
 
     Returns:
         The :class:`WalletEquilibrium`, what is played under the rule of money. In slots where no equilibrium is found
