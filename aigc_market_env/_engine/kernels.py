@@ -6,8 +6,6 @@ call would take Numba longer than a single market's slot takes. The first are th
 keeps up to date, the second the buffer that is handed out.
 """
 
-import numpy as np
-
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.charge import charge
 from aigc_market_env._engine.drift import (
@@ -49,7 +47,6 @@ from aigc_market_env._engine.process import (
 from aigc_market_env._engine.replay import begin_trace, follow_trace
 from aigc_market_env._engine.slot import (
     NOISE,
-    TABLE_ROWS,
     Shares,
     deliver,
     new_scratch,
@@ -60,6 +57,7 @@ from aigc_market_env._engine.slot import (
     take_rewards,
 )
 from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env.game.demand import new_providers
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import draw_request
 
@@ -251,12 +249,11 @@ def trade(
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
     scratch = new_scratch(lanes)
-    table, trial = np.empty((TABLE_ROWS, mus.shape[2])), np.empty(mus.shape[2])
+    providers = new_providers(mus.shape[2], asps.shape[2])
     for i in range(start, stop):
         take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
-        for n in range(asps.shape[2]):
-            respond(i, n, lanes, tolerance, table, trial)
         spread(i, lanes, scratch)
+        respond(i, lanes, tolerance, scratch, providers)
         write_rewards(i, lanes, current)
         _close(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)

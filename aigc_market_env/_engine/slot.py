@@ -10,19 +10,42 @@ import numpy.typing as npt
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._numerics.compile import compiled, compiled_inner
-from aigc_market_env.game.shadow_prices import Asp, allocate, shadow_prices
+from aigc_market_env.game.demand import (
+    BANDWIDTH_CAPACITY,
+    BANDWIDTH_COST,
+    COMPUTE_CAPACITY,
+    COMPUTE_COST,
+    KAPPA,
+    LAM,
+    MU,
+    RATE,
+    REWARD,
+    WIDTH,
+    Providers,
+    allocated,
+)
+from aigc_market_env.game.shadow_prices import STEPS, allocate, find_shadow_prices
 from aigc_market_env.model import qoe, satisfaction
-from aigc_market_env.model.links import LINK_ROWS, bandwidth_per_rate, coefficients_of, connect, throughput
+from aigc_market_env.model.links import CROSS, SIGMA, bandwidth_per_rate, channel, coefficients_of, throughput
 from aigc_market_env.model.parameters import FloatArray
 
 Shares = npt.NDArray[np.floating]
 
 # Rows of scratch, one column per link.
-NOISE, KAPPA, BITS, ACCURACY, TOKENS, TIMELINESS, PAYMENT, COMPUTE_WORTH, BANDWIDTH_WORTH = range(9)
-SCRATCH_ROWS = 9
-# Rows of the scratch of an ASP's best response, one column per MU: a link table, and after it what is asked and served.
-TABLE_REWARD, TABLE_RATE, TABLE_COMPUTE, TABLE_BANDWIDTH = range(LINK_ROWS, LINK_ROWS + 4)
-TABLE_ROWS = TABLE_BANDWIDTH + 1
+(
+    NOISE,
+    KAPPA_OF_LINK,
+    BITS,
+    SIGMA_OF_LINK,
+    CROSS_OF_LINK,
+    ACCURACY,
+    TOKENS,
+    TIMELINESS,
+    PAYMENT,
+    COMPUTE_WORTH,
+    BANDWIDTH_WORTH,
+) = range(11)
+SCRATCH_ROWS = 11
 
 
 @compiled
@@ -39,7 +62,7 @@ def spread(i: int, lanes: Lanes, scratch: FloatArray) -> None:
     num_mus = mus.shape[1]
     for n in range(asps.shape[1]):
         for m in range(num_mus):
-            scratch[KAPPA, n * num_mus + m] = asps[at.KAPPA, n]
+            scratch[KAPPA_OF_LINK, n * num_mus + m] = asps[at.KAPPA, n]
             scratch[BITS, n * num_mus + m] = mus[at.BITS, m]
 
 
@@ -77,39 +100,65 @@ def split(i: int, lanes: Lanes, shares: Shares, scratch: FloatArray) -> None:
             link[at.BANDWIDTH, n * num_mus + m] = unit(shares[i, n, 1, m]) * bandwidth
     for k in range(link.shape[1]):
         sigma = bandwidth_per_rate(scratch[BITS, k], link[at.EFFICIENCY, k])
-        link[at.RATE, k] = throughput(link[at.COMPUTE, k], link[at.BANDWIDTH, k], scratch[KAPPA, k], sigma)
+        link[at.RATE, k] = throughput(link[at.COMPUTE, k], link[at.BANDWIDTH, k], scratch[KAPPA_OF_LINK, k], sigma)
 
 
 @compiled_inner
-def respond(i: int, n: int, lanes: Lanes, tolerance: float, table: FloatArray, trial: FloatArray) -> None:
-    """ASP ``n`` serves as is best for it, from the shadow prices of the last slot on.
+def respond(i: int, lanes: Lanes, tolerance: float, scratch: FloatArray, providers: Providers) -> None:
+    """ASPs serve as is best for them, from the shadow prices of the last slot on; ``providers`` is scratch."""
+    asps, link, num_mus = lanes.asps[i], lanes.links[i], lanes.mus.shape[2]
+    _measure_channels(i, lanes, scratch)
+    for n in range(asps.shape[1]):
+        column = providers.asps[n]
+        column[KAPPA] = asps[at.KAPPA, n]
+        column[COMPUTE_COST], column[BANDWIDTH_COST] = asps[at.COMPUTE_COST, n], asps[at.BANDWIDTH_COST, n]
+        column[COMPUTE_CAPACITY] = asps[at.COMPUTE_CAPACITY, n]
+        column[BANDWIDTH_CAPACITY] = asps[at.BANDWIDTH_CAPACITY, n]
+        column[LAM], column[MU] = asps[at.COMPUTE_SHADOW_PRICE, n], asps[at.BANDWIDTH_SHADOW_PRICE, n]
+        _fill_blocks(i, n, lanes, scratch, providers.blocks[n])
+    find_shadow_prices(providers, tolerance)
+    for n in range(asps.shape[1]):
+        column, blocks = providers.asps[n], providers.blocks[n]
+        allocate(column, blocks)
+        asps[at.NEWTON_STEPS, n] = column[STEPS]
+        asps[at.COMPUTE_SHADOW_PRICE, n], asps[at.BANDWIDTH_SHADOW_PRICE, n] = column[LAM], column[MU]
+        for m in range(num_mus):
+            k = n * num_mus + m
+            link[at.RATE, k], link[at.COMPUTE, k], link[at.BANDWIDTH, k] = allocated(blocks, m)
 
-    ``table`` (TABLE_ROWS, M) and ``trial`` (M,) are scratch.
-    """
-    mus, asps, link = lanes.mus[i], lanes.asps[i], lanes.links[i]
-    num_mus = mus.shape[1]
-    asp = Asp(
-        asps[at.KAPPA, n],
-        asps[at.COMPUTE_COST, n],
-        asps[at.BANDWIDTH_COST, n],
-        asps[at.COMPUTE_CAPACITY, n],
-        asps[at.BANDWIDTH_CAPACITY, n],
-    )
-    rewards, rates = table[TABLE_REWARD], table[TABLE_RATE]
-    compute, bandwidth = table[TABLE_COMPUTE], table[TABLE_BANDWIDTH]
-    for m in range(num_mus):
-        k = n * num_mus + m
+
+@compiled_inner
+def _measure_channels(i: int, lanes: Lanes, scratch: FloatArray) -> None:
+    """σ and √(κσ) of every link."""
+    link = lanes.links[i]
+    for k in range(link.shape[1]):
+        sigma, cross = channel(scratch[KAPPA_OF_LINK, k], scratch[BITS, k], link[at.EFFICIENCY, k])
+        scratch[SIGMA_OF_LINK, k], scratch[CROSS_OF_LINK, k] = sigma, cross
+
+
+@compiled_inner
+def _fill_blocks(i: int, n: int, lanes: Lanes, scratch: FloatArray, blocks: FloatArray) -> None:
+    """Copy what MUs ask of ASP ``n`` into its blocks, eight numbers at a time where there are eight."""
+    link, num_mus = lanes.links[i], lanes.mus.shape[2]
+    for b in range(blocks.shape[0]):
+        block, first, count = blocks[b], n * num_mus + b * WIDTH, num_mus - b * WIDTH
         for row in range(at.DESCRIBED):
-            table[row, m] = link[row, k]
-        connect(table, m, asp.flops_per_token, mus[at.BITS, m], link[at.EFFICIENCY, k])
-        rewards[m], rates[m] = link[at.POSTED, k], link[at.RATE, k]
-    prices = asps[at.COMPUTE_SHADOW_PRICE : at.BANDWIDTH_SHADOW_PRICE + 1, n]
-    _, steps = shadow_prices(table, asp, rewards, tolerance, prices, rates, trial)
-    allocate(table, asp, prices, rates, compute, bandwidth)
-    asps[at.NEWTON_STEPS, n] = steps
-    for m in range(num_mus):
-        k = n * num_mus + m
-        link[at.RATE, k], link[at.COMPUTE, k], link[at.BANDWIDTH, k] = rates[m], compute[m], bandwidth[m]
+            _copy(link[row], first, count, block, row * WIDTH)
+        _copy(scratch[SIGMA_OF_LINK], first, count, block, SIGMA * WIDTH)
+        _copy(scratch[CROSS_OF_LINK], first, count, block, CROSS * WIDTH)
+        _copy(link[at.POSTED], first, count, block, REWARD)
+        _copy(link[at.RATE], first, count, block, RATE)
+
+
+@compiled_inner
+def _copy(source: FloatArray, first: int, count: int, block: FloatArray, at_block: int) -> None:
+    """Copy up to eight numbers; in a loop whose length is known where it can be."""
+    if count >= WIDTH:
+        for j in range(WIDTH):
+            block[at_block + j] = source[first + j]
+    else:
+        for j in range(count):
+            block[at_block + j] = source[first + j]
 
 
 @compiled_inner
@@ -117,7 +166,7 @@ def deliver(i: int, lanes: Lanes, scratch: FloatArray) -> None:
     """QoE and payment of every link in the slot just served, and what its resources are worth."""
     link = lanes.links[i]
     for k in range(link.shape[1]):
-        x, reward, kappa = link[at.RATE, k], link[at.POSTED, k], scratch[KAPPA, k]
+        x, reward, kappa = link[at.RATE, k], link[at.POSTED, k], scratch[KAPPA_OF_LINK, k]
         accuracy, token_count, timeliness, slope = qoe.terms_and_slope(x, coefficients_of(link, k))
         bought = accuracy + token_count + timeliness
         scratch[ACCURACY, k], scratch[TOKENS, k], scratch[TIMELINESS, k] = accuracy, token_count, timeliness

@@ -157,7 +157,7 @@ def _draw_rewards(p: Play, market: MarketArrays, k: int) -> None:
 def _settle(p: Play, market: MarketArrays, k: int) -> None:
     """Have the ASPs respond to the rewards posted."""
     p.prices[:], p.x[:] = 0.0, 0.0
-    settle(market, k, p.search.offers.rewards, p.search.offers.links, p.prices, p.x, p.search.offers.trial)
+    settle(market, k, p.search.offers.rewards, p.search.offers.links, p.prices, p.x, p.search.offers.providers)
 
 
 @compiled

@@ -10,7 +10,8 @@ from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.equilibrium.markdown import markdown
 from aigc_market_env.equilibrium.newton import start_from
 from aigc_market_env.equilibrium.system import STATE, Z_U, Z_W, System, effective_price, new_system, price_feedback
-from aigc_market_env.game.shadow_prices import Asp, asp_of, marginal_use
+from aigc_market_env.game.demand import marginal_use
+from aigc_market_env.game.shadow_prices import Asp, asp_of
 from aigc_market_env.market import Market
 from aigc_market_env.model import qoe
 from aigc_market_env.model.checks import link_arrays, market_index

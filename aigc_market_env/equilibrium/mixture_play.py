@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled
+from aigc_market_env.game.demand import Providers, new_providers
 from aigc_market_env.game.mixture_bound import best_row_against, new_mixture_search
 from aigc_market_env.game.offers import COLUMNS, QOE, RESPONSE, ask
 from aigc_market_env.game.shadow_prices import asp_of
@@ -40,7 +41,7 @@ class Play(NamedTuple):
     prices: FloatArray  # (N, J, 2)
     rate: FloatArray  # (N, J, M)
     bought: FloatArray  # (N, J, M), QoE
-    trial: FloatArray  # (M,)
+    providers: Providers  # scratch
     offer: FloatArray  # (COLUMNS,)
 
 
@@ -69,7 +70,7 @@ def new_play(
         np.zeros((num_asps, profiles, 2)),
         np.zeros((num_asps, profiles, num_mus)),
         np.empty((num_asps, profiles, num_mus)),
-        np.empty(num_mus),
+        new_providers(num_mus, 1),
         np.zeros(COLUMNS),
     )
     for n in range(num_asps):
@@ -102,7 +103,7 @@ def _respond(market: MarketArrays, k: int, p: Play, m: int, n: int, s: int, rewa
     """Have ASP ``n`` respond in profile ``s``, where MU ``m`` posts ``reward``; ``p.offer`` gets what it buys."""
     p.posted[n, s, m] = reward
     asp = asp_of(market, k, n)
-    ask(p.links[n], m, asp, p.posted[n, s], reward, p.prices[n, s], p.rate[n, s], p.trial, p.offer)
+    ask(p.links[n], m, asp, p.posted[n, s], reward, p.prices[n, s], p.rate[n, s], p.providers, p.offer)
     for i in range(p.sizes.shape[0]):
         p.bought[n, s, i] = qoe.value(p.rate[n, s, i], coefficients_of(p.links[n], i))
 

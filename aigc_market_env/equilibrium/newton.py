@@ -13,8 +13,9 @@ import numpy as np
 from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.equilibrium.arrow import newton_step
 from aigc_market_env.equilibrium.system import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W, System, evaluate
+from aigc_market_env.game.demand import hessian_of, new_providers
 from aigc_market_env.game.leaders import settle, standing
-from aigc_market_env.game.shadow_prices import asp_of, demand
+from aigc_market_env.game.shadow_prices import asp_of
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 #: Largest residual of a solution: log V, log capacity use, relative H.
@@ -39,9 +40,9 @@ def start_from(
 ) -> None:
     """Fill log V (M,), the state (N, 5), ``s.links`` and ``s.x`` where followers respond to rewards (N, M)."""
     num_asps, num_mus = s.x.shape
-    prices = np.zeros((num_asps, 2))
+    prices, providers = np.zeros((num_asps, 2)), new_providers(num_mus, num_asps)
     s.x[:] = 0.0
-    settle(market, k, rewards, s.links, prices, s.x, s.step_mu)
+    settle(market, k, rewards, s.links, prices, s.x, providers)
     for m in range(num_mus):
         _, worth = standing(market, k, s.links, m, rewards, s.x)
         log_worth[m] = math.log(worth)
@@ -49,7 +50,7 @@ def start_from(
         asp = asp_of(market, k, n)
         lam, mu = prices[n, 0], prices[n, 1]
         u, w = asp.compute_cost + lam, asp.bandwidth_cost + mu
-        _, _, _, huu, huw, hww = demand(s.links[n], asp.flops_per_token, u, w, rewards[n], s.x[n])
+        huu, huw, hww = hessian_of(providers.asps[n])
         state[n] = 0.0
         state[n, Z_U] = 1.0 + math.log(u / asp.compute_cost) if lam > 0.0 else 0.0
         state[n, Z_W] = 1.0 + math.log(w / asp.bandwidth_cost) if mu > 0.0 else 0.0

@@ -100,7 +100,7 @@ def _deliver(s: BoxBounds, market: MarketArrays, n: int, first: float, second: f
     if not known:
         link = s.search.offers.links[n]
         s.prices[n], s.x[n] = 0.0, 0.0
-        shadow_prices(link, asp_of(market, 0, n), s.pair, TOLERANCE, s.prices[n], s.x[n], s.search.offers.trial)
+        shadow_prices(link, asp_of(market, 0, n), s.pair, TOLERANCE, s.prices[n], s.x[n], s.search.offers.providers)
         for m in range(MUS):
             kept.answers[place, m] = qoe.value(s.x[n, m], coefficients_of(link, m))
     return kept.answers[place, 0], kept.answers[place, 1]
@@ -136,7 +136,7 @@ def _best_utility(s: BoxBounds, market: MarketArrays, m: int, high: FloatArray, 
     place, known = place_of(kept, s.row)
     if not known:
         s.search.offers.rewards[:], s.prices[:], s.x[:] = (1.0 + _OUTWARD) * high, 0.0, 0.0
-        settle(market, 0, s.search.offers.rewards, s.search.offers.links, s.prices, s.x, s.search.offers.trial)
+        settle(market, 0, s.search.offers.rewards, s.search.offers.links, s.prices, s.x, s.search.offers.providers)
         worth = satisfaction.marginal(s.top[m].sum(), wants_of(market, 0, m))
         kept.answers[place, 0] = best_row(s.search, m, market, 0, s.prices, s.x, worth, utility, s.row)[0]
     return kept.answers[place, 0]

@@ -18,7 +18,8 @@ import numpy as np
 
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
-from aigc_market_env.game.shadow_prices import Asp, asp_of, marginal_use
+from aigc_market_env.game.demand import marginal_use
+from aigc_market_env.game.shadow_prices import Asp, asp_of
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import CROSS, LINK_ROWS, coefficients_of
 from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of

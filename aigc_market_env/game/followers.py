@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, over_markets
-from aigc_market_env.game.shadow_prices import allocate, asp_of, demand, marginal_use, shadow_prices
+from aigc_market_env.game.demand import ASKED, LAM, MU, allocated, fill_blocks, find_demand, new_providers, spend
+from aigc_market_env.game.shadow_prices import DUAL, allocate, asp_of, find_shadow_prices, put_asp
 from aigc_market_env.market import Market
 from aigc_market_env.model import qoe
 from aigc_market_env.model.checks import link_arrays, market_index, over_links
@@ -193,23 +194,26 @@ def _respond(
     gap: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    link = np.empty((LINK_ROWS, num_mus))
-    r, x, trial, f, b = np.empty((5, num_mus))
+    links, r, idle = np.empty((num_asps, LINK_ROWS, num_mus)), np.empty((num_asps, num_mus)), np.zeros(num_mus)
+    providers = new_providers(num_mus, num_asps)
     for i in range(start, stop):
-        k = index[i]
+        r[:] = rewards[i].T
         for n in range(num_asps):
-            fill_links(market, k, n, link)
-            r[:] = rewards[i, :, n]
-            x[:] = 0.0
-            asp = asp_of(market, k, n)
-            dual, _ = shadow_prices(link, asp, r, tolerance, prices[i, n], x, trial)
-            allocate(link, asp, prices[i, n], x, f, b)
+            fill_links(market, index[i], n, links[n])
+            fill_blocks(links[n], r[n], idle, providers.blocks[n])
+            put_asp(asp_of(market, index[i], n), prices[i, n], providers.asps[n])
+        find_shadow_prices(providers, tolerance)
+        for n in range(num_asps):
+            asp, blocks = asp_of(market, index[i], n), providers.blocks[n]
+            prices[i, n, 0], prices[i, n, 1] = providers.asps[n, LAM], providers.asps[n, MU]
+            allocate(providers.asps[n], blocks)
             profit = 0.0
             for m in range(num_mus):
-                compute[i, m, n], bandwidth[i, m, n], rates[i, m, n] = f[m], b[m], x[m]
-                profit += r[m] * qoe.value(x[m], coefficients_of(link, m))
-                profit -= asp.compute_cost * f[m] + asp.bandwidth_cost * b[m]
-            gap[i, n] = max(dual - profit, 0.0)
+                x, f, b = allocated(blocks, m)
+                rates[i, m, n], compute[i, m, n], bandwidth[i, m, n] = x, f, b
+                profit += r[n, m] * qoe.value(x, coefficients_of(links[n], m))
+                profit -= asp.compute_cost * f + asp.bandwidth_cost * b
+            gap[i, n] = max(providers.asps[n, DUAL] - profit, 0.0)
 
 
 @compiled
@@ -226,16 +230,17 @@ def _demands(
     rates: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    link = np.empty((LINK_ROWS, num_mus))
-    r, x = np.empty((2, num_mus))
+    link, r, idle, tried = np.empty((LINK_ROWS, num_mus)), np.empty(num_mus), np.zeros(num_mus), np.empty(2)
+    providers = new_providers(num_mus, 1)
+    asp, blocks = providers.asps[0], providers.blocks[0]
+    asp[ASKED] = 1.0
     for i in range(start, stop):
-        k = index[i]
         for n in range(num_asps):
-            fill_links(market, k, n, link)
-            r[:], x[:] = rewards[i, :, n], 0.0
-            asp = asp_of(market, k, n)
-            u, w = asp.compute_cost + compute_price[i, 0, n], asp.bandwidth_cost + bandwidth_price[i, 0, n]
-            demand(link, asp.flops_per_token, u, w, r, x)
+            fill_links(market, index[i], n, link)
+            r[:], tried[0], tried[1] = rewards[i, :, n], compute_price[i, 0, n], bandwidth_price[i, 0, n]
+            put_asp(asp_of(market, index[i], n), tried, asp)
+            fill_blocks(link, r, idle, blocks)
+            find_demand(providers)
+            spend(asp, blocks)
             for m in range(num_mus):
-                cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
-                compute[i, m, n], bandwidth[i, m, n], rates[i, m, n] = x[m] * cu, x[m] * cw, x[m]
+                rates[i, m, n], compute[i, m, n], bandwidth[i, m, n] = allocated(blocks, m)

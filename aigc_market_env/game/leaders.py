@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, over_markets
+from aigc_market_env.game.demand import LAM, MU, Providers, fill_blocks, hessian_of, new_providers, read_rates
 from aigc_market_env.game.followers import TOLERANCE
 from aigc_market_env.game.leader_bound import best_row, new_search
 from aigc_market_env.game.reactions import throughput_slope
-from aigc_market_env.game.shadow_prices import asp_of, demand, shadow_prices
+from aigc_market_env.game.shadow_prices import asp_of, find_shadow_prices, put_asp
 from aigc_market_env.market import Market
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.checks import link_arrays, market_index
@@ -163,12 +164,17 @@ def settle(
     links: FloatArray,
     prices: FloatArray,
     x: FloatArray,
-    trial: FloatArray,
+    providers: Providers,
 ) -> None:
     """Fill the link tables (N, LINK_ROWS, M) and solve every ASP at ``rewards`` (N, M) from the prices and x given."""
     for n in range(links.shape[0]):
         fill_links(market, k, n, links[n])
-        shadow_prices(links[n], asp_of(market, k, n), rewards[n], TOLERANCE, prices[n], x[n], trial)
+        fill_blocks(links[n], rewards[n], x[n], providers.blocks[n])
+        put_asp(asp_of(market, k, n), prices[n], providers.asps[n])
+    find_shadow_prices(providers, TOLERANCE)
+    for n in range(links.shape[0]):
+        read_rates(providers.blocks[n], x[n])
+        prices[n, 0], prices[n, 1] = providers.asps[n, LAM], providers.asps[n, MU]
 
 
 @compiled
@@ -197,20 +203,19 @@ def _gradients(
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
     links = np.empty((num_asps, LINK_ROWS, num_mus))
     r, x = np.empty((num_asps, num_mus)), np.empty((num_asps, num_mus))
-    prices, trial, worth = np.empty((num_asps, 2)), np.empty(num_mus), np.empty(num_mus)
+    prices, worth, providers = np.empty((num_asps, 2)), np.empty(num_mus), new_providers(num_mus, num_asps)
     for i in range(start, stop):
         k = index[i]
         r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
-        settle(market, k, r, links, prices, x, trial)
+        settle(market, k, r, links, prices, x, providers)
         for m in range(num_mus):
             _, worth[m] = standing(market, k, links, m, r, x)
         for n in range(num_asps):
             asp = asp_of(market, k, n)
-            u, w = asp.compute_cost + prices[n, 0], asp.bandwidth_cost + prices[n, 1]
-            _, _, _, huu, huw, hww = demand(links[n], asp.flops_per_token, u, w, r[n], x[n])
+            hessian = hessian_of(providers.asps[n])
             for m in range(num_mus):
                 c = coefficients_of(links[n], m)
-                response = throughput_slope(links[n], m, asp, prices[n], r[n, m], x[n, m], (huu, huw, hww))
+                response = throughput_slope(links[n], m, asp, prices[n], r[n, m], x[n, m], hessian)
                 marginal = qoe.slope(x[n, m], c) * response
                 gradient[i, m, n] = (worth[m] - r[n, m]) * marginal - qoe.value(x[n, m], c)
 
@@ -234,7 +239,7 @@ def _deviate(
     for i in range(start, stop):
         k = index[i]
         r[:], prices[:], x[:] = rewards[i].T, 0.0, 0.0
-        settle(market, k, r, links, prices, x, search.offers.trial)
+        settle(market, k, r, links, prices, x, search.offers.providers)
         for m in range(num_mus):
             current[i, m], worth = standing(market, k, links, m, r, x)
             utility[i, m], ceiling[i, m] = best_row(search, m, market, k, prices, x, worth, current[i, m], best[i, m])

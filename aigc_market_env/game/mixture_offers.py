@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled
+from aigc_market_env.game.demand import Providers, new_providers
 from aigc_market_env.game.marginal_cost import Supply, slope_range
 from aigc_market_env.game.offers import (
     BANDWIDTH_PRICE,
@@ -58,7 +59,7 @@ class MixtureOffers(NamedTuple):
     length: npt.NDArray[np.int64]  # (N,), rewards in use
     prices: FloatArray  # (2,)
     rate: FloatArray  # (N, L, M)
-    trial: FloatArray  # (M,)
+    providers: Providers  # scratch
     guess: FloatArray  # (N, L, M)
 
 
@@ -74,7 +75,7 @@ def new_mixture_offers(num_mus: int, num_asps: int, profiles: int) -> MixtureOff
         np.zeros(num_asps, dtype=np.int64),
         np.empty(2),
         np.zeros((num_asps, profiles, num_mus)),
-        np.empty(num_mus),
+        new_providers(num_mus, 1),
         np.zeros((num_asps, profiles, num_mus)),
     )
 
@@ -117,7 +118,7 @@ def open_mixture_table(s: MixtureOffers, n: int, m: int, asp: Asp, reward_bound:
     table, threshold = s.table[n], np.inf
     for j in range(s.weight.shape[0]):
         s.prices[:] = 0.0
-        ask(s.links[n], m, asp, s.rewards[n, j], 0.0, s.prices, s.rate[n, j], s.trial, table[0, j])
+        ask(s.links[n], m, asp, s.rewards[n, j], 0.0, s.prices, s.rate[n, j], s.providers, table[0, j])
         table[0, j, LEAST], table[0, j, MOST], table[0, j, OWN] = 0.0, np.inf, 0.0
         threshold = min(threshold, table[0, j, COST] / s.links[n, ENTRY, m])
         s.guess[n, j] = s.rate[n, j]
@@ -128,7 +129,7 @@ def open_mixture_table(s: MixtureOffers, n: int, m: int, asp: Asp, reward_bound:
         return
     for j in range(s.weight.shape[0]):
         s.prices[0], s.prices[1] = table[0, j, COMPUTE_PRICE], table[0, j, BANDWIDTH_PRICE]
-        ask(s.links[n], m, asp, s.rewards[n, j], reward_bound, s.prices, s.rate[n, j], s.trial, table[1, j])
+        ask(s.links[n], m, asp, s.rewards[n, j], reward_bound, s.prices, s.rate[n, j], s.providers, table[1, j])
     s.length[n] = 2
     for i in range(1, _GRID):
         insert_reward(s, n, m, asp, threshold * (reward_bound / threshold) ** (i / _GRID))
@@ -164,7 +165,7 @@ def insert_reward(s: MixtureOffers, n: int, m: int, asp: Asp, reward: float) -> 
         before[OWN] = new[OWN] = 0.0
         s.prices[0] = between(asp.compute_cost, before[COMPUTE_PRICE], after[COMPUTE_PRICE])
         s.prices[1] = between(asp.bandwidth_cost, before[BANDWIDTH_PRICE], after[BANDWIDTH_PRICE])
-        ask(s.links[n], m, asp, s.rewards[n, j], reward, s.prices, s.rate[n, j], s.trial, new)
+        ask(s.links[n], m, asp, s.rewards[n, j], reward, s.prices, s.rate[n, j], s.providers, new)
     return low + 1
 
 

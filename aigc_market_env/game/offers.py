@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled
+from aigc_market_env.game.demand import BANDWIDTH, COMPUTE, Providers, hessian_of, marginal_use, new_providers
 from aigc_market_env.game.followers import TOLERANCE
 from aigc_market_env.game.marginal_cost import Supply, slope_range
 from aigc_market_env.game.reactions import throughput_slope
-from aigc_market_env.game.shadow_prices import Asp, demand, marginal_use, shadow_prices, solve_prices
+from aigc_market_env.game.shadow_prices import Asp, shadow_prices, solve_prices
 from aigc_market_env.game.surplus_bounds import surplus_bound
 from aigc_market_env.model import qoe
 from aigc_market_env.model.links import ENTRY, LINK_ROWS, coefficients_of
@@ -46,7 +47,7 @@ class Offers(NamedTuple):
     length: npt.NDArray[np.int64]  # (N,), rows in use
     prices: FloatArray  # (2,)
     rate: FloatArray  # (N, M)
-    trial: FloatArray  # (M,)
+    providers: Providers  # scratch
     guess: FloatArray  # (N, M)
 
 
@@ -60,7 +61,7 @@ def new_offers(num_mus: int, num_asps: int) -> Offers:
         np.zeros(num_asps, dtype=np.int64),
         np.empty(2),
         np.empty((num_asps, num_mus)),
-        np.empty(num_mus),
+        new_providers(num_mus, num_asps),
         np.empty((num_asps, num_mus)),
     )
 
@@ -141,7 +142,7 @@ def between(cost: float, low: float, high: float) -> float:
 @compiled
 def _ask(s: Offers, n: int, m: int, asp: Asp, reward: float, offer: FloatArray) -> None:
     """Fill one row of a table; ``s.prices`` and ``s.rate`` hold a start for the ASP's own search."""
-    ask(s.links[n], m, asp, s.rewards[n], reward, s.prices, s.rate[n], s.trial, offer)
+    ask(s.links[n], m, asp, s.rewards[n], reward, s.prices, s.rate[n], s.providers, offer)
 
 
 @compiled
@@ -153,19 +154,20 @@ def ask(
     reward: float,
     prices: FloatArray,
     x: FloatArray,
-    trial: FloatArray,
+    providers: Providers,
     offer: FloatArray,
 ) -> None:
     """Fill the first eight columns of an offer: what ``reward`` buys MU ``m`` where the others post ``rewards`` (M,).
 
-    ``prices`` (2,) and ``x`` (M,) hold a start for the ASP's own search and get what it finds; ``trial`` is scratch.
+    ``prices`` (2,) and ``x`` (M,) hold a start for the ASP's own search and get what it finds; ``providers`` is
+    scratch.
     """
     posted, rewards[m] = rewards[m], reward
-    shadow_prices(link, asp, rewards, TOLERANCE, prices, x, trial)
+    shadow_prices(link, asp, rewards, TOLERANCE, prices, x, providers)
     u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
-    for i in range(x.shape[0]):  # x itself may be a mean of what is best on either side of a price that cannot be hit
-        trial[i] = x[i]
-    _, f, b, huu, huw, hww = demand(link, asp.flops_per_token, u, w, rewards, trial)
+    # Of demand at the prices: x itself may be a mean of what is best on either side of a price that cannot be hit.
+    huu, huw, hww = hessian_of(providers.asps[0])
+    f, b = providers.asps[0, COMPUTE], providers.asps[0, BANDWIDTH]
     rewards[m] = posted
     c = coefficients_of(link, m)
     cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)

@@ -31,6 +31,13 @@ def bandwidth_per_rate(bits_per_token: float, spectral_efficiency: float) -> flo
 
 
 @compiled
+def channel(kappa: float, bits_per_token: float, spectral_efficiency: float) -> tuple[float, float]:
+    """σ and √(κσ) of a link."""
+    sigma = bandwidth_per_rate(bits_per_token, spectral_efficiency)
+    return sigma, math.sqrt(kappa * sigma)
+
+
+@compiled
 def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
     """Write the link table (LINK_ROWS, M) of ASP ``n`` in market ``k`` of a flat batch."""
     for m in range(link.shape[1]):
@@ -61,9 +68,7 @@ def describe(link: FloatArray, m: int, c: qoe.Coefficients) -> None:
 @compiled
 def connect(link: FloatArray, m: int, kappa: float, bits_per_token: float, spectral_efficiency: float) -> None:
     """Write the channel of MU ``m`` into a link table."""
-    sigma = bandwidth_per_rate(bits_per_token, spectral_efficiency)
-    link[SIGMA, m] = sigma
-    link[CROSS, m] = math.sqrt(kappa * sigma)
+    link[SIGMA, m], link[CROSS, m] = channel(kappa, bits_per_token, spectral_efficiency)
 
 
 @compiled

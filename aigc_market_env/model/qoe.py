@@ -12,6 +12,8 @@ These scalar functions are the only place where the QoE is written down; compile
 
 import math
 
+import numpy as np
+
 from aigc_market_env._numerics.compile import compiled
 
 #: Names of the three QoE dimensions, in the order of every array that has an axis for them.
@@ -123,3 +125,22 @@ def served(target: float, c: Coefficients, start: float) -> float:
         if abs(step) <= 1e-8 * x:  # quadratic convergence: the next step would be below rounding
             break
     return x
+
+
+@compiled
+def towards(x: float, ratio: float, c: Coefficients) -> tuple[float, float, float]:
+    """One step of Halley's method from ``x`` to where Q'(x) ``ratio`` = 1; and Q and Q'' where it leads to.
+
+    It is taken on Q'^(-1/2), too, and has no branches: the step of vector code. One step gives three times the digits.
+    Q and Q'' are by Taylor's formula, right to a relative 1e-16 and 1e-8 after a step of 1e-5 of x.
+    """
+    value, s, d, third = derivatives(x, c)
+    excess = math.sqrt(s * ratio) - 1.0
+    flatness = 1.0 / d
+    ahead = s * flatness
+    bend = 1.0 + excess * (1.5 - ahead * (third * flatness))  # what Newton's step is divided by
+    step = -2.0 * ahead * excess / max(bend, 0.5)
+    step = step if abs(step) < np.inf else 0.0  # beyond what floating point can tell from zero
+    nearer = max(x + step, 0.0)
+    moved = nearer - x
+    return nearer, value + moved * (s + moved * (0.5 * d + moved * (third / 6.0))), d + moved * third

@@ -233,9 +233,15 @@ PER_MU = (
 @pytest.mark.parametrize(("name", "market", "rewards"), [pytest.param(*end, id=end[0]) for end in ugly_ends()])
 def test_ugly_ends(name, market, rewards):
     # With next to no capacity, hardly a price is such that the ASP's use of it is exact: the bound is wider for it.
-    # With a tiny requirement that is all that is wanted, so little is bought that the prices' tolerance shows.
-    tiny = "requirement times 1e-06, satiation 100.0"
-    apart, exact = {"next to no capacities": (1e-2, 1e-9), tiny: (1e-4, 1e-6)}.get(name, (1e-6, 1e-9))
+    # With a tiny requirement rewards are a million times as high as others': at an entry threshold, the tolerance of
+    # 1e-12 in an ASP's prices decides whether a millionth of a millionth of a token is bought, for 4e-8 credits.
+    ends = {
+        "next to no capacities": (1e-2, 1e-9),
+        "requirement times 1e-06": (1e-6, 1e-7),
+        "requirement times 1e-06, satiation 2.0": (1e-6, 1e-7),
+        "requirement times 1e-06, satiation 100.0": (2e-4, 1e-5),
+    }
+    apart, exact = ends.get(name, (1e-6, 1e-9))
     found = deviations(market, rewards)
     before = utilities(market, rewards)
     assert np.isfinite(found.utility_bound).all()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from markets import DIMS, LOADS, permuted, profits, random_market
 
 from aigc_market_env import BatchedMarketEnv, Scenario, follower_regret, follower_response
+from aigc_market_env.game.demand import new_providers
 from aigc_market_env.game.shadow_prices import asp_of, shadow_prices
 from aigc_market_env.model.links import LINK_ROWS, fill_links
 from benchmarks.scales import EXTENDED, batch, entry_rewards, judge, rescaled, some_rewards
@@ -228,13 +229,13 @@ def test_a_warm_start_from_anywhere_ends_at_the_same_profit():
         _, market, rewards = batch(seed)
         response = follower_response(market, rewards)
         bound = profits(market, rewards, response) + response.duality_gap
-        link, trial = np.empty((LINK_ROWS, market.num_mus)), np.empty(market.num_mus)
+        link, providers = np.empty((LINK_ROWS, market.num_mus)), new_providers(market.num_mus, 1)
         for i, n in np.ndindex(bound.shape):
             fill_links(market.flat, i, n, link)
             asp, posted = asp_of(market.flat, i, n), np.ascontiguousarray(rewards[i, :, n])
             prices = 10 ** rng.uniform(-9, 9, 2) * (asp.compute_cost, asp.bandwidth_cost) * (rng.random(2) > 0.2)
             x = link[3] * 10 ** rng.uniform(-9, 9, market.num_mus)
-            dual, _ = shadow_prices(link, asp, posted, 1e-12, prices, x, trial)
+            dual = shadow_prices(link, asp, posted, 1e-12, prices, x, providers)
             paid = payments(market, rewards, response)[i, n]
             assert abs(dual - bound[i, n]) <= 1e-12 * paid
             assert paid > 0 or not prices.any()

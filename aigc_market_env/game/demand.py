@@ -1,0 +1,334 @@
+"""What MUs would use at given prices of ASPs, eight MUs at a time (docs/market.md#what-a-provider-does).
+
+At effective prices u of compute and w of bandwidth a token/s to MU m costs an ASP C_m = (√(uκ) + √(wσ_m))², so that it
+serves x_m with r_m Q'_m(x_m) = C_m, or nothing when r_m Q'_m(0) <= C_m.
+
+A *block* holds eight MUs of one ASP side by side, quantity after quantity. Loops over a block have a length that the
+compiler knows, and no branches: one instruction treats all eight. Where M is not a multiple of eight, an ASP's last
+block is filled up with MUs who post nothing. ASPs go through each stage together, because every stage is a chain of
+slow instructions, and chains of several ASPs overlap. Nobody's result depends on who else is in the block or beside
+it, and sums are taken in an order of their own, the same on every machine.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env.model import qoe
+from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA, throughput
+from aigc_market_env.model.parameters import FloatArray
+
+#: MUs in a block.
+WIDTH = 8
+# Where the quantities of a block begin. The first are those of a link table.
+_V1, _V2, _V3, _K1, _K2, _K3 = range(0, 6 * WIDTH, WIDTH)
+_ENTRY, _SIGMA, _CROSS = ENTRY * WIDTH, SIGMA * WIDTH, CROSS * WIDTH
+(
+    REWARD,
+    RATE,  # x: a start, then the throughput
+    _SERVED,  # 1 or 0
+    _COST,  # C
+    _REWARD_PER_COST,
+    _VALUE,  # Q
+    _CURVATURE,  # Q''
+    _MOVED,  # by how much more than the tolerance the last step moved x
+    _MEAN,  # of throughputs
+    _COMPUTE,  # f, allocated
+    _BANDWIDTH,  # b
+    _TERMS,  # six quantities that are summed over the MUs
+) = range(LINK_ROWS * WIDTH, (LINK_ROWS + 12) * WIDTH, WIDTH)
+_OPEN = _TERMS + 6 * WIDTH  # how many MUs of the block have not arrived at their throughput
+_BLOCK = _OPEN + WIDTH
+# Steps to a throughput that all MUs of a block take together; the few that need more are finished one by one.
+_TOGETHER = 8
+_CLOSE = 1e-5  # of x: a step after which nothing is left to be done, for convergence is cubic
+
+# Columns of an ASP: what it is,
+(
+    KAPPA,  # κ, TFLOP/token
+    COMPUTE_COST,  # c_f, credits per slot per TFLOP/s
+    BANDWIDTH_COST,  # c_b, credits per slot per MHz
+    COMPUTE_CAPACITY,  # F, TFLOP/s
+    BANDWIDTH_CAPACITY,  # B, MHz
+    ASKED,  # whether demand is wanted, 1 or 0; what follows is for those for whom it is
+    LAM,  # λ >= 0, the shadow price of compute to be tried, credits per slot per TFLOP/s
+    MU,  # μ >= 0, that of bandwidth, credits per slot per MHz
+    _RATIO,  # √(w/u)
+    _INVERSE,  # √(u/w)
+    PROFIT,  # Σ_m max_x [rQ - Cx] at these prices
+    COMPUTE,  # used
+    BANDWIDTH,  # used
+    HUU,  # the dual's Hessian -∂(Σf, Σb)/∂(u, w)
+    HUW,
+    HWW,
+) = range(16)
+#: Columns that are left to the search for shadow prices.
+DEMAND_COLUMNS = HWW + 1
+_SEARCH_COLUMNS = 12
+
+
+class Providers(NamedTuple):
+    """Some ASPs side by side, with what each MU asks of them. Scratch of whoever asks for a demand or a response."""
+
+    asps: FloatArray  # (N, columns)
+    blocks: FloatArray  # (N, ⌈M/8⌉, quantities of eight MUs)
+
+
+@compiled
+def new_providers(num_mus: int, num_asps: int) -> Providers:
+    """Room for N ASPs and M MUs, who all post nothing."""
+    blocks = np.ones((num_asps, -(-num_mus // WIDTH), _BLOCK))
+    blocks[:, :, REWARD : RATE + WIDTH] = 0.0
+    return Providers(np.zeros((num_asps, DEMAND_COLUMNS + _SEARCH_COLUMNS)), blocks)
+
+
+@compiled
+def per_rate(kappa: float, sigma: float, cross: float, ratio: float, inverse: float) -> tuple[float, float]:
+    """(∂C/∂u, ∂C/∂w): compute and bandwidth that the cheapest mix spends per token/s.
+
+    ``ratio`` is √(w/u), ``inverse`` √(u/w), ``cross`` √(κσ). C = u ∂C/∂u + w ∂C/∂w.
+    """
+    return kappa + cross * ratio, sigma + cross * inverse
+
+
+@compiled
+def marginal_use(link: FloatArray, m: int, kappa: float, u: float, w: float) -> tuple[float, float]:
+    """:func:`per_rate` of MU ``m`` in a link table."""
+    return per_rate(kappa, link[SIGMA, m], link[CROSS, m], math.sqrt(w / u), math.sqrt(u / w))
+
+
+@compiled_inner
+def fill_blocks(link: FloatArray, rewards: FloatArray, x: FloatArray, blocks: FloatArray) -> None:
+    """Copy a link table (LINK_ROWS, M), rewards (M,) and starts of throughputs (M,) into an ASP's blocks."""
+    for i in range(blocks.shape[0]):
+        block, first = blocks[i], i * WIDTH
+        for j in range(min(WIDTH, x.shape[0] - first)):
+            for row in range(LINK_ROWS):
+                block[row * WIDTH + j] = link[row, first + j]
+            block[REWARD + j], block[RATE + j] = rewards[first + j], x[first + j]
+
+
+@compiled_inner
+def read_rates(blocks: FloatArray, x: FloatArray) -> None:
+    """Copy the throughputs out of an ASP's blocks, to ``x`` (M,)."""
+    for m in range(x.shape[0]):
+        x[m] = blocks[m // WIDTH, RATE + m % WIDTH]
+
+
+@compiled_inner
+def hessian_of(asp: FloatArray) -> tuple[float, float, float]:
+    """The dual's Hessian -∂(Σf, Σb)/∂(u, w) at an ASP's prices, as (uu, uw, ww)."""
+    return asp[HUU], asp[HUW], asp[HWW]
+
+
+@compiled_inner
+def allocated(blocks: FloatArray, m: int) -> tuple[float, float, float]:
+    """Throughput, compute and bandwidth of MU ``m`` in an ASP's blocks."""
+    i, j = m // WIDTH, m % WIDTH
+    return blocks[i, RATE + j], blocks[i, _COMPUTE + j], blocks[i, _BANDWIDTH + j]
+
+
+# Demand --------------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def find_demand(providers: Providers) -> None:
+    """Fill PROFIT to HWW of all ASPs that are asked, at their prices; throughputs are in their blocks then."""
+    asps, blocks = providers
+    for n in range(asps.shape[0]):
+        if asps[n, ASKED] > 0.0:
+            _open(asps[n], blocks[n])
+    for step in range(_TOGETHER + 1):
+        still_open = 0.0
+        for n in range(asps.shape[0]):
+            if asps[n, ASKED] > 0.0:
+                still_open += _step(blocks[n], step == _TOGETHER)
+        if still_open == 0.0:
+            break
+    for n in range(asps.shape[0]):
+        if asps[n, ASKED] > 0.0:
+            _add_up(asps[n], blocks[n])
+
+
+@compiled_inner
+def _open(asp: FloatArray, blocks: FloatArray) -> None:
+    """Begin the search for throughputs at the ASP's prices."""
+    u, w = asp[COMPUTE_COST] + asp[LAM], asp[BANDWIDTH_COST] + asp[MU]
+    ratio, inverse = math.sqrt(w / u), math.sqrt(u / w)  # as in marginal_use, to the bit: an entry threshold is one
+    asp[_RATIO], asp[_INVERSE] = ratio, inverse
+    for i in range(blocks.shape[0]):
+        _offer(blocks[i], asp[KAPPA], u, w, ratio, inverse)
+        blocks[i, _OPEN] = 1.0
+
+
+@compiled_inner
+def _step(blocks: FloatArray, last: bool) -> float:
+    """Take the MUs of an ASP who have not arrived a step further, the last time to the end; how many have not yet."""
+    still_open = 0.0
+    for i in range(blocks.shape[0]):
+        if blocks[i, _OPEN] > 0.0:
+            if last:
+                _finish(blocks[i])
+            else:
+                _approach(blocks[i])
+            still_open += blocks[i, _OPEN]
+    return still_open
+
+
+@compiled_inner
+def _add_up(asp: FloatArray, blocks: FloatArray) -> None:
+    for column in range(PROFIT, HWW + 1):
+        asp[column] = 0.0
+    half = 0.5 / math.sqrt((asp[COMPUTE_COST] + asp[LAM]) * (asp[BANDWIDTH_COST] + asp[MU]))
+    for i in range(blocks.shape[0]):
+        _use(blocks[i], asp[KAPPA], asp[_RATIO], asp[_INVERSE], half)
+        for term in range(6):
+            asp[PROFIT + term] += _sum(blocks[i], _TERMS + term * WIDTH)
+
+
+@compiled_inner
+def _coefficients(block: FloatArray, j: int) -> qoe.Coefficients:
+    return block[_V1 + j], block[_V2 + j], block[_V3 + j], block[_K1 + j], block[_K2 + j], block[_K3 + j]
+
+
+@compiled_inner
+def _offer(block: FloatArray, kappa: float, u: float, w: float, ratio: float, inverse: float) -> None:
+    """Whom the ASP would serve at all, and the slope of QoE at which it would stop."""
+    for j in range(WIDTH):
+        reward = block[REWARD + j]
+        cu, cw = per_rate(kappa, block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
+        cost = u * cu + w * cw
+        served = reward * block[_ENTRY + j] > cost
+        block[_COST + j], block[_REWARD_PER_COST + j] = cost, reward / cost
+        block[_SERVED + j] = 1.0 if served else 0.0
+        block[RATE + j] = block[RATE + j] if served else 0.0
+        block[_MOVED + j] = 1.0 if served else 0.0
+
+
+@compiled_inner
+def _approach(block: FloatArray) -> None:
+    """Take the throughputs that have not arrived one step nearer."""
+    for j in range(WIDTH):
+        x, moving = block[RATE + j], block[_MOVED + j] > 0.0
+        nearer, value, curvature = qoe.towards(x, block[_REWARD_PER_COST + j], _coefficients(block, j))
+        block[RATE + j] = nearer if moving else x
+        block[_VALUE + j] = value if moving else block[_VALUE + j]
+        block[_CURVATURE + j] = curvature if moving else block[_CURVATURE + j]
+        block[_MOVED + j] = abs(nearer - x) - _CLOSE * nearer if moving else 0.0
+    still_open = 0
+    for j in range(WIDTH):
+        still_open += block[_MOVED + j] > 0.0
+    block[_OPEN] = still_open
+
+
+@compiled
+def _finish(block: FloatArray) -> None:
+    """Find what steps together did not."""
+    for j in range(WIDTH):
+        if block[_MOVED + j] > 0.0:
+            c = _coefficients(block, j)
+            x = qoe.served(block[_COST + j] / block[REWARD + j], c, block[RATE + j])
+            block[RATE + j] = x
+            block[_VALUE + j], _, block[_CURVATURE + j], _ = qoe.derivatives(x, c)
+    block[_OPEN] = 0.0
+
+
+@compiled_inner
+def _use(block: FloatArray, kappa: float, ratio: float, inverse: float, half: float) -> None:
+    """What is summed over the MUs into PROFIT to HWW."""
+    for j in range(WIDTH):
+        cross, rate, reward = block[_CROSS + j], block[RATE + j], block[REWARD + j]
+        cu, cw = per_rate(kappa, block[_SIGMA + j], cross, ratio, inverse)
+        served = block[_SERVED + j] > 0.0
+        response = -1.0 / (reward * block[_CURVATURE + j]) if served else 0.0  # -dx/dC > 0
+        bend = half * cross * rate  # x ∂²C/∂u∂w
+        block[_TERMS + j] = reward * block[_VALUE + j] - block[_COST + j] * rate if served else 0.0
+        block[_TERMS + WIDTH + j] = rate * cu
+        block[_TERMS + 2 * WIDTH + j] = rate * cw
+        block[_TERMS + 3 * WIDTH + j] = response * cu * cu + bend * ratio * ratio
+        block[_TERMS + 4 * WIDTH + j] = response * cu * cw - bend
+        block[_TERMS + 5 * WIDTH + j] = response * cw * cw + bend * inverse * inverse
+
+
+@compiled_inner
+def _sum(block: FloatArray, at: int) -> float:
+    """The sum of a quantity over a block."""
+    return ((block[at] + block[at + 4]) + (block[at + 2] + block[at + 6])) + (
+        (block[at + 1] + block[at + 5]) + (block[at + 3] + block[at + 7])
+    )
+
+
+# Throughputs and allocations -----------------------------------------------------------------------------------------
+
+
+@compiled
+def forget_rates(blocks: FloatArray) -> None:
+    """Begin an ASP's next search at zero."""
+    for i in range(blocks.shape[0]):
+        for j in range(WIDTH):
+            blocks[i, RATE + j] = 0.0
+
+
+@compiled
+def start_mean(blocks: FloatArray) -> None:
+    """Begin a weighted mean of an ASP's throughputs."""
+    for i in range(blocks.shape[0]):
+        for j in range(WIDTH):
+            blocks[i, _MEAN + j] = 0.0
+
+
+@compiled
+def add_to_mean(blocks: FloatArray, weight: float) -> None:
+    """Add the throughputs found last."""
+    for i in range(blocks.shape[0]):
+        for j in range(WIDTH):
+            blocks[i, _MEAN + j] += weight * blocks[i, RATE + j]
+
+
+@compiled
+def take_mean(blocks: FloatArray) -> None:
+    """Have the mean for the throughputs."""
+    for i in range(blocks.shape[0]):
+        for j in range(WIDTH):
+            blocks[i, RATE + j] = blocks[i, _MEAN + j]
+
+
+@compiled
+def choking_use(blocks: FloatArray, kappa: float) -> tuple[float, float]:
+    """Effective prices of compute and of bandwidth that each alone would make every MU cost all that it is worth."""
+    u = w = 0.0
+    for i in range(blocks.shape[0]):
+        for j in range(WIDTH):
+            worth = blocks[i, REWARD + j] * blocks[i, _ENTRY + j]
+            u, w = max(u, worth / kappa), max(w, worth / blocks[i, _SIGMA + j])
+    return u, w
+
+
+@compiled_inner
+def spend(asp: FloatArray, blocks: FloatArray) -> tuple[float, float]:
+    """Allocate what the throughputs take at the ASP's prices; compute and bandwidth in all."""
+    u, w = asp[COMPUTE_COST] + asp[LAM], asp[BANDWIDTH_COST] + asp[MU]
+    ratio, inverse = math.sqrt(w / u), math.sqrt(u / w)
+    compute = bandwidth = 0.0
+    for i in range(blocks.shape[0]):
+        block = blocks[i]
+        for j in range(WIDTH):
+            rate = block[RATE + j]
+            cu, cw = per_rate(asp[KAPPA], block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
+            block[_COMPUTE + j], block[_BANDWIDTH + j] = rate * cu, rate * cw
+        compute += _sum(block, _COMPUTE)
+        bandwidth += _sum(block, _BANDWIDTH)
+    return compute, bandwidth
+
+
+@compiled_inner
+def rescale(kappa: float, blocks: FloatArray, compute: float, bandwidth: float) -> None:
+    """Take an allocation times a factor for each resource, and throughputs to what it then delivers."""
+    for i in range(blocks.shape[0]):
+        block = blocks[i]
+        for j in range(WIDTH):
+            f, b = block[_COMPUTE + j] * compute, block[_BANDWIDTH + j] * bandwidth
+            block[_COMPUTE + j], block[_BANDWIDTH + j] = f, b
+            block[RATE + j] = throughput(f, b, kappa, block[_SIGMA + j])
