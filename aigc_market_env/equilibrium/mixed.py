@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import over_markets
-from aigc_market_env.equilibrium.certificate import Certificate, holds
+from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, holds
 from aigc_market_env.equilibrium.double_oracle import double_oracle
 from aigc_market_env.equilibrium.mixed_search import Judged, MixedSearch, judge
 from aigc_market_env.equilibrium.mixture import Mixture, expected_outcome, pure
 from aigc_market_env.equilibrium.solution import Equilibrium
 from aigc_market_env.equilibrium.two_scales import follow_gains, levelled, rebalanced, settled
 from aigc_market_env.market import Market
-from aigc_market_env.model.parameters import MarketArrays
+from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 #: A mixture has lost a row that it needs where it is exploited by so many times the tolerance.
 _LOST = 10.0
@@ -110,6 +110,45 @@ def _each(size: int, work: Callable[[int], R]) -> list[R]:
 
     over_markets(fill, size, min_slice=1)
     return [found[i] for i in range(size)]
+
+
+def certify_mixtures(
+    market: Market, supports: FloatArray, probabilities: FloatArray, *, tolerance: float = TOLERANCE
+) -> Equilibrium:
+    """Mixtures that are known, as answers with certificates of their own: nothing is searched but best deviations.
+
+    Args:
+        market: a batch (B,).
+        supports: rows of rewards that each MU draws from, credits per QoE. (B, M, K, N)
+        probabilities: of each row; those of 0 are left out. (B, M, K)
+        tolerance: regret that still counts as none, relative to the mean expected utility of the MUs.
+
+    Source: docs/equilibrium.md#mixed-equilibria.
+    """
+    size = market.batch_shape[0]
+    judged: dict[int, Judged] = {}
+
+    def work(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            drawn = [weights > 0.0 for weights in probabilities[i]]
+            rows = [own[kept] for own, kept in zip(supports[i], drawn, strict=True)]
+            weights = [own[kept] for own, kept in zip(probabilities[i], drawn, strict=True)]
+            judged[i] = judge(market.flat, i, Mixture(rows, weights))
+
+    over_markets(work, size, min_slice=1)
+    answers = [_answer(market[i], judged[i], np.int64(0), tolerance) for i in range(size)]
+    most = max(answer.supports.shape[-2] for answer in answers)
+    whole: Equilibrium = _stacked([answer.with_room(most) for answer in answers])
+    return whole
+
+
+def _stacked(parts: list[Any]) -> Any:
+    """Answers of single markets, or what they hold, along a new axis."""
+    first = parts[0]
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first)]
+        return replace(first, **{name: _stacked([getattr(part, name) for part in parts]) for name in names})
+    return np.stack(parts)
 
 
 def _answer(market: Market, judged: Judged, iterations: np.int64, tolerance: float) -> Equilibrium:

@@ -1,6 +1,6 @@
 """How far learned pricing is from equilibrium: regret on slots unseen in training, with confidence intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -160,6 +160,7 @@ def evaluate_leaders(
     *,
     certify: bool = False,
     view: ViewName = "board",
+    oracle: Callable[[Market], Equilibrium] | None = None,
 ) -> LeaderEvaluation:
     """Play a policy of the MUs against exact ASPs, and compare it with best responses and the equilibrium.
 
@@ -171,6 +172,7 @@ def evaluate_leaders(
         certify: whether to certify the equilibria, and to look for mixed ones where no pure one is certified, which
             takes longer than to find them.
         view: what the MUs observe; see :mod:`aigc_market_env.views`.
+        oracle: gives the equilibria of the slots' markets, where they are known.
     """
     env = BatchedMarketEnv(scenario, num_slots, asps="best_response", max_cycles=None, view=view)
     observations, _ = env.reset(seed=seed)
@@ -178,11 +180,24 @@ def evaluate_leaders(
         observations, _, _, _, _ = env.step({"mu": policy(observations["mu"])})
     market = env.market
     rewards = np.clip(policy(observations["mu"]), 0.0, 1.0) * market.reward_bound[..., None]
-    return judge_rewards(market, rewards, certify=certify)
+    return judge_rewards(market, rewards, certify=certify, oracle=oracle)
 
 
-def judge_rewards(market: Market, rewards: FloatArray, *, certify: bool = False) -> LeaderEvaluation:
-    """Compare rewards posted in S markets, credits per QoE (S, M, N), with best responses and the equilibrium."""
+def judge_rewards(
+    market: Market,
+    rewards: FloatArray,
+    *,
+    certify: bool = False,
+    oracle: Callable[[Market], Equilibrium] | None = None,
+) -> LeaderEvaluation:
+    """Compare rewards posted in S markets, credits per QoE (S, M, N), with best responses and the equilibrium.
+
+    Args:
+        market: the markets. batch (S,)
+        rewards: what is posted, credits per QoE. (S, M, N)
+        certify: see :func:`evaluate_leaders`.
+        oracle: likewise.
+    """
     response = follower_response(market, rewards)
     best_rewards, best_utility = leader_best_response(market, rewards)
     return LeaderEvaluation(
@@ -192,7 +207,7 @@ def judge_rewards(market: Market, rewards: FloatArray, *, certify: bool = False)
         best_rewards=best_rewards,
         best_utility=best_utility,
         follower_gap=response.duality_gap,
-        equilibrium=solve_equilibrium(market, certify=certify, mixed=certify),
+        equilibrium=solve_equilibrium(market, certify=certify, mixed=certify) if oracle is None else oracle(market),
     )
 
 

@@ -82,7 +82,7 @@ class Actor:
         return clipped
 
     def _check(self, observations: Any, actions: FloatArray) -> None:
-        """Act again, and for every agent with the other agents' rows from other markets: that must change nothing."""
+        """Act again, and for every agent with the other agents' rows from elsewhere: that must change nothing."""
         self._begin()
         if np.abs(self._answer(observations) - actions).max() > _ROUNDING:
             raise ValueError(
@@ -90,7 +90,7 @@ class Actor:
                 "or give the function a method reset(num_envs, seed) that begins its state and its random numbers"
             )
         for agent in range(self.shape[0] if self._own else 0):
-            mixed = np.roll(observations, 1, axis=0)
+            mixed = np.roll(observations, 1, axis=0) if len(observations) > 1 else np.flip(observations, axis=1).copy()
             mixed[:, agent] = observations[:, agent]
             self._begin()
             if np.abs(self._answer(mixed)[:, agent] - actions[:, agent]).max() > _ROUNDING:

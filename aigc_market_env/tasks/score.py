@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from typing import Any, Self
 
-from aigc_market_env.evaluation.joining import joined
 from aigc_market_env.files import read_json, write_whole
 from aigc_market_env.tasks.figures import (
     Estimate,
@@ -187,8 +186,10 @@ def score(task: Task | str, policy: Policy, name: str = "") -> Score:
 
 def by_size(parts: Sequence[Part], judged: Sequence[Judged]) -> list[Judged]:
     """What was found in parts, put together size by size."""
-    sizes = sorted({part.size for part in parts})
-    return [joined([one for part, one in zip(parts, judged, strict=True) if part.size == size]) for size in sizes]
+    of_size: dict[int, list[Any]] = {}
+    for part, found in zip(parts, judged, strict=True):
+        of_size.setdefault(part.size, []).append(found)
+    return [type(found[0]).together(found) for found in of_size.values()]
 
 
 def score_of(task: Task, judged: Sequence[Judged], name: str) -> Score:

@@ -122,6 +122,7 @@ _TASKS = (
         horizon=16,
         transitions=2_000_000,
         test_seeds=(tuple(EVALUATION_SEED + number for number in _SCARCE),),
+        kept_mixtures=True,
         fingerprint="fae195266dc81898a617039e3a5795287107e738270402cb3385980a4d942c2d",
     ),
 )

@@ -47,6 +47,8 @@ class Task:
         transitions: allowance of training: slots times agents that act by the policy.
         test_seeds: of the test episodes; of several sizes, of each.
         warm_up: slots that are played before the one that is measured. Without effect where MUs have wallets.
+        kept_mixtures: whether the mixed equilibria of the test slots are kept in a file, because finding them takes
+            minutes (:mod:`aigc_market_env.tasks.mixtures`). They are certified anew in every score.
         fingerprint: SHA-256 of the test markets, see :func:`~aigc_market_env.tasks.fingerprint`.
     """
 
@@ -65,6 +67,7 @@ class Task:
     transitions: int = 1_000_000
     test_seeds: Sequence[Sequence[int]] = (range(EVALUATION_SEED, EVALUATION_SEED + 512),)
     warm_up: int = 8
+    kept_mixtures: bool = False
     fingerprint: str = ""
 
     @cached_property
