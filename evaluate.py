@@ -11,6 +11,10 @@ the equilibrium, everyone's best response to what the others learned, and play a
     python evaluate.py runs/*-seed? --out all --workers ray   # on a cluster; see docs/cluster.md
     python evaluate.py runs/campus-seed0 --video             # learned and equilibrium rewards side by side, as a GIF
 
+Any policy is judged at a benchmark task (docs/tasks.md), yours from a file or module, which executes that code:
+    python evaluate.py --task campus-v1 --policy mine.py:act
+    python evaluate.py --task campus-v1 pretrained/campus
+
 Another command compares mechanisms instead of a run: python evaluate.py mechanisms --help
 """
 
@@ -35,6 +39,8 @@ from agents.held_out.episodes import EPISODES_FILE, EpisodesOfRun, evaluate_epis
 from agents.held_out.figures import median_run, save_held_out_figures
 from agents.held_out.runs import HeldOut, evaluate_runs, together
 from agents.held_out.slots_file import SLOTS_FILE, write_slots
+from agents.held_out.task import OwnCode, RunFolder, Source, judge_at_task
+from agents.held_out.task_files import check_video, show_score, video_of, write_score
 from agents.reports.episode import check_episode, play_episode
 from agents.reports.episodes import episodes_of_runs_table, episodes_table, save_episode_figures
 from agents.reports.set_table import set_table
@@ -42,9 +48,11 @@ from agents.reports.tables import evaluation_table, runs_table
 from agents.reports.video import VIDEO_FILE, write_video
 from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
 from aigc_market_env.files import writing
+from aigc_market_env.tasks import make
 from baselines.episodes import EPISODE_MECHANISMS, EpisodeOracle
 from baselines.study import command as mechanism_study
 from experiments.command import run_command
+from experiments.own_code import named_code
 from experiments.places import check_folder, folder
 from experiments.workers import Workers, executor
 
@@ -63,6 +71,10 @@ class Arguments:
         out: Where evaluation.json, slots.csv and the figures go; by default evaluation/ in the run folder.
         video: Also write episode.gif: 24 slots of a market as trained on, learned rewards left, equilibrium rewards
             right; of several runs, the one with the median regret.
+        task: Benchmark task to judge one run or policy at, such as campus-v1; see docs/tasks.md. Writes score.json
+            beside the figures, by default into a folder of its name, in the run folder or here.
+        policy: Policy to judge at the task, as FILE.py:callable or module:callable, which executes that file: a
+            function from observations to actions, a class of one, or a dictionary of one for each of mu and asp.
         workers: Processes that share the slots of all runs, each on one core; 1 is this process, on all cores, 0 one
             process a core, ray a cluster of machines. The results do not depend on it.
     """
@@ -76,6 +88,8 @@ class Arguments:
     scenario: Annotated[str | None, tyro.conf.arg(help_behavior_hint="", metavar="NAME")] = None
     out: Annotated[Path | None, folder("--out"), tyro.conf.arg(help_behavior_hint="", metavar="DIR")] = None
     video: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    task: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
+    policy: Annotated[str, tyro.conf.arg(metavar="FILE.py:CALLABLE", help_behavior_hint="")] = ""
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 1
 
 
@@ -149,6 +163,8 @@ def slots_of(run: HeldOut, size: str) -> str:
 
 def main(arguments: Arguments, console: Console) -> int:
     """Evaluate runs; the exit status. Everything is written before anything is shown."""
+    if arguments.task or arguments.policy:
+        return judge(arguments, console)
     out, asked, execute = output_folder(arguments), asked_for(arguments), executor(arguments.workers)
     if any(map(has_episodes, arguments.runs)):
         if arguments.video or asked[0] or arguments.scenario is not None:
@@ -163,6 +179,42 @@ def main(arguments: Arguments, console: Console) -> int:
     with writing(out):
         write(evaluate_runs(arguments.runs, *asked, execute, console, arguments.scenario), out, arguments, console)
     return 0
+
+
+def judge(arguments: Arguments, console: Console) -> int:
+    """Judge one run or policy at a task; the exit status."""
+    source, task = source_of(arguments), make(arguments.task)
+    inside = arguments.runs[0] if arguments.runs and arguments.runs[0].is_dir() else Path()
+    out, execute = arguments.out or inside / task.name, executor(arguments.workers)
+    check_folder(out)
+    if arguments.video:
+        check_video(task)
+    with writing(out):
+        score, judged = judge_at_task(task, source, execute, console)
+        written = write_score(score, judged, out)
+        if arguments.video:
+            written.append(out / VIDEO_FILE)
+            write_video(video_of(task, source), out / VIDEO_FILE, console)
+    show_score(score, judged, console)
+    console.print(f"Written: {', '.join(path.name for path in written)} in {out}", markup=False)
+    return 0
+
+
+def source_of(arguments: Arguments) -> Source:
+    """Where the policy to judge comes from.
+
+    Raises:
+        ValueError: there is no task, not exactly one run or policy, or --markets; or no such file or module.
+    """
+    if not arguments.task:
+        raise ValueError("--policy needs --task NAME, the task to judge it at")
+    if arguments.markets:
+        raise ValueError(f"--markets is for runs on their own; {arguments.task} has its own test markets")
+    if bool(arguments.policy) + len(arguments.runs) != 1:
+        raise ValueError("--task judges one run folder, or one --policy FILE.py:callable")
+    if arguments.policy:
+        return OwnCode(named_code(arguments.policy, "--policy", "callable"))
+    return RunFolder(arguments.runs[0])
 
 
 def write(runs: Sequence[HeldOut], out: Path, arguments: Arguments, console: Console) -> None:

@@ -156,12 +156,17 @@ def write_episodes(runs: Sequence[EpisodesOfRun], path: Path) -> None:
             for name, play in run.result.plays.items():
                 for episode, mus in enumerate(_numbers(play)):
                     for mu, numbers in enumerate(mus):
-                        rows.writerow((run.name, episode, name, f"mu_{mu}", *(f"{number:.6g}" for number in numbers)))
+                        rows.writerow((run.name, episode, name, f"mu_{mu}", *map(_shown, numbers)))
+
+
+def _shown(number: float) -> str:
+    """Six digits; nothing for what was not worked out."""
+    return "" if np.isnan(number) else f"{number:.6g}"
 
 
 def _numbers(play: EpisodePlay) -> Any:
     """In the order of the columns. (E, M, ·)."""
     found, paid = play.found, play.episode.outcome.service_cost.sum(axis=1)
-    causes: Mapping[str, Any] = play.causes
+    causes: Mapping[str, Any] = play.causes or dict.fromkeys(CAUSES, np.full_like(play.episode.money[:, 1:], np.nan))
     columns = [play.utility, found.regret_bound, found.regret, play.scale, paid, play.left, play.wasted]
     return np.stack([*columns, *(causes[name].sum(axis=1) for name in CAUSES)], axis=-1)

@@ -17,6 +17,7 @@ from agents.run_folder import read_config
 from aigc_market_env import BatchedMarketEnv, Market, Scenario, leader_regret
 from aigc_market_env.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS, judge_rewards
 from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.views import ViewName
 
 #: Slots of an episode.
 SLOTS = 24
@@ -48,8 +49,22 @@ def play_episode(run: Path, slots: int = SLOTS) -> Episode:
         FileNotFoundError: the folder has no policy.
         ValueError: only ASPs have learned, or a file of the run is damaged.
     """
-    mus, asps, scenario = _ready(run)
-    market, rewards = _played(mus, asps, scenario, slots)
+    return episode_of(*_ready(run), slots=slots)
+
+
+def episode_of(
+    mus: PostsRewards, asps: ServesMUs | None, scenario: Scenario, *, view: ViewName = "board", slots: int = SLOTS
+) -> Episode:
+    """Like :func:`play_episode`, of whoever posts and serves.
+
+    Args:
+        mus: who posts for the MUs.
+        asps: who serves; None for ASPs that respond exactly.
+        scenario: what is played, in its episode that evaluations begin with.
+        view: what the MUs see.
+        slots: S.
+    """
+    market, rewards = _played(mus, asps, scenario, view, slots)
     result = judge_rewards(market, rewards)
     oracle, bound = result.equilibrium, market.reward_bound[..., None]
     utility = np.maximum(oracle.outcome.mu_utility.mean(axis=-1), np.finfo(np.float64).tiny)
@@ -99,10 +114,12 @@ def posting_mus(policy: Policy, run: Path) -> PostsRewards:
     return policy.mus
 
 
-def _played(mus: PostsRewards, asps: ServesMUs | None, scenario: Scenario, slots: int) -> tuple[Market, FloatArray]:
+def _played(
+    mus: PostsRewards, asps: ServesMUs | None, scenario: Scenario, view: ViewName, slots: int
+) -> tuple[Market, FloatArray]:
     """Markets (S,) of consecutive slots, after those that evaluation also lets pass, and the rewards posted in them."""
     serving: Literal["agents", "best_response"] = "best_response" if asps is None else "agents"
-    env = BatchedMarketEnv(scenario, 1, asps=serving, max_cycles=None, seed=EVALUATION_SEED)
+    env = BatchedMarketEnv(scenario, 1, asps=serving, max_cycles=None, seed=EVALUATION_SEED, view=view)
     observations, _ = env.reset()
     markets, rewards = [], []
     for _ in range(WARM_UP_SLOTS + slots):

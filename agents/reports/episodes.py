@@ -53,7 +53,7 @@ def episodes_table(result: EpisodeEvaluation, name: str) -> NumberTable:
     intervals = (column[f"{regret}_interval_95"] for column in figures.values())
     table.add_row(" 95 %", *("" if pair is None else shown_interval(regret, pair) for pair in intervals))
     table.add_row(" worst MU", *(shown_worst(regret, column) for column in figures.values()))
-    for cause in CAUSES:
+    for cause in CAUSES if result.learned.causes else ():
         table.add_row(f" {_OF_CAUSES[cause][0]}", *(f"{100 * column[cause]:.2f}%" for column in causes.values()))
     table.add_row("utility ratio", *(f"{column['utility_ratio']:.4f}" for column in figures.values()))
     table.add_row("MU utility a slot", *(f"{column['mu_utility']:.4f}" for column in figures.values()))
@@ -93,7 +93,9 @@ def episodes_of_runs_table(results: Mapping[str, EpisodeEvaluation]) -> NumberTa
 
 def save_episode_figures(result: EpisodeEvaluation, curve: Sequence[dict[str, float]], folder: Path) -> list[Path]:
     """Draw the evaluation, and the learning curve where there is one; the files written."""
-    figures = {"money_and_price": money_and_price(result), "regret_causes": regret_by_cause(result)}
+    figures = {"money_and_price": money_and_price(result)}
+    if result.learned.causes:
+        figures["regret_causes"] = regret_by_cause(result)
     if curve:
         figures["learning"] = drawn(lambda axes: draw_learning(axes, [curve]), 120)
     for name, figure in figures.items():

@@ -62,6 +62,12 @@ class JudgedSlots:
         whole: Self = joined(parts)
         return whole
 
+    @property
+    def label(self) -> str:
+        """The size, ``"8x4"``."""
+        market = self.plays["learned"].market
+        return f"{market.num_mus}x{market.num_asps}"
+
     def found(self, roles: Sequence[Role]) -> Found:
         """What figures are made of, of those who act by the policy."""
         learned = self.plays["learned"]
@@ -69,7 +75,7 @@ class JudgedSlots:
         payoff: dict[Role, FloatArray] = {"mu": learned.outcome.mu_utility, "asp": learned.outcome.asp_profit}
         names: dict[Role, str] = {"mu": "leader_regret_relative", "asp": "follower_regret_relative"}
         return Found(
-            f"{learned.market.num_mus}x{learned.market.num_asps}",
+            self.label,
             regret={role: regret[role] for role in roles},
             scale={role: scale[role] for role in roles},
             payoff={role: payoff[role] for role in roles},

@@ -95,13 +95,13 @@ _TASKS = (
     ),
     Task(
         "wallet-v1",
-        "MUs with wallets who plan over episodes of 32 slots of one prepaid market",
+        "MUs with wallets who plan over episodes of 32 slots of a prepaid market",
         roles=("mu",),
         preset="prepaid",
         market_seed=0,
         horizon=32,
-        test_seeds=_episodes(16),
-        fingerprint="1a21e6c0ad330e64c962de2ce42ed7b0d797d08a5ab3defd9c5529458141a3d2",
+        test_seeds=_episodes(32),
+        fingerprint="a5f830df362325184cdf766c56610e354c5c249d9fb838b44dc08176068d8479",
     ),
     Task(
         "traces-v1",

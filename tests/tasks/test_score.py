@@ -4,7 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aigc_market_env import BatchedMarketEnv, leader_regret, solve_equilibrium, tasks
+from aigc_market_env import (
+    BatchedMarketEnv,
+    episode_path,
+    episode_regret,
+    leader_regret,
+    solve_equilibrium,
+    solve_wallet_equilibrium,
+    tasks,
+)
 from aigc_market_env.evaluation.leaders import EVALUATION_SEED
 from aigc_market_env.evaluation.reward_sources import uniform
 from aigc_market_env.tasks.judge import Part, parts_of
@@ -136,3 +144,23 @@ def test_one_test_episode_has_no_interval():
     found = tasks.score(replace(tiny(), test_seeds=((EVALUATION_SEED,),)), posting(0.2))
     assert found.relative_regret["mu"].interval is None
     assert "to" not in str(found).splitlines()[2].split("MUs")[1]
+
+
+def test_episodes_of_users_with_wallets():
+    changes = {"preset": "prepaid", "options": {"num_mus": 2, "num_asps": 1}, "horizon": 4}
+    task = replace(tasks.make("wallet-v1"), test_seeds=FEW, **changes)
+    found = tasks.score(task, posting(0.1))
+    paths, wallets = zip(*(episode_path(task.scenario, seed, 4) for seed in FEW[0]), strict=True)
+    utility = regret = 0.0
+    for path, wallet in zip(paths, wallets, strict=True):
+        rewards = 0.1 * path.reward_bound[..., None] * np.ones(1)
+        regret += episode_regret(path, rewards, wallet).regret_bound.sum()
+        utility += solve_wallet_equilibrium(path, wallet).outcome.mu_utility.sum()
+    assert found.relative_regret["mu"].value == pytest.approx(regret / utility, rel=0.03)
+    assert found.relative_regret["mu"].value >= regret / utility * (1 - 1e-9)
+    assert found.nash_conv.value == pytest.approx(regret / 3, rel=0.03)
+    parts = parts_of(task)
+    assert len(parts) == 3
+    judged = {part: part.play(task, posting(0.1)) for part in reversed(parts)}
+    again = score_of(task, by_size(parts, [judged[part] for part in parts]), "act")
+    assert replace(again, policy=found.policy) == found
