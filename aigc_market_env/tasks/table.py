@@ -48,8 +48,8 @@ _TASKS = (
         preset="campus",
         market_seed=0,
         transitions=2_000_000,
-        test_seeds=_episodes(256),
-        fingerprint="d4d78514ad1bb3e5d1688b6c33a9131cbf10e816c3fb883a3eb539c915dc2ece",
+        test_seeds=_episodes(512),
+        fingerprint="573b881226c906b760b4594eae95546dd0047a00928e642162601c931d7f14b8",
     ),
     Task(
         "asps-v1",
