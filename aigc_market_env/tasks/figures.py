@@ -49,9 +49,13 @@ class Estimate:
     interval: Interval | None
 
     def document(self) -> dict[str, Any]:
-        """For JSON, which has no endless numbers: null is one."""
-        value = self.value if np.isfinite(self.value) else None
-        return {"value": value, "interval_95": None if self.interval is None else list(self.interval)}
+        """For JSON."""
+        return {"value": finite(self.value), "interval_95": None if self.interval is None else list(self.interval)}
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON, which has no endless ones: null is one."""
+    return value if np.isfinite(value) else None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from aigc_market_env.files import read_json, write_whole
 from aigc_market_env.tasks.figures import (
     Estimate,
     Worst,
+    finite,
     nash_conv_of,
     normalised_of,
     relative_regret_of,
@@ -83,9 +84,9 @@ class Score:
         roles = {
             role: {
                 "relative_regret": self.relative_regret[role].document(),
-                "worst_agent": {"value": self.worst[role].value, "agent": self.worst[role].agent},
+                "worst_agent": {"value": finite(self.worst[role].value), "agent": self.worst[role].agent},
                 "utility_ratio": self.utility_ratio[role].document(),
-                "relative_regret_of_uniform_play": self.uniform[role],
+                "relative_regret_of_uniform_play": finite(self.uniform[role]),
             }
             for role in self.relative_regret
         }
@@ -139,13 +140,13 @@ class Score:
             episodes=int(document["episodes"]),
             relative_regret={role: _estimate(one["relative_regret"]) for role, one in roles.items()},
             worst={
-                role: Worst(float(one["worst_agent"]["value"]), one["worst_agent"]["agent"])
+                role: Worst(_number(one["worst_agent"]["value"]), one["worst_agent"]["agent"])
                 for role, one in roles.items()
             },
             nash_conv=_estimate(document["nash_conv"]),
             utility_ratio={role: _estimate(one["utility_ratio"]) for role, one in roles.items()},
-            normalised=_estimate(document["normalised"]),
-            uniform={role: float(one["relative_regret_of_uniform_play"]) for role, one in roles.items()},
+            normalised=_estimate(document["normalised"], endless=-math.inf),
+            uniform={role: _number(one["relative_regret_of_uniform_play"]) for role, one in roles.items()},
             certified=document["equilibria_certified"],
             mixed=document["equilibria_mixed"],
             fingerprint=document["markets_sha256"],
@@ -230,10 +231,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _estimate(document: Mapping[str, Any]) -> Estimate:
-    value, interval = document["value"], document["interval_95"]
+def _number(value: float | None, endless: float = math.inf) -> float:
+    return endless if value is None else float(value)
+
+
+def _estimate(document: Mapping[str, Any], endless: float = math.inf) -> Estimate:
+    interval = document["interval_95"]
     ends = None if interval is None else (float(interval[0]), float(interval[1]))
-    return Estimate(math.inf if value is None else float(value), ends)
+    return Estimate(_number(document["value"], endless), ends)
 
 
 def _line(label: str, estimate: Estimate, *, per_cent: bool = False) -> str:

@@ -132,6 +132,20 @@ def test_a_submission_is_read_back_and_that_of_other_markets_refused(tmp_path):
             Score.from_json(path)
 
 
+def test_endless_regrets_are_read_back(tmp_path):
+    found, path = tasks.score(tiny(), posting(0.2)), tmp_path / "score.json"
+    endless = replace(
+        found,
+        relative_regret={"mu": tasks.Estimate(np.inf, None)},
+        worst={"mu": tasks.Worst(np.inf, "mu_0")},
+        normalised=tasks.Estimate(-np.inf, None),
+        uniform={"mu": np.inf},
+        fingerprint=tasks.make("campus-v1").fingerprint,
+    )
+    endless.to_json(path)
+    assert Score.from_json(path) == endless
+
+
 def test_a_score_shows_in_eighty_columns():
     for name in ("campus-v1", "campus-both-v1"):
         policy = {"mu": posting(0.2), "asp": serving(0.3)}
