@@ -45,6 +45,7 @@ HEADINGS = {
     "oracle": "oracle",
     "adaptive_pacing": "adaptive pacing",
     "even_spending": "even spending",
+    "myopic": "myopic",
     "until_gone": "until gone",
 }
 

@@ -31,21 +31,22 @@ Satiation = float | tuple[float, float]
 #: want what it requires and little beyond: with that, they have a share 1 - 2^-k of all satisfaction, a half to 98 %.
 OFFICE_SATIATION = 1.0, 6.0
 #: Demand under which an MU has to plan when to spend what (docs/wallets.md#demand). With fading alone it would not: one
-#: level of spending, known beforehand, earns all that can be earned. Here what a credit is worth changes faster than a
-#: wallet fills: requests are worth about half to twice as much as usual, a sixth of them is urgent, and the load rises
-#: to 1.6 times the usual and falls to 0.6 times in 32 slots. All of these figures are choices.
+#: level of spending, known beforehand, earns all that can be earned. Here most requests are small talk, worth more or
+#: less from slot to slot, and one in eight is work, worth ten times as much; the load rises to 1.6 times the usual and
+#: falls to 0.6 times in 32 slots. Whether a request is work is known when it comes, not before. All are choices.
 PREPAID_DYNAMICS = Dynamics(
-    worth_deviation=0.5,
+    worth_deviation=0.25,
     worth_correlation=0.8,
-    urgent_probability=0.05,
-    urgent_factor=4.0,
-    urgent_slots=4.0,
+    urgent_probability=0.15,
+    urgent_factor=10.0,
+    urgent_slots=1.0,
     load_profile=tuple(round(math.exp(0.5 * math.sin(math.tau * (slot + 0.5) / 32)), 2) for slot in range(32)),
 )
-#: Wallets that hold what three to eight slots cost and receive 40 to 90 % of it, so that saving is needed, and possible
-#: for a few slots only. Drawn in every episode for each MU, so that no plan fits all; an MU may begin with nothing.
+#: Wallets that receive 20 to 60 % of what a usual slot costs, and hold what 8 to 24 cost: who spends what comes in has
+#: next to nothing when work comes, and several slots of work can be saved for. Drawn in every episode for each MU, so
+#: that no plan fits all; an MU may begin with nothing.
 PREPAID_WALLETS = WalletRange(
-    Wallet(money=0.0, income=0.4, cap=3.0, unit="spending"), Wallet(money=8.0, income=0.9, cap=8.0, unit="spending")
+    Wallet(money=0.0, income=0.2, cap=8.0, unit="spending"), Wallet(money=24.0, income=0.6, cap=24.0, unit="spending")
 )
 #: Mean length of blocks drawn from a trace, in slots (a choice): most episodes have none or one new block, and what is
 #: correlated over ten slots in the trace stays so but for a twentieth.

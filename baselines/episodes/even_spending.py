@@ -4,7 +4,7 @@
 
 is what an MU may pay in slot t: what it will ever have, spread evenly over the slots left; more, where money would
 otherwise be lost to the cap; and no more than there is. In each slot MUs play the equilibrium of a single slot with
-these budgets (:func:`~aigc_market_env.solve_wallet_equilibrium` of a path of one). What a slot is worth, later ones
+these budgets. What a slot is worth, later ones
 compared, does not count. This project's choice; also called equal or uniform pacing.
 """
 
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_market_env import Episode, Market, SlotView, Wallet, play_episode, solve_wallet_equilibrium
+from aigc_market_env import Episode, Market, SlotView, Wallet, play_episode
 from aigc_market_env.model.parameters import FloatArray
+from baselines.episodes.slot_budget import equilibrium_on_budget
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class EvenSpending:
 
 
 def _post(view: SlotView) -> FloatArray:
-    budget = Wallet(slot_budget(view))
-    return solve_wallet_equilibrium(Market.stack([view.market]), budget, certify=False).rewards[0]
+    return equilibrium_on_budget(view.market, slot_budget(view))
 
 
 def slot_budget(view: SlotView) -> FloatArray:

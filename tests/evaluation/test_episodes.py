@@ -6,10 +6,10 @@ import pytest
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, Wallet
 from aigc_market_env.evaluation.episodes import HeldOutEpisodes, evaluate_episodes, judge_episodes, play_by
 from aigc_market_env.evaluation.regret_causes import CAUSES
-from baselines.episodes import AdaptivePacing, EvenSpending, UntilGone
+from baselines.episodes import AdaptivePacing, EvenSpending, Myopic, UntilGone
 
 SLOTS = 6
-MECHANISMS = AdaptivePacing(), EvenSpending(), UntilGone()
+MECHANISMS = AdaptivePacing(), EvenSpending(), Myopic(), UntilGone()
 DEMAND = Dynamics(shadowing_db=2.0, worth_deviation=0.6, worth_correlation=0.5, load_profile=(0.7, 1.4, 1.0))
 
 
@@ -36,11 +36,11 @@ def test_what_a_policy_posts_is_worth_what_the_environment_says(held_out):
 
 def test_the_oracles_rewards_leave_nothing_to_gain_and_the_others_something(held_out):
     result = evaluate_episodes(spender(0.6), held_out, MECHANISMS, thorough=True)
-    assert list(result.plays) == ["learned", "oracle", "adaptive_pacing", "even_spending", "until_gone"]
+    assert list(result.plays) == ["learned", "oracle", "adaptive_pacing", "even_spending", "myopic", "until_gone"]
     assert result.plays["oracle"].relative.mean < 1e-6
     assert result.plays["oracle"].figures()["utility_ratio"] == pytest.approx(1.0)
     assert result.certified == 1.0
-    for name in ("learned", "adaptive_pacing", "even_spending", "until_gone"):
+    for name in ("learned", *(mechanism.name for mechanism in MECHANISMS)):
         play = result.plays[name]
         assert play.relative.mean > 1e-3
         assert (play.found.regret <= play.found.regret_bound).all()

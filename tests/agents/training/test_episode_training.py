@@ -163,7 +163,7 @@ def test_evaluate_measures_runs_over_episodes(run, tmp_path):
     assert "3 evaluation episodes of 6 slots" in " ".join(text.split())  # however long the folder's name is
     assert all(len(line) <= 80 for line in text.splitlines() if "Written" not in line)
     rows = list(csv.DictReader((tmp_path / "found" / "episodes.csv").open()))
-    assert len(rows) == 3 * 5 * 2
+    assert len(rows) == 3 * 6 * 2
     document = json.loads((tmp_path / "found" / "evaluation.json").read_text())
     ours = document["runs"][str(run)]["plays"]["learned"]
     mine = [row for row in rows if row["play"] == "learned"]

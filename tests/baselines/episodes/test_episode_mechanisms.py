@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from paths import free_spending, random_path, wallet_of
 
-from aigc_market_env import Market, Wallet, episode_regret, solve_equilibrium
+from aigc_market_env import (
+    Market,
+    Scenario,
+    Wallet,
+    episode_path,
+    episode_regret,
+    solve_equilibrium,
+    solve_wallet_equilibrium,
+)
 from baselines.episodes import EPISODE_MECHANISMS, AdaptivePacing
 
 NUM_SLOTS = 10
@@ -59,7 +67,25 @@ def test_even_spending_wastes_nothing_that_it_could_spend(path):
     assert (played.money[1:-1] <= 0.3 * free + 1e-12).all()
 
 
-def test_prices_follow_what_is_spent(path):
+def test_myopic_rewards_are_best_in_each_slot_for_who_has_that_much_money(path):
+    wallet = wallet_of(path, 1.0, 0.3, 2.0)
+    played = run("myopic", path, wallet)
+    assert (played.time_share > 1 - 1e-6).all()  # nobody posts more than it can pay
+    for t in range(3):
+        slot, budget = Market.stack([path[t]]), Wallet(played.money[t])
+        found = episode_regret(slot, played.rewards[t : t + 1], budget)
+        assert found.regret_bound.max() < 1e-4 * played.outcome.mu_utility[t].mean()
+
+
+def test_myopic_play_saves_nothing_that_it_wants(path):
+    free = free_spending(path)
+    played = run("myopic", path, Wallet(0.3 * free, 0.3 * free))
+    wanted = (solve_equilibrium(path, certify=False).outcome.service_cost > 0.4 * free).all(axis=0)
+    assert wanted.any()
+    np.testing.assert_allclose(played.money[1:, wanted], np.tile(0.3 * free[wanted], (NUM_SLOTS, 1)), rtol=1e-5)
+
+
+def test_prices_follow_what_slots_cost(path):
     """The first two slots, by the formula."""
     wallet = Wallet(0.3 * NUM_SLOTS * free_spending(path))
     played = AdaptivePacing(step=1.0).run(path, wallet, np.random.default_rng(0))
@@ -70,6 +96,14 @@ def test_prices_follow_what_is_spent(path):
     paced = path[1].replace(satisfaction_scale=path.satisfaction_scale[1] / (1 + price))
     np.testing.assert_allclose(played.rewards[1], solve_equilibrium(paced, certify=False).rewards, rtol=1e-9)
     assert price.max() > 0.1
+
+
+def test_prices_rise_for_who_cannot_pay_what_it_wants(path):
+    """One that saves nothing pays what comes in, and would pay that for ever if its price followed what it paid."""
+    free = free_spending(path)
+    played = AdaptivePacing().run(path, Wallet(0.1 * free, 0.1 * free), np.random.default_rng(0))
+    assert (played.money.max(axis=0) > 0.15 * free).any()
+    assert (played.time_share > 1 - 1e-6).all()
 
 
 def test_a_step_must_be_positive():
@@ -83,3 +117,14 @@ def test_only_the_oracle_regrets_nothing(path):
     worst = {name: regret.regret_bound.mean() for name, regret in regrets.items()}
     assert worst["episode_oracle"] < 1e-6 * min(worst[name] for name in set(worst) - {"episode_oracle"})
     assert (regrets["until_gone"].regret > 0).all()
+
+
+def test_planning_pays_in_the_preset_for_it():
+    """Far more than the little that a fixed price of money is from the equilibrium."""
+    path, wallet = episode_path(Scenario.preset("prepaid").fix(0), 0, 32)
+    oracle = solve_wallet_equilibrium(path, wallet)
+    earned = {name: float(run(name, path, wallet).outcome.mu_utility.sum()) for name in ("myopic", "adaptive_pacing")}
+    best = float(oracle.outcome.mu_utility.sum())
+    assert oracle.converged
+    assert earned["myopic"] < 0.93 * best
+    assert earned["myopic"] + 0.03 * best < earned["adaptive_pacing"] < best
