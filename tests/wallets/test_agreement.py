@@ -12,7 +12,7 @@ def test_an_episode_of_arrays_is_that_of_the_environment(wallet):
     path, begun = episode_path("prepaid", seed=5, slots=slots, wallet=wallet)
     actions = rng.uniform(0, 0.4, (slots, 8, 4))
     played = play_episode(path, actions * path.reward_bound[..., None], begun)
-    env = BatchedMarketEnv("prepaid", 1, asps="best_response", wallet=wallet)
+    env = BatchedMarketEnv("prepaid", 1, asps="best_response", wallet=wallet, tolerance=1e-9)
     env.reset(seed=[5])
     for t in range(slots):
         np.testing.assert_allclose(env.wallet.money[0], played.money[t], rtol=1e-6, atol=1e-9)
