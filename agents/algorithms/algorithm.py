@@ -27,12 +27,14 @@ class Algorithm(ABC):
 
     Attributes:
         gamma: discount of later slots, from 0 to below 1. By default 0, for nothing that an agent does matters beyond
-            the slot; but 0.7 for mobile users with wallets, for whom what they pay now is missing later.
+            the slot; but 0.97 for mobile users with wallets, for whom what they pay now is missing later.
     """
 
     name: ClassVar[str]
     #: Whether a tanh ends the network of the policy.
     squashed: ClassVar[bool] = False
+    #: How many markets are to go through the same episodes, where mobile users have wallets, to be compared.
+    copies: ClassVar[int] = 1
 
     gamma: float | None = None
 

@@ -31,10 +31,11 @@ class PPO(Algorithm):
     """
 
     name: ClassVar[str] = "ppo"
+    copies: ClassVar[int] = 4
 
     batch_size: int = 512
     epochs: int = 4
-    gae_lambda: float = 0.3
+    gae_lambda: float = 0.9
     clip_range: float = 0.2
     initial_log_std: float | None = None
     final_log_std: float | None = None
@@ -59,8 +60,12 @@ class PPO(Algorithm):
         """
         import stable_baselines3
 
+        from agents.algorithms.shared_episodes import SharedEpisodeBuffer
+
         if env.num_envs * slots < 2:
             raise ValueError(f"slots = {slots!r} makes a rollout of a single transition, which ppo cannot learn from")
+        copies: int = getattr(env, "copies", 1)  # other environments have none
+        shared = {"copies": copies, "agents": env.num_agents} if copies > 1 else None  # type: ignore[attr-defined]
         model = stable_baselines3.PPO(
             "MlpPolicy",
             env,
@@ -71,6 +76,8 @@ class PPO(Algorithm):
             gamma=self.gamma or 0.0,
             gae_lambda=self.gae_lambda,
             clip_range=self.clip_range,
+            rollout_buffer_class=SharedEpisodeBuffer if shared else None,
+            rollout_buffer_kwargs=shared,
             policy_kwargs={
                 "net_arch": {"pi": list(hidden), "vf": list(hidden)},
                 "activation_fn": nn.ReLU,  # as good here as tanh, and an update takes a quarter less time

@@ -1,6 +1,6 @@
 """The mobile users of many markets as one stable-baselines3 VecEnv: every MU of every market is an environment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -28,9 +28,10 @@ class LeaderVecEnv(MarketVecEnv):
     Args:
         scenario: where markets come from.
         num_markets: markets side by side.
-        seed: seed of the first market; market i gets ``seed + i``.
+        seed: seed of the first market; market i gets ``seed + i // copies``.
         episode_slots: slots whose utilities are summed up for the episode statistics.
         horizon: slots in an episode, where MUs have wallets; without effect otherwise.
+        copies: markets in a row that go through the same episodes, so that they differ in play alone.
         followers: a policy of the ASPs, from observations (B, N, D) to shares of their capacities (B, N, 2, M); None
             for ASPs at their best response. Not part of :meth:`state`.
 
@@ -53,15 +54,18 @@ class LeaderVecEnv(MarketVecEnv):
         seed: int = 0,
         episode_slots: int = 64,
         horizon: int = EPISODE_SLOTS,
+        copies: int = 1,
         followers: Callable[[Features], FloatArray] | None = None,
     ) -> None:
         asps: Literal["agents", "best_response"] = "best_response" if followers is None else "agents"
         ends = None if scenario.wallet is None else horizon
         cycles = None if ends is None else ends * (1 if followers is None else 2)
-        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=cycles, seed=seed, copy=False)
+        markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=cycles, copy=False)
         m, n = scenario.num_mus, scenario.num_asps
         size = m + markets.single_observation_space["mu"].shape[0]
         super().__init__(markets, m, size, n, episode_slots, ends)
+        self.copies = copies
+        self.seed(seed)
         self._unit = 1.0 if ends is None else _SLOTS_AHEAD
         self.followers = followers
         self.unserved_cost = 0.0
@@ -70,6 +74,13 @@ class LeaderVecEnv(MarketVecEnv):
     def anneal(self, remaining: float) -> None:
         """See :meth:`MarketVecEnv.anneal`."""
         self.unserved_cost = FIRST_UNSERVED_COST * remaining**2
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Reseed every market, copies alike; the next reset uses it."""
+        self._next_seeds: list[int | None] | None = (
+            None if seed is None else [seed + i // self.copies for i in range(self.markets.num_envs)]
+        )
+        return super().seed(seed)
 
     def step_async(self, actions: npt.NDArray[np.float32]) -> None:
         """Take the actions (B·M, N) for the next slot."""
@@ -85,7 +96,8 @@ class LeaderVecEnv(MarketVecEnv):
         self._scale = self.markets.base_market.satisfaction_scale
 
     def _begin(self) -> Features:
-        observations, _ = self.markets.reset()
+        observations, _ = self.markets.reset(seed=self._next_seeds)
+        self._next_seeds = None
         self._scale = self.markets.base_market.satisfaction_scale
         return self._flat(observations["mu"])
 

@@ -1,5 +1,6 @@
 """What learns on one market: stable-baselines3's learner of a side, and its policy as the other side meets it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
@@ -13,7 +14,6 @@ from agents.config import FollowerConfig, LeaderConfig, TrainingConfig
 from agents.policy.agent_features import Features
 from agents.policy.followers import FollowerArchitecture, FollowerPolicy
 from agents.policy.leaders import LeaderArchitecture, LeaderPolicy
-from agents.training.first_outputs import begin_with, usual_rewards
 from agents.training.follower_env import FollowerVecEnv
 from agents.training.leader_env import LeaderVecEnv
 from agents.training.tensorboard import MarketScalars
@@ -95,12 +95,9 @@ def mu_learner(
     config: LeaderConfig, scenario: Scenario, followers: Callable[[Features], FloatArray] | None = None
 ) -> Learner[LeaderPolicy]:
     """The learner of the MUs, among ASPs at their best response or following a policy; see :class:`LeaderVecEnv`."""
-    env = LeaderVecEnv(scenario, config.rollout_size[0], followers=followers, horizon=config.horizon)
-    learner = Learner(env, config, lambda model: extract_leader_policy(model, scenario, config))
-    if config.has_wallets and not config.algorithm.squashed:
-        begin_with(config.algorithm.layers(learner.model), usual_rewards(scenario))
-        learner.refresh()
-    return learner
+    markets, copies = config.rollout_size[0], config.algorithm.copies if config.has_wallets else 1
+    env = LeaderVecEnv(scenario, markets, followers=followers, horizon=config.horizon, copies=math.gcd(markets, copies))
+    return Learner(env, config, lambda model: extract_leader_policy(model, scenario, config))
 
 
 def asp_learner(config: FollowerConfig, scenario: Scenario, source: RewardSource) -> Learner[FollowerPolicy]:

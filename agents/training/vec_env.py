@@ -31,6 +31,9 @@ class MarketVecEnv(OwnsArrays, VecEnv):
         horizon: slots after which the markets begin a new episode; None if they never do.
     """
 
+    #: How many markets in a row go through the same episodes, differing in play alone.
+    copies: int = 1
+
     def __init__(
         self,
         markets: BatchedMarketEnv,

@@ -20,7 +20,7 @@ from agents.sweeps.whole_run import train_whole
 from agents.training.leader_env import LeaderVecEnv
 from agents.training.learner import Learner, mu_learner
 from agents.training.one_side import train_leaders
-from aigc_market_env import Dynamics, Scenario, Wallet
+from aigc_market_env import Dynamics, Scenario, Wallet, episode_path
 from baselines.episodes import UntilGone
 from evaluate import Arguments
 from evaluate import main as evaluate
@@ -77,6 +77,25 @@ def test_rewards_are_a_tenth_of_utilities_over_usual_worth():
         )
 
 
+def test_copies_go_through_the_same_episodes_whatever_they_play():
+    env = LeaderVecEnv(SCENARIO, 6, seed=3, horizon=3, copies=2)
+    rng = np.random.default_rng(0)
+    for seed in (3, 8):  # first that of the environment
+        env.reset()
+        worth, paid = [], 0.0
+        for _ in range(7):  # into the third episode
+            markets = env.markets.market
+            assert all(markets[i] == markets[i + 1] for i in (0, 2, 4))
+            worth.append(markets.satisfaction_scale)
+            if len(worth) == 1:
+                assert markets[2] == episode_path(SCENARIO, seed + 1, 1)[0][0]
+            env.step(rng.uniform(-1, 1, (12, 1)).astype(np.float32))
+            paid = paid + env.markets.served.rewards.sum(axis=(1, 2))
+        assert len(np.unique(worth)) == 7 * 3 * 2
+        assert len(np.unique(paid)) == 6
+        env.seed(8)
+
+
 def test_what_is_not_delivered_costs_nothing_in_the_last_slot():
     env, twin = (LeaderVecEnv(SCENARIO, 2, horizon=2) for _ in range(2))
     env.reset(), twin.reset()
@@ -90,7 +109,7 @@ def test_what_is_not_delivered_costs_nothing_in_the_last_slot():
 def test_rollouts_are_whole_episodes_in_which_later_slots_count(monkeypatch):
     learner = mu_learner(replace(CONFIG, algorithm=PPO()), CONFIG.make_scenario())
     assert learner.rollout == 4 * 6 * 2
-    assert learner.model.gamma == 0.7
+    assert learner.model.gamma == 0.97
     assert mu_learner(replace(CONFIG, algorithm=PPO(gamma=0.5)), CONFIG.make_scenario()).model.gamma == 0.5
     seen = []
     compute = RolloutBuffer.compute_returns_and_advantage
@@ -107,11 +126,11 @@ def test_rollouts_are_whole_episodes_in_which_later_slots_count(monkeypatch):
 
 def test_what_suits_users_with_wallets_is_theirs_alone():
     assert CONFIG.rollout_size == (4, 6)
-    assert LeaderConfig(scenario="prepaid").rollout_size == (16, 64)
+    assert LeaderConfig(scenario="prepaid").rollout_size == (8, 64)
     assert LeaderConfig(scenario="prepaid", markets=3, slots=5).rollout_size == (3, 5)
     assert LeaderConfig().rollout_size == (64, 8)
     assert FollowerConfig(scenario="prepaid").rollout_size == (64, 16)
-    assert JointConfig(scenario="prepaid").leaders().usual.gamma == 0.7
+    assert JointConfig(scenario="prepaid").leaders().usual.gamma == 0.97
     assert LeaderConfig().usual.gamma == FollowerConfig(scenario="prepaid").usual.gamma == 0.0
     assert LeaderConfig(wallet=Wallet(1.0)).has_wallets
     assert not LeaderConfig(scenario="campus").has_wallets
