@@ -101,7 +101,7 @@ _TASKS = (
         market_seed=0,
         horizon=32,
         test_seeds=_episodes(32),
-        fingerprint="a5f830df362325184cdf766c56610e354c5c249d9fb838b44dc08176068d8479",
+        fingerprint="8643f9631b4e5f9f5be3b1a988efb7107eb58c79403201a056cc916a30fdc4c3",
     ),
     Task(
         "traces-v1",
