@@ -50,6 +50,11 @@ class PPO(Algorithm):
         if self.clip_range <= 0.0:
             raise ValueError(f"clip_range = {self.clip_range!r} must be above 0")
 
+    @property
+    def policy(self) -> Any:
+        """The actor and the critic, as stable-baselines3 is told of them."""
+        return "MlpPolicy"
+
     def make(
         self, env: "VecEnv", *, slots: int, hidden: Sequence[int], rate: Any, usual_log_std: LogStd, seed: int
     ) -> "stable_baselines3.PPO":
@@ -67,7 +72,7 @@ class PPO(Algorithm):
         copies: int = getattr(env, "copies", 1)  # other environments have none
         shared = {"copies": copies, "agents": env.num_agents} if copies > 1 else None  # type: ignore[attr-defined]
         model = stable_baselines3.PPO(
-            "MlpPolicy",
+            self.policy,
             env,
             learning_rate=rate,
             n_steps=slots,

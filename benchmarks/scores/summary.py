@@ -1,0 +1,89 @@
+"""What runs come to: of each algorithm at each task the interquartile mean over seeds, with its interval, as tables.
+
+Source: Agarwal et al., NeurIPS 2021 (arXiv 2108.13264). Of five seeds, an interval says little, and is too narrow.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aigc_market_env.evaluation.intervals import Interval
+from aigc_market_env.model.parameters import FloatArray
+from benchmarks.scores.entrants import ENTRANTS
+from benchmarks.scores.plan import all_tasks
+
+#: Of the bootstrap over seeds.
+_RESAMPLES, _SEED = 2000, 0
+Documents = Sequence[Mapping[str, Any]]
+
+
+def relative_regret(document: Mapping[str, Any]) -> float:
+    """Of a run, relative; of both roles the larger. Infinite where nothing is relative to it."""
+    found = [role["relative_regret"]["value"] for role in document["score"]["roles"].values()]
+    return max(math.inf if value is None else float(value) for value in found)
+
+
+def interquartile_mean(values: FloatArray) -> FloatArray:
+    """Mean of the middle half of values (..., R), a quarter cut off at each end, rounded down."""
+    cut = values.shape[-1] // 4
+    middle: FloatArray = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
+    return middle
+
+
+def interval(values: FloatArray) -> Interval | None:
+    """Bootstrap interval of 95 % (percentile, over seeds) of the interquartile mean; None for one seed."""
+    if len(values) < 2:
+        return None
+    drawn = np.random.default_rng(_SEED).integers(len(values), size=(_RESAMPLES, len(values)))
+    low, high = np.quantile(interquartile_mean(values[drawn]), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def cell(documents: Documents, task: str, entrant: str) -> list[Mapping[str, Any]]:
+    """An algorithm's runs at a task."""
+    return [one for one in documents if one["score"]["task"] == task and one["algorithm"] == entrant]
+
+
+def tables(documents: Documents) -> str:
+    """Markdown: relative regrets, and what learning and judging took."""
+    return "\n".join([*_regrets(documents), "", *_efforts(documents)])
+
+
+def _present(documents: Documents) -> tuple[list[str], list[str]]:
+    tasks = [name for name in all_tasks() if any(one["score"]["task"] == name for one in documents)]
+    return tasks, [name for name in ENTRANTS if any(one["algorithm"] == name for one in documents)]
+
+
+def _regrets(documents: Documents) -> Iterator[str]:
+    tasks, entrants = _present(documents)
+    yield "| relative regret, % | " + " | ".join(f"`{task}`" for task in tasks) + " |"
+    yield "|---|" + "--:|" * len(tasks)
+    for name in entrants:
+        cells = [_regret(cell(documents, task, name)) for task in tasks]
+        yield f"| {_label(name)} | " + " | ".join(cells) + " |"
+
+
+def _regret(runs: Documents) -> str:
+    if not runs:
+        return ""
+    values = 100.0 * np.array([relative_regret(run) for run in runs])
+    ends = interval(values)
+    shown = f"{interquartile_mean(values):.2g}" if values.max() < 100.0 else f"{interquartile_mean(values):.0f}"
+    return shown + ("" if ends is None else f" ({ends[0]:.2g}–{ends[1]:.2g}; {len(runs)})")
+
+
+def _label(name: str) -> str:
+    return ENTRANTS[name].label + ("*" if ENTRANTS[name].privileged else "")
+
+
+def _efforts(documents: Documents) -> Iterator[str]:
+    _, entrants = _present(documents)
+    yield "| | runs | transitions | seconds to train, median | to judge |"
+    yield "|---|--:|--:|--:|--:|"
+    for name in entrants:
+        runs = [one for one in documents if one["algorithm"] == name]
+        most = max(one["transitions"] for one in runs)
+        train, judge = (float(np.median([one["seconds"][what] for one in runs])) for what in ("train", "judge"))
+        yield f"| {_label(name)} | {len(runs)} | {most:,} | {train:.1f} | {judge:.1f} |"
