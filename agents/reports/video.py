@@ -76,7 +76,7 @@ def _draw_frame(figure: Figure, episode: Episode, slot: int, colours: ScalarMapp
     ):
         axes = figure.add_axes((left, 0.36, 0.365, 0.48))
         axes.set_title(f"{name}: regret {100.0 * regret[slot]:.2f}%", fontsize=13)
-        _draw_rewards(axes, shares[slot], colours)
+        draw_rewards(axes, shares[slot], colours)
     bar = figure.colorbar(colours, cax=figure.add_axes((0.895, 0.36, 0.02, 0.48)))
     bar.ax.set_title("reward, %", fontsize=11)
     bar.set_ticks(ticks := _ticks(colours), labels=[f"{100.0 * tick:g}" for tick in ticks])
@@ -85,7 +85,7 @@ def _draw_frame(figure: Figure, episode: Episode, slot: int, colours: ScalarMapp
     _draw_regret(figure.add_axes((0.075, 0.11, 0.84, 0.125)), episode.regret, slot)
 
 
-def _draw_rewards(axes: Axes, shares: FloatArray, colours: ScalarMappable) -> None:
+def draw_rewards(axes: Axes, shares: FloatArray, colours: ScalarMappable) -> None:
     """One cell a link; white where nobody is served."""
     num_mus, num_asps = shares.shape
     axes.imshow(colours.to_rgba(np.ma.masked_invalid(shares)), aspect="auto", interpolation="nearest")
