@@ -1,4 +1,4 @@
-"""Draws the README's pictures: learning.gif, users who learn beside the equilibrium, and market.png, a slot at equilibrium.
+"""Draws pictures: learning.gif, users who learn beside the equilibrium, and market.png, a slot at equilibrium.
 
 python docs/make_figures.py    # a quarter of a minute of training first
 """
@@ -19,7 +19,7 @@ from agents.config import LeaderConfig
 from agents.reports.video import draw_rewards
 from agents.training.one_side import LeaderRun
 from aigc_market_env import BatchedMarketEnv, Market, follower_response, leader_regret, market_v0, solve_equilibrium
-from aigc_market_env.evaluation.leaders import EVALUATION_SEED
+from aigc_market_env.evaluation.leaders import EVALUATION_SEED, WARM_UP_SLOTS
 from aigc_market_env.files import replacing, write_whole
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.rendering import reward_colours
@@ -46,15 +46,12 @@ def draw_market() -> None:
 def draw_learning() -> None:
     """Write docs/learning.gif."""
     run = LeaderRun(LeaderConfig(transitions=TRANSITIONS))
-    env = BatchedMarketEnv(run.config.make_scenario(), SLOTS, asps="best_response", seed=EVALUATION_SEED)
-    observations, _ = env.reset()
-    slots = env.market
+    slots, _ = posted(run)
     equilibrium = solve_equilibrium(slots)
     utility = equilibrium.outcome.mu_utility.mean()
     points: list[Point] = []
     while True:
-        (policy,) = run.policies().values()
-        rewards = policy.post(slots, observations["mu"]) * slots.reward_bound[..., None]
+        _, rewards = posted(run)
         points.append(
             (run.progress, float(leader_regret(slots, rewards).mean() / utility), shown(slots[0], rewards[0]))
         )
@@ -71,6 +68,16 @@ def draw_learning() -> None:
     write_whole(HERE / "learning.gif", content.getvalue())
 
 
+def posted(run: LeaderRun) -> tuple[Market, FloatArray]:
+    """Slots that training has not seen, the same every time, and what is posted there after some slots of play."""
+    (policy,) = run.policies().values()
+    env = BatchedMarketEnv(run.config.make_scenario(), SLOTS, asps="best_response", seed=EVALUATION_SEED)
+    observations, _ = env.reset()
+    for _ in range(WARM_UP_SLOTS):
+        observations, *_ = env.step({"mu": policy.post(env.market, observations["mu"])})
+    return env.market, policy.post(env.market, observations["mu"]) * env.market.reward_bound[..., None]
+
+
 def shown(market: Market, rewards: FloatArray) -> FloatArray:
     """Rewards as shares of the bound, NaN where nobody is served for them. (M, N)."""
     served = follower_response(market, rewards).throughput > 0.0
@@ -83,10 +90,10 @@ def frame(points: list[Point], equilibrium: FloatArray) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     colours = ScalarMappable(LogNorm(0.02, 1.0), reward_colours())
     steps, regrets, shares = zip(*points, strict=True)
-    panels = ((0.07, "what users have learned to post", shares[-1]), (0.535, "equilibrium", equilibrium))
+    panels = ((0.07, "what users have learned to post", shares[-1]), (0.575, "equilibrium", equilibrium))
     for left, title, values in panels:
-        axes = figure.add_axes((left, 0.41, 0.445, 0.5))
-        axes.set_title(f"{title}, % of the most", fontsize=12)
+        axes = figure.add_axes((left, 0.41, 0.405, 0.5))
+        axes.set_title(f"{title}, %", fontsize=12)
         draw_rewards(axes, values, colours)
     axes = figure.add_axes((0.07, 0.1, 0.91, 0.18))
     axes.plot(np.array(steps) / 1000, 100 * np.array(regrets), color="#0072b2")
