@@ -119,8 +119,8 @@ def test_the_tutorial_shows_the_curve_of_the_run_that_comes_along(folder, capsys
     assert tail == printed[-len(tail) :]
 
 
-def test_the_readme_tells_the_regrets_of_the_runs_that_come_along():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_results_tell_the_regrets_of_the_runs_that_come_along():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     (row,) = re.findall(r"^.*\| `make train` \|$", text, re.MULTILINE)
     ranges = re.findall(r"(MUs|ASPs) ([\d.]+)(?:–([\d.]+))? %", row)
     metrics = json.loads((ROOT / "pretrained" / "campus" / "metrics.json").read_text())
