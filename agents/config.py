@@ -243,7 +243,7 @@ class LeaderConfig(TrainingConfig):
         """What suits mobile users, with wallets or without."""
         if self.has_wallets:
             # First rewards of 0.06 of the bound: money has a price. Noise of 0.57 to 0.17. With advantages over copies
-            # of the same episode (agents.algorithms.shared_episodes) later slots can count nearly in full.
+            # of the same episode (agents.training.shared_episodes) later slots can count nearly in full.
             return Usual(markets=8, slots=self.horizon, gamma=0.97, log_std=(-1.8, -3.0), first_output=0.2)
         # Noise in log r of 0.47 to 0.07: wider noise prices pairs out for good, less at the start is slow. First
         # rewards of 0.18 of the bound: above most entry thresholds, for who is not served learns nothing.

@@ -1,6 +1,7 @@
 """Imports run one way: from commands to agents and baselines, to experiments, to aigc_market_env; none in a circle."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -89,6 +90,12 @@ def test_the_environment_imports_only_what_it_is_installed_with(module):
     loading = {origin.partition(".")[0] for origin, _ in imports(path, as_it_loads=True)}
     assert not anywhere & NOT_OF_THE_ENVIRONMENT
     assert "matplotlib" not in loading  # an extra, asked for as a picture is drawn
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """Test folders are no packages: pytest would take one file for the other, where both are run together."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_what_is_forbidden_is_found(tmp_path):

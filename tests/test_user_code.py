@@ -95,6 +95,7 @@ def test_a_scenario_follows_a_measured_trace() -> None:
     assert assert_type(dynamics.load_varies, bool)
     scenario = Scenario.preset("traces_v0", num_mus=2, num_asps=1, dynamics=dynamics)
     assert scenario.dynamics.trace == Trace("held_out", 30.0)
+    assert assert_type(scenario.held_out, Scenario).dynamics.trace == Trace("held_out", 30.0)
 
 
 def test_users_are_given_wallets(market: Market) -> None:

@@ -65,7 +65,7 @@ class PPO(Algorithm):
         """
         import stable_baselines3
 
-        from agents.algorithms.shared_episodes import SharedEpisodeBuffer
+        from agents.training.shared_episodes import SharedEpisodeBuffer
 
         if env.num_envs * slots < 2:
             raise ValueError(f"slots = {slots!r} makes a rollout of a single transition, which ppo cannot learn from")

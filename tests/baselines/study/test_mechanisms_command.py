@@ -14,10 +14,10 @@ from fakes import FAKES
 from matplotlib.image import imread
 from rich.console import Console
 
+from aigc_market_env.evaluation import intervals as statistics
 from baselines.study import command
 from baselines.study.command import Arguments, main, plan_of
 from baselines.study.export import GUARANTEED_FILE, MATCHED_FILE, PLAYED_FILE, SUMMARY_FILE
-from experiments import intervals as statistics
 from experiments.intervals import mean
 
 ROOT = Path(__file__).parents[3]

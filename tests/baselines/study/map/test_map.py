@@ -10,6 +10,7 @@ from fakes import FAKES
 from matplotlib.image import imread
 from rich.console import Console
 
+from aigc_market_env.evaluation import intervals as statistics
 from baselines.study import command
 from baselines.study.cache import CACHE_FILE
 from baselines.study.command import Arguments, main, plan_of
@@ -20,7 +21,6 @@ from baselines.study.map.cells import CONDITIONS, Cell, Map
 from baselines.study.map.export import CELLS_FILE, DOCUMENT_FILE
 from baselines.study.map.plan import Grid, axes
 from baselines.study.regimes import Point
-from experiments import intervals as statistics
 from experiments.intervals import Estimate
 
 SPREADS, GRID = (0.0, 2.0), Grid(3, (0.05,), (0.0, 4.0))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 
-from agents.algorithms.shared_episodes import SharedEpisodeBuffer, over_copies
+from agents.training.shared_episodes import SharedEpisodeBuffer, over_copies
 
 SLOTS, EPISODES, COPIES, AGENTS = 5, 3, 4, 2
 
