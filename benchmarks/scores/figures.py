@@ -41,7 +41,7 @@ def _profiles(axes: Axes, documents: Documents) -> None:
         regrets = [
             relative_regret(one) for one in documents if one["algorithm"] == name and one["score"]["task"] in ROWS
         ]
-        if regrets:
+        if len(regrets) > 1:
             shares = (np.array(regrets)[:, None] <= levels).mean(axis=0)
             dashes = "--" if entrant.privileged else "-"
             axes.plot(100.0 * levels, 100.0 * shares, dashes, color=_colour(name), label=entrant.label)

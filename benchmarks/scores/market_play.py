@@ -8,7 +8,7 @@ import numpy as np
 from aigc_market_env import DualPerturbation, Market, leader_best_response, solve_equilibrium
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.tasks import Task
-from aigc_market_env.tasks.judge import slots_of
+from aigc_market_env.tasks.judged_slots import slots_of
 
 #: From markets, batch (B,), and random numbers to rewards, credits per QoE. (B, M, N).
 Pricing = Callable[[Market, np.random.Generator], FloatArray]
