@@ -48,7 +48,7 @@ def _profiles(axes: Axes, documents: Documents) -> None:
     axes.set(xscale="log", xlabel="relative regret, %, at most", ylabel="runs, %", ylim=(-2, 102))
     plain_logarithmic(axes.xaxis)
     axes.grid(color="0.92")
-    axes.legend(fontsize=7, loc="upper left")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     axes.set_title("Performance profiles, six tasks of MUs; dashed: told the market")
 
 
@@ -60,7 +60,7 @@ def _curves(axes: Axes, documents: Documents, along: str, label: str, unit: floa
         x = np.median([[point[along] / unit for point in curve] for curve in of_seeds], axis=0)
         regrets = 100.0 * np.array([[point["relative_regret"] for point in curve] for curve in of_seeds])
         axes.fill_between(x, regrets.min(axis=0), regrets.max(axis=0), color=_colour(name), alpha=0.2, linewidth=0)
-        text = f"{ENTRANTS[name].label}, {len(of_seeds)} seeds"
+        text = f"{ENTRANTS[name].label}, {len(of_seeds)} seed{'s' * (len(of_seeds) > 1)}"
         axes.plot(x, np.median(regrets, axis=0), "o-", color=_colour(name), markersize=4, label=text)
     axes.set(xscale="log", yscale="log", xlabel=label, ylabel="relative regret, %")
     plain_logarithmic(axes.xaxis, axes.yaxis, fine=True)
