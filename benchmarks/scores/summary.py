@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import trim_mean
 
-from aigc_market_env.evaluation.intervals import Interval
+from aigc_market_env.evaluation.intervals import CONFIDENCE, Interval, bootstrap_ends
 from aigc_market_env.model.parameters import FloatArray
 from benchmarks.scores.entrants import ENTRANTS
 from benchmarks.scores.plan import all_tasks
 
-#: Of the bootstrap over seeds.
-_RESAMPLES, _SEED = 2000, 0
 Documents = Sequence[Mapping[str, Any]]
 
 
@@ -25,20 +24,15 @@ def relative_regret(document: Mapping[str, Any]) -> float:
     return max(math.inf if value is None else float(value) for value in found)
 
 
-def interquartile_mean(values: FloatArray) -> FloatArray:
-    """Mean of the middle half of values (..., R), a quarter cut off at each end, rounded down."""
-    cut = values.shape[-1] // 4
-    middle: FloatArray = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
+def interquartile_mean(values: FloatArray, axis: int = -1) -> FloatArray:
+    """Mean of the middle half of values, a quarter cut off at each end, rounded down."""
+    middle: FloatArray = trim_mean(values, 0.25, axis=axis)
     return middle
 
 
 def interval(values: FloatArray) -> Interval | None:
     """Bootstrap interval of 95 % (percentile, over seeds) of the interquartile mean; None for one seed."""
-    if len(values) < 2:
-        return None
-    drawn = np.random.default_rng(_SEED).integers(len(values), size=(_RESAMPLES, len(values)))
-    low, high = np.quantile(interquartile_mean(values[drawn]), (0.025, 0.975))
-    return float(low), float(high)
+    return bootstrap_ends(interquartile_mean, [values], CONFIDENCE, "percentile") if len(values) >= 2 else None
 
 
 def cell(documents: Documents, task: str, entrant: str) -> list[Mapping[str, Any]]:
