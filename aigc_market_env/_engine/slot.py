@@ -10,21 +10,8 @@ import numpy.typing as npt
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._numerics.compile import compiled, compiled_inner
-from aigc_market_env.game.demand import (
-    BANDWIDTH_CAPACITY,
-    BANDWIDTH_COST,
-    COMPUTE_CAPACITY,
-    COMPUTE_COST,
-    KAPPA,
-    LAM,
-    MU,
-    RATE,
-    REWARD,
-    WIDTH,
-    Providers,
-    allocated,
-)
-from aigc_market_env.game.shadow_prices import STEPS, allocate, find_shadow_prices
+from aigc_market_env.game.demand import LAM, MU, RATE, REWARD, WIDTH, Providers, allocated
+from aigc_market_env.game.shadow_prices import STEPS, Asp, allocate, find_shadow_prices, put_asp
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import CROSS, SIGMA, bandwidth_per_rate, channel, coefficients_of, throughput
 from aigc_market_env.model.parameters import FloatArray
@@ -109,12 +96,15 @@ def respond(i: int, lanes: Lanes, tolerance: float, scratch: FloatArray, provide
     asps, link, num_mus = lanes.asps[i], lanes.links[i], lanes.mus.shape[2]
     _measure_channels(i, lanes, scratch)
     for n in range(asps.shape[1]):
-        column = providers.asps[n]
-        column[KAPPA] = asps[at.KAPPA, n]
-        column[COMPUTE_COST], column[BANDWIDTH_COST] = asps[at.COMPUTE_COST, n], asps[at.BANDWIDTH_COST, n]
-        column[COMPUTE_CAPACITY] = asps[at.COMPUTE_CAPACITY, n]
-        column[BANDWIDTH_CAPACITY] = asps[at.BANDWIDTH_CAPACITY, n]
-        column[LAM], column[MU] = asps[at.COMPUTE_SHADOW_PRICE, n], asps[at.BANDWIDTH_SHADOW_PRICE, n]
+        asp = Asp(
+            asps[at.KAPPA, n],
+            asps[at.COMPUTE_COST, n],
+            asps[at.BANDWIDTH_COST, n],
+            asps[at.COMPUTE_CAPACITY, n],
+            asps[at.BANDWIDTH_CAPACITY, n],
+        )
+        prices = asps[at.COMPUTE_SHADOW_PRICE : at.BANDWIDTH_SHADOW_PRICE + 1, n]
+        put_asp(asp, prices, providers.asps[n])
         _fill_blocks(i, n, lanes, scratch, providers.blocks[n])
     find_shadow_prices(providers, tolerance)
     for n in range(asps.shape[1]):

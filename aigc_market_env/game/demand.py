@@ -66,7 +66,7 @@ _CLOSE = 1e-5  # of x: a step after which nothing is left to be done, for conver
 ) = range(16)
 #: Columns that are left to the search for shadow prices.
 DEMAND_COLUMNS = HWW + 1
-_SEARCH_COLUMNS = 12
+_SEARCH_COLUMNS = 9
 
 
 class Providers(NamedTuple):
