@@ -52,6 +52,7 @@ from aigc_market_env import (
     wrappers,
 )
 from aigc_market_env.equilibrium import Learned, Overhead
+from aigc_market_env.evaluation import LeaderEvaluation, judge_rewards
 from aigc_market_env.evaluation.reward_sources import uniform
 from aigc_market_env.leader_v0 import LeaderEnv, LeaderVectorEnv
 from aigc_market_env.served import ServedSlot
@@ -198,6 +199,21 @@ def test_an_episode_of_mus_with_wallets_is_solved_and_played(market: Market) -> 
     played = assert_type(play_episode(path, post, wallet), Episode)
     assert played.money.shape == (3, 2)
     assert (episode_regret(path, played.rewards, wallet).regret_bound > 0).all()
+
+
+def test_rewards_from_anywhere_are_judged() -> None:
+    markets = Scenario.preset("duo").sample(seed=0, batch=(4,))
+    judged = assert_type(judge_rewards(markets, solve_equilibrium(markets).rewards), LeaderEvaluation)
+    assert assert_type(judged.leader_regret_relative, float) < 1e-6
+    assert judged.relative.mean == judged.point()["leader_regret_relative"]
+    assert 0.0 <= judged.follower_regret_relative == judged.followers_relative.mean < 1e-9
+    assert (judged.leaders, judged.followers) == (judged, None)
+    assert judged.utility_ratio == pytest.approx(1.0)
+    assert judged.summary()["slots"] == len(judged.payoffs) == 4
+    found = assert_type(judged.interval(), tuple[float, float] | None)
+    assert found is not None
+    assert found[0] <= judged.leader_regret_relative <= found[1]
+    np.testing.assert_array_equal(judged.nash_conv, judged.regret.sum(axis=1) + judged.follower_gap.sum(axis=1))
 
 
 def test_the_parallel_environment_is_played() -> None:
