@@ -16,7 +16,7 @@ from benchmarks.scores.plan import Run, keep, kept, path_of, runs
 from benchmarks.scores.summary import interquartile_mean, interval, tables
 
 FEW = (range(EVALUATION_SEED, EVALUATION_SEED + 3),)
-TINY = Effort(ppo=64, sac=64, weights=64, exact_updates=1, set_ppo_updates=1)
+TINY = Effort(ppo=64, mappo=64, sac=64, weights=64, set=1, set_ppo=1)
 
 
 def tiny(name="board-v1"):
@@ -75,11 +75,21 @@ def test_a_run_is_the_same_but_for_seconds_and_is_not_made_again(tmp_path, monke
         keep(run.run(), tmp_path)
     path = path_of(tmp_path, "board-v1", "weights", 1)
     first = json.loads(path.read_bytes())
-    keep(Run("weights", 1, ("board-v1",), TINY).run(), tmp_path)
+    keep(Run("weights", 1, ("board-v1",), TINY.weights).run(), tmp_path)
     again = json.loads(path.read_bytes())
     assert first | {"seconds": 0} == again | {"seconds": 0}
     assert [run.key for run in runs(["uniform", "weights"], ["board-v1"], 2, TINY, tmp_path)] == ["weights 2 board-v1"]
     assert "multiplicative weights" in tables(kept(tmp_path))
+    more = replace(TINY, weights=128)
+    assert [run.key for run in runs(["uniform", "weights"], ["board-v1"], 1, more, tmp_path)] == ["weights 1 board-v1"]
+
+
+def test_a_run_on_other_markets_than_the_tasks_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.scores.plan.make", tiny)
+    keep(Run("uniform", 1, ("board-v1",), 0).run(), tmp_path)
+    assert not runs(["uniform"], ["board-v1"], 1, TINY, tmp_path)
+    monkeypatch.setattr("benchmarks.scores.plan.make", lambda name: replace(tiny(), fingerprint="another"))
+    assert len(runs(["uniform"], ["board-v1"], 1, TINY, tmp_path)) == 1
 
 
 def test_no_such_entrant_is_told(tmp_path):

@@ -25,17 +25,23 @@ OTHERS = ("any-v1", "asps-v1", "campus-both-v1")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is learned from: transitions of PPO and MAPPO, of SAC, of weights; updates of the two set policies."""
+    """How much an entrant of that name learns from: transitions; updates of the two set policies."""
 
     ppo: int = 262_144
+    mappo: int = 262_144
     sac: int = 131_072
     weights: int = 200_000
-    exact_updates: int = 400
-    set_ppo_updates: int = 60
+    set: int = 400
+    set_ppo: int = 400
+
+    def of(self, entrant: str) -> int:
+        """Of one entrant; 0 where it does not learn, or always from as much."""
+        found: int = getattr(self, entrant, 0)
+        return found
 
 
-#: From a task, a seed, the effort and who watches to a policy and the transitions that it took.
-Fit = Callable[[Task, int, Effort, deep.Watch | None], tuple[Policy, int]]
+#: From a task, a seed, how much to learn from and who watches to a policy and the transitions that it took.
+Fit = Callable[[Task, int, int, deep.Watch | None], tuple[Policy, int]]
 
 
 @dataclass(frozen=True)
@@ -85,37 +91,37 @@ class Uniform:
         return scaled
 
 
-def _uniform(task: Task, seed: int, effort: Effort, watch: deep.Watch | None) -> tuple[Policy, int]:
+def _uniform(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
     return {role: Uniform(task, seed, role) for role in task.roles}, 0
 
 
-def _constant(task: Task, seed: int, effort: Effort, watch: deep.Watch | None) -> tuple[Policy, int]:
+def _constant(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
     return bandits.best_constant(task, seed)
 
 
-def _weights(task: Task, seed: int, effort: Effort, watch: deep.Watch | None) -> tuple[Policy, int]:
-    return bandits.multiplicative_weights(task, seed, effort.weights)
+def _weights(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
+    return bandits.multiplicative_weights(task, seed, effort)
 
 
-def _ppo(task: Task, seed: int, effort: Effort, watch: deep.Watch | None) -> tuple[Policy, int]:
-    return deep.learn(task, seed, PPO(), effort.ppo, watch)
+def _ppo(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
+    return deep.learn(task, seed, PPO(), effort, watch)
 
 
-def _mappo(task: Task, seed: int, effort: Effort, watch: deep.Watch | None) -> tuple[Policy, int]:
-    return deep.learn(task, seed, PPO(), effort.ppo, watch, central=True)
+def _mappo(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
+    return deep.learn(task, seed, PPO(), effort, watch, central=True)
 
 
-def _sac(task: Task, seed: int, effort: Effort, watch: deep.Watch | None) -> tuple[Policy, int]:
-    return deep.learn(task, seed, SAC(), effort.sac, watch)
+def _sac(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
+    return deep.learn(task, seed, SAC(), effort, watch)
 
 
 def _in_market(pricing: Pricing) -> Fit:
     return lambda task, seed, effort, watch: (MarketPlay(task, pricing, seed), 0)
 
 
-def _set(config: type[SetConfig], updates: Callable[[Effort], int]) -> Fit:
-    def fit(task: Task, seed: int, effort: Effort, watch: deep.Watch | None) -> tuple[Policy, int]:
-        policy, transitions = sets.learn(make("any-v1"), seed, config, updates(effort))
+def _set(config: type[SetConfig]) -> Fit:
+    def fit(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
+        policy, transitions = sets.learn(make("any-v1"), seed, config, effort)
         return policy.rewards, transitions
 
     return fit
@@ -143,7 +149,7 @@ ENTRANTS: dict[str, Entrant] = {
             "set",
             "set policy, exact conditions",
             _ALL,
-            _set(EquilibriumConfig, lambda effort: effort.exact_updates),
+            _set(EquilibriumConfig),
             privileged=True,
             trained_on="any-v1",
         ),
@@ -151,7 +157,7 @@ ENTRANTS: dict[str, Entrant] = {
             "set_ppo",
             "set policy, PPO",
             _ALL,
-            _set(SetPPOConfig, lambda effort: effort.set_ppo_updates),
+            _set(SetPPOConfig),
             privileged=True,
             trained_on="any-v1",
         ),

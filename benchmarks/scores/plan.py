@@ -25,13 +25,13 @@ class Run:
         entrant: name of the algorithm.
         seed: of the learner.
         tasks: names.
-        effort: how much it learns from.
+        effort: how much it learns from; see :class:`~benchmarks.scores.entrants.Effort`.
     """
 
     entrant: str
     seed: int
     tasks: tuple[str, ...]
-    effort: Effort
+    effort: int
 
     @property
     def key(self) -> str:
@@ -60,6 +60,7 @@ class Run:
             documents[name] = {
                 "algorithm": self.entrant,
                 "seed": self.seed,
+                "effort": self.effort,
                 "transitions": transitions,
                 "seconds": {"train": round(seconds, 2), "judge": round(time.perf_counter() - began, 2)},
                 "curve": curve,
@@ -74,7 +75,7 @@ class Run:
 
 
 def runs(entrants: Sequence[str], tasks: Sequence[str], seeds: int, effort: Effort, out: Path) -> list[Run]:
-    """The runs that are not yet in a folder, the first seeds of all first.
+    """The runs that are not yet in a folder with as much effort, on the task's markets; the first seeds of all first.
 
     Raises:
         ValueError: there is no such entrant or task.
@@ -86,15 +87,25 @@ def runs(entrants: Sequence[str], tasks: Sequence[str], seeds: int, effort: Effo
     found = []
     for seed in range(1, seeds + 1):
         for name in entrants:
-            entrant = ENTRANTS[name]
+            entrant, amount = ENTRANTS[name], effort.of(name)
             left = tuple(
-                task for task in tasks if task in entrant.tasks and not path_of(out, task, name, seed).exists()
+                task
+                for task in tasks
+                if task in entrant.tasks and not _made(path_of(out, task, name, seed), task, amount)
             )
             if not left or (seed > 1 and not entrant.seeded):
                 continue
             groups: Iterable[tuple[str, ...]] = [left] if entrant.trained_on else [(task,) for task in left]
-            found += [Run(name, seed, group, effort) for group in groups]
+            found += [Run(name, seed, group, amount) for group in groups]
     return found
+
+
+def _made(path: Path, task: str, effort: int) -> bool:
+    """Whether a run is kept, of as much effort, and judged in the markets that the task has now."""
+    if not path.exists():
+        return False
+    document = read_json(path)
+    return bool(document["effort"] == effort and document["score"]["markets_sha256"] == make(task).fingerprint)
 
 
 def all_tasks() -> list[str]:
