@@ -111,6 +111,19 @@ def fill_blocks(link: FloatArray, rewards: FloatArray, x: FloatArray, blocks: Fl
 
 
 @compiled_inner
+def put_reward(blocks: FloatArray, m: int, reward: float) -> None:
+    """Have MU ``m`` post another reward to an ASP."""
+    blocks[m // WIDTH, REWARD + m % WIDTH] = reward
+
+
+@compiled_inner
+def rate_of(blocks: FloatArray, m: int) -> float:
+    """Throughput of MU ``m`` in an ASP's blocks."""
+    rate: float = blocks[m // WIDTH, RATE + m % WIDTH]
+    return rate
+
+
+@compiled_inner
 def read_rates(blocks: FloatArray, x: FloatArray) -> None:
     """Copy the throughputs out of an ASP's blocks, to ``x`` (M,)."""
     for m in range(x.shape[0]):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, over_markets
-from aigc_market_env.game.demand import ASKED, LAM, MU, allocated, fill_blocks, find_demand, new_providers, spend
+from aigc_market_env.game.demand import LAM, MU, allocated, fill_blocks, find_demand, new_providers, spend
 from aigc_market_env.game.shadow_prices import DUAL, allocate, asp_of, find_shadow_prices, put_asp
 from aigc_market_env.market import Market
 from aigc_market_env.model import qoe
@@ -233,7 +233,6 @@ def _demands(
     link, r, idle, tried = np.empty((LINK_ROWS, num_mus)), np.empty(num_mus), np.zeros(num_mus), np.empty(2)
     providers = new_providers(num_mus, 1)
     asp, blocks = providers.asps[0], providers.blocks[0]
-    asp[ASKED] = 1.0
     for i in range(start, stop):
         for n in range(num_asps):
             fill_links(market, index[i], n, link)

@@ -25,7 +25,7 @@ from aigc_market_env.game.offers import (
     climb,
     insert,
     new_offers,
-    open_table,
+    open_tables,
     surplus,
 )
 from aigc_market_env.game.shadow_prices import asp_of
@@ -96,9 +96,8 @@ def best_row(
     """
     wants = wants_of(market, k, m)
     bound, num_asps = satisfaction.marginal(0.0, wants), best.shape[0]
+    open_tables(s.offers, m, market, k, prices, x)
     for n in range(num_asps):
-        s.offers.prices[:], s.offers.rate[n], s.offers.guess[n] = prices[n], x[n], x[n]
-        open_table(s.offers, n, m, asp_of(market, k, n), bound)
         best[n] = min(max(s.offers.rewards[n, m], s.offers.table[n, 0, REWARD]), bound)
     utility = max(posted, _utility_of(s, m, market, k, best))
     s.low[0], s.high[0], s.ceiling[0] = 0.0, bound, np.inf
@@ -124,7 +123,7 @@ def _utility_of(s: Search, m: int, market: MarketArrays, k: int, row: FloatArray
     """Utility of a row of rewards, all in the tables."""
     total = paid = 0.0
     for n in range(row.shape[0]):
-        offer = s.offers.table[n, insert(s.offers, n, m, asp_of(market, k, n), row[n])]
+        offer = s.offers.table[n, insert(s.offers, n, m, row[n])]
         total += offer[QOE]
         paid += offer[REWARD] * offer[QOE]
     return satisfaction.value(total, wants_of(market, k, m)) - paid
@@ -203,7 +202,7 @@ def _choose(
     for n in range(s.row.shape[0]):
         asp, low, high = asp_of(market, k, n), s.low[part, n], s.high[part, n]
         place, bound = best_offer(s.offers, n, m, asp, worth, low, high, share)
-        place = climb(s.offers, n, m, asp, worth, low, high, place, settled / s.row.shape[0])
+        place = climb(s.offers, n, m, worth, low, high, place, settled / s.row.shape[0])
         offer = s.offers.table[n, place]
         ceiling += max(bound, surplus(worth, offer))
         s.row[n], s.qoe[n] = offer[REWARD], offer[QOE]
@@ -227,7 +226,7 @@ def _jump(s: Search) -> int:
 @compiled
 def _cut(s: Search, m: int, market: MarketArrays, k: int, part: int, n: int, ceiling: float) -> bool:
     """Put two parts in the place of one, cut between the two choices at ASP ``n``; False if there is nothing to cut."""
-    place = insert(s.offers, n, m, asp_of(market, k, n), math.sqrt(s.chosen[0, n] * s.chosen[1, n]))
+    place = insert(s.offers, n, m, math.sqrt(s.chosen[0, n] * s.chosen[1, n]))
     cut = s.offers.table[n, place, REWARD]
     if place < 0 or not s.low[part, n] < cut < s.high[part, n]:
         return False

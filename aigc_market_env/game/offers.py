@@ -12,15 +12,38 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled
-from aigc_market_env.game.demand import BANDWIDTH, COMPUTE, Providers, hessian_of, marginal_use, new_providers
+from aigc_market_env.game.demand import (
+    ASKED,
+    BANDWIDTH,
+    BANDWIDTH_COST,
+    COMPUTE,
+    COMPUTE_COST,
+    LAM,
+    MU,
+    Providers,
+    fill_blocks,
+    hessian_of,
+    marginal_use,
+    new_providers,
+    put_reward,
+    rate_of,
+)
 from aigc_market_env.game.followers import TOLERANCE
 from aigc_market_env.game.marginal_cost import Supply, slope_range
 from aigc_market_env.game.reactions import throughput_slope
-from aigc_market_env.game.shadow_prices import Asp, shadow_prices, solve_prices
+from aigc_market_env.game.shadow_prices import (
+    Asp,
+    asp_in,
+    asp_of,
+    find_shadow_prices,
+    put_asp,
+    shadow_prices,
+    solve_prices,
+)
 from aigc_market_env.game.surplus_bounds import surplus_bound
-from aigc_market_env.model import qoe
+from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import ENTRY, LINK_ROWS, coefficients_of
-from aigc_market_env.model.parameters import FloatArray
+from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Rewards tried at first, evenly in log from the entry threshold to the reward bound.
 _GRID = 8
@@ -45,10 +68,10 @@ class Offers(NamedTuple):
     rewards: FloatArray  # (N, M), as posted
     table: FloatArray  # (N, _MOST_OFFERS, COLUMNS)
     length: npt.NDArray[np.int64]  # (N,), rows in use
-    prices: FloatArray  # (2,)
-    rate: FloatArray  # (N, M)
-    providers: Providers  # scratch
-    guess: FloatArray  # (N, M)
+    asked: FloatArray  # (N,), the reward that is asked for
+    row: npt.NDArray[np.int64]  # (N,), the row that it is to fill, -1 where there is none
+    providers: Providers  # the ASPs, and where the search of each stands
+    guess: FloatArray  # (N, M), of throughputs
 
 
 @compiled
@@ -59,8 +82,8 @@ def new_offers(num_mus: int, num_asps: int) -> Offers:
         np.empty((num_asps, num_mus)),
         np.empty((num_asps, _MOST_OFFERS, COLUMNS)),
         np.zeros(num_asps, dtype=np.int64),
-        np.empty(2),
-        np.empty((num_asps, num_mus)),
+        np.empty(num_asps),
+        np.zeros(num_asps, dtype=np.int64),
         new_providers(num_mus, num_asps),
         np.empty((num_asps, num_mus)),
     )
@@ -82,44 +105,61 @@ def _derivative(worth: float, offer: FloatArray) -> float:
 
 
 @compiled
-def open_table(s: Offers, n: int, m: int, asp: Asp, reward_bound: float) -> None:
-    """Begin the table of one ASP: from the entry threshold to the bound, and what is posted.
+def open_tables(s: Offers, m: int, market: MarketArrays, k: int, prices: FloatArray, x: FloatArray) -> None:
+    """Begin the tables of all ASPs: from the entry threshold to the reward bound, and what is posted.
 
-    Where the threshold is above the bound, one offer of nothing, at the bound, is all there is.
+    Where a threshold is above the bound, one offer of nothing, at the bound, is all there is. The search begins at
+    ``prices`` (N, 2) and throughputs ``x`` (N, M). All ASPs are asked together, for the sake of speed.
     """
-    table = s.table[n]
-    _ask(s, n, m, asp, 0.0, table[0])
-    threshold = table[0, COST] / s.links[n, ENTRY, m]
-    table[0, REWARD] = min(threshold, reward_bound)
-    s.length[n] = 1
-    if threshold >= reward_bound:
-        return
-    table[0, LEAST], table[0, MOST], table[0, OWN] = 0.0, np.inf, 0.0
-    _ask(s, n, m, asp, reward_bound, table[1])
-    s.length[n] = 2
-    for j in range(1, _GRID):
-        insert(s, n, m, asp, threshold * (reward_bound / threshold) ** (j / _GRID))
-    insert(s, n, m, asp, s.rewards[n, m])
+    num_asps, bound = x.shape[0], satisfaction.marginal(0.0, wants_of(market, k, m))
+    s.guess[:] = x
+    for n in range(num_asps):
+        put_asp(asp_of(market, k, n), prices[n], s.providers.asps[n])
+        fill_blocks(s.links[n], s.rewards[n], x[n], s.providers.blocks[n])
+        s.length[n], s.row[n], s.asked[n] = 1, 0, 0.0
+    _ask(s, m, 0, num_asps)
+    for n in range(num_asps):
+        first = s.table[n, 0]
+        threshold = first[COST] / s.links[n, ENTRY, m]
+        first[REWARD], first[LEAST], first[MOST], first[OWN] = min(threshold, bound), 0.0, np.inf, 0.0
+        s.row[n], s.asked[n] = 1 if threshold < bound else -1, bound
+    _ask(s, m, 0, num_asps)
+    for n in range(num_asps):
+        s.length[n] += s.row[n] == 1
+    for j in range(1, _GRID + 1):
+        for n in range(num_asps):
+            lowest = s.table[n, 0, REWARD]
+            reward = lowest * (bound / lowest) ** (j / _GRID) if j < _GRID else s.rewards[n, m]
+            _, s.row[n] = _make_room(s, n, reward)
+        _ask(s, m, 0, num_asps)
 
 
 @compiled
-def insert(s: Offers, n: int, m: int, asp: Asp, reward: float) -> int:
+def insert(s: Offers, n: int, m: int, reward: float) -> int:
     """The place of ``reward`` in the table, which gets a row for it unless it has one; -1 where it is full.
 
     A reward outside the table is brought to its end.
     """
+    place, s.row[n] = _make_room(s, n, reward)
+    _ask(s, m, n, n + 1)
+    return place
+
+
+@compiled
+def _make_room(s: Offers, n: int, reward: float) -> tuple[int, int]:
+    """The place of ``reward`` in the table, -1 where it is full, and the row that is to be filled, -1 where none is."""
     table, length = s.table[n], s.length[n]
     if reward <= table[0, REWARD]:
-        return 0
+        return 0, -1
     j = length - 1
     if reward >= table[j, REWARD]:
-        return j
+        return j, -1
     while table[j, REWARD] > reward:
         j -= 1
     if table[j, REWARD] == reward:
-        return j
+        return j, -1
     if length == _MOST_OFFERS:
-        return -1
+        return -1, -1
     for i in range(length, j + 1, -1):
         for column in range(COLUMNS):
             table[i, column] = table[i - 1, column]
@@ -127,10 +167,11 @@ def insert(s: Offers, n: int, m: int, asp: Asp, reward: float) -> int:
     for column in range(COLUMNS):
         table[j + 1, column] = table[j, column]
     table[j, OWN] = table[j + 1, OWN] = 0.0
-    s.prices[0] = between(asp.compute_cost, table[j, COMPUTE_PRICE], table[j + 2, COMPUTE_PRICE])
-    s.prices[1] = between(asp.bandwidth_cost, table[j, BANDWIDTH_PRICE], table[j + 2, BANDWIDTH_PRICE])
-    _ask(s, n, m, asp, reward, table[j + 1])
-    return j + 1
+    asp, before, after = s.providers.asps[n], table[j], table[j + 2]
+    asp[LAM] = between(asp[COMPUTE_COST], before[COMPUTE_PRICE], after[COMPUTE_PRICE])
+    asp[MU] = between(asp[BANDWIDTH_COST], before[BANDWIDTH_PRICE], after[BANDWIDTH_PRICE])
+    s.asked[n] = reward
+    return j + 1, j + 1
 
 
 @compiled
@@ -140,9 +181,16 @@ def between(cost: float, low: float, high: float) -> float:
 
 
 @compiled
-def _ask(s: Offers, n: int, m: int, asp: Asp, reward: float, offer: FloatArray) -> None:
-    """Fill one row of a table; ``s.prices`` and ``s.rate`` hold a start for the ASP's own search."""
-    ask(s.links[n], m, asp, s.rewards[n], reward, s.prices, s.rate[n], s.providers, offer)
+def _ask(s: Offers, m: int, first: int, last: int) -> None:
+    """Fill ``s.row`` of the tables of ASPs ``first`` to ``last`` with what ``s.asked`` buys, where there is a row."""
+    asps, blocks = s.providers
+    for n in range(first, last):
+        asps[n, ASKED] = 1.0 if s.row[n] >= 0 else 0.0
+        put_reward(blocks[n], m, s.asked[n])
+    find_shadow_prices(Providers(asps[first:last], blocks[first:last]), TOLERANCE)
+    for n in range(first, last):
+        if s.row[n] >= 0:
+            write_offer(s.links[n], m, asps[n], s.asked[n], rate_of(blocks[n], m), s.table[n, s.row[n]])
 
 
 @compiled
@@ -164,24 +212,31 @@ def ask(
     """
     posted, rewards[m] = rewards[m], reward
     shadow_prices(link, asp, rewards, TOLERANCE, prices, x, providers)
-    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
-    # Of demand at the prices: x itself may be a mean of what is best on either side of a price that cannot be hit.
-    huu, huw, hww = hessian_of(providers.asps[0])
-    f, b = providers.asps[0, COMPUTE], providers.asps[0, BANDWIDTH]
     rewards[m] = posted
+    write_offer(link, m, providers.asps[0], reward, x[m], offer)
+
+
+@compiled
+def write_offer(link: FloatArray, m: int, provider: FloatArray, reward: float, x: float, offer: FloatArray) -> None:
+    """Fill the first eight columns of an offer to MU ``m`` from an ASP's columns after its search."""
+    asp, prices = asp_in(provider), provider[LAM : MU + 1]
+    # Of demand at the prices: x itself may be a mean of what is best on either side of a price that cannot be hit.
+    huu, huw, hww = hessian_of(provider)
+    f, b = provider[COMPUTE], provider[BANDWIDTH]
+    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
     c = coefficients_of(link, m)
     cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
-    offer[REWARD], offer[RATE], offer[QOE], offer[COST] = reward, x[m], qoe.value(x[m], c), u * cu + w * cw
+    offer[REWARD], offer[RATE], offer[QOE], offer[COST] = reward, x, qoe.value(x, c), u * cu + w * cw
     offer[COMPUTE_PRICE], offer[BANDWIDTH_PRICE] = prices[0], prices[1]
-    offer[RESPONSE] = qoe.slope(x[m], c) * throughput_slope(link, m, asp, prices, reward, x[m], (huu, huw, hww))
+    offer[RESPONSE] = qoe.slope(x, c) * throughput_slope(link, m, asp, prices, reward, x, (huu, huw, hww))
     # A Newton step to where the capacities would be met: what it would do to the unit cost, and to the throughput.
     free_u, free_w = prices[0] > 0.0 or f > asp.compute_capacity, prices[1] > 0.0 or b > asp.bandwidth_capacity
     missed_u, missed_w = abs(f - asp.compute_capacity), abs(b - asp.bandwidth_capacity)
     du, dw = solve_prices(free_u, free_w, missed_u, missed_w, huu, -abs(huw), hww)
     moved = (cu * abs(du) + cw * abs(dw)) / offer[COST]
-    if x[m] > 0.0:
-        slope, curvature = qoe.slope_and_curvature(x[m], c)
-        moved += moved * slope / (-curvature * x[m])
+    if x > 0.0:
+        slope, curvature = qoe.slope_and_curvature(x, c)
+        moved += moved * slope / (-curvature * x)
     offer[ERROR] = _SAFETY * min(moved, 1.0) + _ROUNDING
 
 
@@ -214,7 +269,7 @@ def best_offer(
         length = s.length[n]
         if bound <= reached + tolerance:
             return best, bound
-        new = insert(s, n, m, asp, math.sqrt(table[widest, REWARD] * table[widest + 1, REWARD]))
+        new = insert(s, n, m, math.sqrt(table[widest, REWARD] * table[widest + 1, REWARD]))
         if s.length[n] == length:  # the table is full, or nothing lies in between
             return best, bound
         last += 1
@@ -279,9 +334,7 @@ def _bound_by_slopes(worth: float, c: qoe.Coefficients, a: FloatArray, b: FloatA
 
 
 @compiled
-def climb(
-    s: Offers, n: int, m: int, asp: Asp, worth: float, low: float, high: float, best: int, tolerance: float
-) -> int:
+def climb(s: Offers, n: int, m: int, worth: float, low: float, high: float, best: int, tolerance: float) -> int:
     """The row of the peak next to offer ``best``, which gets rows on the way; rewards stay from ``low`` to ``high``.
 
     False position on the derivative, halving the retained end's weight (Illinois), and bisection whenever that is slow,
@@ -301,7 +354,7 @@ def climb(
                 break
         elif step == 0 and near == s.rewards[n, m]:  # what is posted may well be next to a kink that has the peak
             reward = near + math.copysign(min(_CLOSED * near, 0.5 * abs(far - near)), far - near)
-        new = insert(s, n, m, asp, reward)
+        new = insert(s, n, m, reward)
         if s.length[n] == length or abs(far - near) <= _CLOSED * near:
             break
         best, derivative = _better(table, worth, best, new), _derivative(worth, table[new])

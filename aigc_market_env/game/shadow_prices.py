@@ -73,10 +73,23 @@ def asp_of(market: MarketArrays, k: int, n: int) -> Asp:
 
 @compiled_inner
 def put_asp(asp: Asp, prices: FloatArray, column: FloatArray) -> None:
-    """Write an ASP, and the prices (2,) that its search begins at, into its columns."""
+    """Write an ASP into its columns, and ask for its shadow prices, the search beginning at the prices (2,) given."""
+    column[ASKED] = 1.0
     column[KAPPA], column[COMPUTE_COST], column[BANDWIDTH_COST] = asp[0], asp[1], asp[2]
     column[COMPUTE_CAPACITY], column[BANDWIDTH_CAPACITY] = asp[3], asp[4]
     column[LAM], column[MU] = prices[0], prices[1]
+
+
+@compiled_inner
+def asp_in(column: FloatArray) -> Asp:
+    """The ASP in its columns."""
+    return Asp(
+        column[KAPPA],
+        column[COMPUTE_COST],
+        column[BANDWIDTH_COST],
+        column[COMPUTE_CAPACITY],
+        column[BANDWIDTH_CAPACITY],
+    )
 
 
 @compiled
@@ -107,7 +120,7 @@ def shadow_prices(
 
 @compiled
 def find_shadow_prices(providers: Providers, tolerance: float) -> None:
-    """Minimise the dual of every ASP; LAM, MU and the throughputs hold a start on entry and the answer on return.
+    """Minimise the dual of every ASP that is asked; LAM, MU and throughputs hold a start, and the answer on return.
 
     Projected Newton on log(use/capacity) against log(effective price): demand is close to a power law, so this is
     nearly linear even when a shadow price is many times the cost. Steps are halved until the dual falls. Where this
@@ -116,7 +129,7 @@ def find_shadow_prices(providers: Providers, tolerance: float) -> None:
     """
     asps, blocks = providers
     for n in range(asps.shape[0]):
-        asps[n, ASKED], asps[n, STEPS] = 1.0, -1.0
+        asps[n, STEPS] = -1.0
     searching = 1
     while searching > 0:
         find_demand(providers)
@@ -125,10 +138,13 @@ def find_shadow_prices(providers: Providers, tolerance: float) -> None:
             if asps[n, ASKED] > 0.0:
                 searching += _go_on(asps[n], tolerance)
     for n in range(asps.shape[0]):
+        if asps[n, STEPS] < 0.0:
+            continue
         missed_u = _missed(asps[n, COMPUTE], asps[n, COMPUTE_CAPACITY], asps[n, LAM])
         missed_w = _missed(asps[n, BANDWIDTH], asps[n, BANDWIDTH_CAPACITY], asps[n, MU])
         if max(missed_u, missed_w) > max(tolerance, _MISSED):
             asps[n, DUAL] = bisect_prices(Providers(asps[n : n + 1], blocks[n : n + 1]))
+            asps[n, ASKED] = 0.0
 
 
 @compiled_inner
