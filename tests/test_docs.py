@@ -87,7 +87,7 @@ def test_every_python_block_is_found():
 def test_only_what_needs_another_library_is_not_run():
     skipped = [comment for page in PAGES for comment, _, _ in BLOCK.findall(page.read_text("utf-8")) if comment]
     assert skipped
-    assert all(re.search("needs (supersuit|torchrl|benchmarl|ray)", comment) for comment in skipped)
+    assert all(re.search("needs (supersuit|torchrl|benchmarl|ray|wandb|mlflow)", comment) for comment in skipped)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if COMMAND.search(page.read_text("utf-8"))], ids=name)

@@ -57,6 +57,11 @@ class SetRun(Run[SetEvaluation[Any]]):
         return set_table(result, escape(f"{result.summary()['markets']} held-out markets; trained on {name}"))
 
     @property
+    def progress(self) -> int:
+        """Updates."""
+        return self.learner.update
+
+    @property
     def finished(self) -> bool:
         """Whether all updates were made."""
         return self.learner.done
@@ -69,7 +74,7 @@ class SetRun(Run[SetEvaluation[Any]]):
             for name in self._recent[0]:
                 logger.record(f"train/{name}", float(np.mean([metrics[name] for metrics in self._recent])))
             logger.record("time/transitions", self.learner.transitions)
-            logger.dump(self.learner.update)
+            logger.dump(self.progress)
             self._recent.clear()
 
     def policies(self) -> Mapping[str, OneSidePolicy]:
@@ -90,9 +95,6 @@ class SetRun(Run[SetEvaluation[Any]]):
     def _by_folder(self, result: SetEvaluation[Any]) -> Mapping[str, tuple[dict[str, float], OneSidedEvaluation]]:
         usual = result.by_size[usual_size(self.config.markets)]
         return {HERE: (usual.point(), usual)}
-
-    def _steps(self) -> dict[str, int]:
-        return {HERE: self.learner.update}
 
     def _position(self) -> dict[str, int]:
         return {**super()._position(), "transitions": self.learner.transitions}

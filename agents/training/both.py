@@ -26,8 +26,8 @@ from aigc_market_env.model.parameters import FloatArray
 def train_both(config: JointConfig, out: Path, *, resume: bool = False) -> tuple[JointEvaluation, dict[str, Any]]:
     """Train MUs and ASPs against each other; otherwise like :func:`agents.training.train_leaders`.
 
-    The folder has sub-folders ``mus`` and ``asps``, each with a policy and TensorBoard events of its own, whose steps
-    are that side's transitions. Those of evaluations and of the learning curve are both sides'.
+    The folder has sub-folders ``mus`` and ``asps``, each with a policy and TensorBoard events of its own. Steps of
+    all events, and of the learning curve, are both sides' transitions.
     """
     return train(JointRun, config, out, resume=resume)
 

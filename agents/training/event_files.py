@@ -7,10 +7,9 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from agents.training.tags import EVALUATION_GROUPS
 from aigc_market_env.files import replacing
 
-#: Tags of an evaluation begin with these.
-_OF_EVALUATIONS = ("equilibrium/", "payoff/", "regret/")
 _FILES = "events.out.tfevents.*"
 
 
@@ -49,6 +48,6 @@ def _keep_events_of(path: Path, step: int, evaluations: Container[float]) -> boo
 
 
 def _stays(event: Event, step: int, evaluations: Container[float]) -> bool:
-    if any(value.tag.startswith(_OF_EVALUATIONS) for value in event.summary.value):
+    if any(value.tag.startswith(EVALUATION_GROUPS) for value in event.summary.value):
         return event.step in evaluations
     return bool(event.step <= step)

@@ -39,6 +39,7 @@ class MarketRun(Run[Result]):
     def __init__(self, config: FixedMarketConfig, learners: Mapping[str, Learner[Any]], schedule: Schedule) -> None:
         super().__init__(config)
         self.learners, self.schedule, self.rollouts = learners, schedule, 0
+        self.folders = tuple(learners)
         first, streams = config.seed * STREAMS_PER_SEED, STREAMS_PER_SEED // len(learners)
         for number, learner in enumerate(learners.values()):
             learner.begin(first + number * streams)
@@ -49,6 +50,11 @@ class MarketRun(Run[Result]):
         return evaluation_table(
             result, plays_of(result), escape(f"{name}: {result.summary()['slots']} evaluation slots")
         )
+
+    @property
+    def progress(self) -> int:
+        """Transitions of all learners."""
+        return sum(learner.model.num_timesteps for learner in self.learners.values())
 
     @property
     def finished(self) -> bool:
@@ -75,9 +81,6 @@ class MarketRun(Run[Result]):
         super().open_logs(out, resumed=resumed)
         for folder, learner in self.learners.items():
             learner.model.set_logger(self.loggers[folder])
-
-    def _steps(self) -> dict[str, int]:
-        return {folder: learner.model.num_timesteps for folder, learner in self.learners.items()}
 
     def _evaluation_interval(self) -> int:
         return self.config.evaluation_interval(max(learner.rollout for learner in self.learners.values()))

@@ -40,10 +40,12 @@ class Run(ABC, Generic[Result]):
     Attributes:
         regrets: the figures in the learning curve that tell how far learning is.
         curve: the evaluations so far.
+        folders: the sub-folders of its policies.
         loggers: of the TensorBoard events, by the sub-folder that they are in.
     """
 
     regrets: tuple[str, ...]
+    folders: tuple[str, ...] = (HERE,)
     config: Config
     loggers: Mapping[str, Logger]
 
@@ -63,9 +65,9 @@ class Run(ABC, Generic[Result]):
         return self.config.length
 
     @property
+    @abstractmethod
     def progress(self) -> int:
-        """How far it is, in its unit; whole steps may take it a little beyond its length."""
-        return sum(self._steps().values())
+        """How far it is, in its unit, all its learners counted; whole steps may take it a little beyond its length."""
 
     @property
     @abstractmethod
@@ -101,9 +103,13 @@ class Run(ABC, Generic[Result]):
     def open_logs(self, out: Path, *, resumed: bool) -> None:
         """Begin TensorBoard events in the sub-folders of a run folder, the configuration first; or go on there."""
         document, evaluations = as_document(self.config), [point[self.unit] for point in self.curve]
+
+        def progress() -> int:
+            return self.progress
+
         self.loggers = {
-            folder: open_log(out / folder, document, step if resumed else None, evaluations)
-            for folder, step in self._steps().items()
+            folder: open_log(out / folder, document, progress, resumed=resumed, evaluations=evaluations)
+            for folder in self.folders
         }
 
     def evaluate_when_due(self) -> None:
@@ -134,10 +140,6 @@ class Run(ABC, Generic[Result]):
             self.curve, self._spent = list(document["curve"]), float(document["wall_seconds"])
 
     # What else a kind of run says of itself --------------------------------------------------------------------------
-
-    @abstractmethod
-    def _steps(self) -> dict[str, int]:
-        """How far each policy is, in the run's unit, by sub-folder."""
 
     def _position(self) -> dict[str, int]:
         """How far the run is, as a point of the learning curve says it."""

@@ -1,17 +1,18 @@
 """What TensorBoard shows of a run: its configuration, its markets and updates, its evaluations."""
 
 import math
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure as Picture
-from stable_baselines3.common.logger import HParam, Logger, configure
+from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.reports.figures import REGRETS, small_figures
 from agents.training.event_files import delete_events, keep_events
+from agents.training.tags import LAYOUT, REGRET_TAGS, tagged
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env.evaluation.protocol import OneSidedEvaluation
 from aigc_market_env.evaluation.side_regret import worst_of
@@ -69,42 +70,65 @@ class MarketScalars(BaseCallback):
             self.logger.record(f"market/{name}", float(value))
 
 
+class RunLogger(Logger):
+    """Writes TensorBoard events, all at the step of the run, whichever of its learners asks.
+
+    Args:
+        folder: for the events.
+        progress: how far the run is. Learners count their own transitions alone.
+    """
+
+    def __init__(self, folder: Path, progress: Callable[[], int]) -> None:
+        self.events = TensorBoardOutputFormat(str(folder))
+        super().__init__(str(folder), [self.events])
+        self._progress = progress
+
+    def dump(self, step: int = 0) -> None:
+        """Write what was recorded since the last time."""
+        super().dump(self._progress())
+
+
 def open_log(
-    folder: Path, document: dict[str, Any], step: int | None = None, evaluations: Container[float] = ()
-) -> Logger:
+    folder: Path,
+    document: dict[str, Any],
+    progress: Callable[[], int],
+    *,
+    resumed: bool = False,
+    evaluations: Container[float] = (),
+) -> RunLogger:
     """Begin TensorBoard events in a folder, with a run's configuration as text and as hyperparameters; or go on there.
 
     Args:
         folder: for the events; those of a run that was begun there before are deleted.
         document: the configuration.
-        step: of the checkpoint that a run goes on from. What was written later is taken out, since it will be again.
+        progress: how far the run is, which every event has as its step.
+        resumed: whether it goes on from a checkpoint. What was written later is taken out, since it will be again.
         evaluations: steps of the evaluations in that checkpoint; others are taken out likewise.
     """
-    if step is None:
+    if not resumed:
         delete_events(folder)
-    begun = step is not None and keep_events(folder, step, evaluations)
-    logger = configure(str(folder), ["tensorboard"])
+    begun = resumed and keep_events(folder, progress(), evaluations)
+    logger = RunLogger(folder, progress)
     if not begun:
         _introduce(logger, document)
     return logger
 
 
-def _introduce(logger: Logger, document: dict[str, Any]) -> None:
+def _introduce(logger: RunLogger, document: dict[str, Any]) -> None:
+    logger.events.writer.add_custom_scalars(LAYOUT)
     logger.record("config", "\n".join(f"    {key}: {readable(str(value))}" for key, value in document.items()))
     plain = {
         key: value if isinstance(value, bool | int | float) else readable(str(value)) for key, value in document.items()
     }
     names = [shown for name in REGRETS for shown in (name, worst_of(name))]
-    regrets = {f"equilibrium/{name}": math.nan for name in names}  # TensorBoard takes their values from the scalars
+    regrets = {f"regret/{REGRET_TAGS[name]}": math.nan for name in names}  # TensorBoard has their values from scalars
     logger.record("hparams", HParam(plain, regrets))
 
 
 def log_evaluation(
     logger: Logger, numbers: dict[str, float], result: OneSidedEvaluation, step: int, *, pictures: bool = True
 ) -> None:
-    """Show an evaluation in TensorBoard: its numbers and what it looks like as ``equilibrium/…``, and each agent's.
-
-    ``payoff/mu_0`` and ``regret/mu_0`` are in credits per slot, means over the slots.
+    """Show an evaluation in TensorBoard: its numbers, each agent's, and what it looks like; see docs/tensorboard.md.
 
     Args:
         logger: what a learner has recorded there stays for the learner to write.
@@ -114,10 +138,10 @@ def log_evaluation(
         pictures: whether to draw it, which takes as long as the evaluation.
     """
     beside = Logger(None, logger.output_formats)
-    for name, value in ({f"equilibrium/{name}": value for name, value in numbers.items()} | by_agent(result)).items():
-        beside.record(name, value)
+    for tag, value in (tagged(numbers) | by_agent(result)).items():
+        beside.record(tag, value)
     for name, figure in small_figures(result).items() if pictures else ():
-        beside.record(f"equilibrium/{name}", Picture(figure, close=False))
+        beside.record(f"held_out/{name}", Picture(figure, close=False))
     beside.dump(step)
 
 
@@ -127,8 +151,10 @@ def worth_pictures(curve: list[dict[str, float]]) -> bool:
 
 
 def by_agent(result: OneSidedEvaluation) -> dict[str, float]:
-    """Mean payoff and regret, credits per slot, of each agent of the side measured; ``payoff/asp_1`` for one."""
+    """Mean payoff and regret, credits per slot, of each agent of the side measured; ``payoff_of_each/asp_1`` of one."""
     means = {"payoff": result.payoffs.mean(axis=0), "regret": result.regret.mean(axis=0)}
     return {
-        f"{what}/{result.group}_{i}": float(value) for what, values in means.items() for i, value in enumerate(values)
+        f"{what}_of_each/{result.group}_{i}": float(value)
+        for what, values in means.items()
+        for i, value in enumerate(values)
     }

@@ -80,14 +80,12 @@ def test_the_run_folder_holds_what_it_should(finished, kind):
 def test_tensorboard_shows_learning_and_regret(finished, kind):
     events = EventAccumulator(str(finished[kind])).Reload()
     tags = events.Tags()
-    side = CONFIGS[kind].side.removesuffix("s")
-    assert {"train/loss", "train/learning_rate", "time/transitions", f"equilibrium/{side}_regret_relative"} <= set(
-        tags["scalars"]
-    )
+    own = "asp" if CONFIGS[kind].side == "followers" else "mu"
+    assert {"train/loss", "train/learning_rate", "time/transitions", f"regret/{own}s"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("train/loss")] == [10, 12]
-    for name in ("relative", "worst"):
-        assert [event.step for event in events.Scalars(f"equilibrium/{side}_regret_{name}")] == [0, 5, 10, 12]
-    assert {"equilibrium/rewards" if side == "leader" else "equilibrium/allocation"} <= set(tags["images"])
+    for name in (f"{own}s", f"worst_{own}"):
+        assert [event.step for event in events.Scalars(f"regret/{name}")] == [0, 5, 10, 12]
+    assert {"held_out/rewards" if own == "mu" else "held_out/allocation"} <= set(tags["images"])
     assert any("config" in tag for tag in tags["tensors"])
     for tag in tags["scalars"]:
         if not tag.startswith("hparams"):

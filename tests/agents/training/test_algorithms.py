@@ -92,7 +92,7 @@ def test_tensorboard_shows_market_training_and_regret(finished):
         events = EventAccumulator(str(folder / sub)).Reload()
         tags = set(events.Tags()["scalars"])
         assert {"train/critic_loss", "train/ent_coef", "market/profit_per_asp"} <= tags
-        assert any(tag.startswith("equilibrium/") for tag in tags)
+        assert any(tag.startswith("regret/") for tag in tags)
         assert all(np.isfinite([event.value for event in events.Scalars(tag)]).all() for tag in tags)
 
 

@@ -22,6 +22,7 @@ from agents.training.both import train_both
 from agents.training.checkpoint import save_checkpoint
 from agents.training.event_files import keep_events
 from agents.training.one_side import train_followers, train_leaders
+from agents.training.tags import REGRET_TAGS
 
 SHARED = {
     name: flat(TINY)[name]
@@ -141,7 +142,7 @@ def test_curves_end_with_the_final_evaluation_and_have_twenty_points(finished, t
     name = "follower_regret_relative" if kind == "followers" else "leader_regret_relative"
     assert last[name] == metrics[name]
     assert last["transitions"] == metrics["transitions"]
-    tag = f"equilibrium/{name}"
+    tag = f"regret/{REGRET_TAGS[name]}"
     steps, values = zip(*points(finished[kind] / folders[0])[tag], strict=True)
     unit = "updates" if kind == "set" else "transitions"
     assert list(steps) == [point[unit] for point in metrics["curve"]]
@@ -167,7 +168,9 @@ def test_a_run_made_longer_shows_no_end_in_between(finished, tmp_path):
     curve = [point["transitions"] for point in metrics["curve"]]
     assert curve == sorted(set(curve))
     for sub in folders:
-        assert [step for step, _ in points(tmp_path / "run" / sub)[f"payoff/{sub.removesuffix('s')}_0"]] == curve
+        assert [
+            step for step, _ in points(tmp_path / "run" / sub)[f"payoff_of_each/{sub.removesuffix('s')}_0"]
+        ] == curve
         for tag, steps in raw_steps(tmp_path / "run" / sub).items():
             assert len(steps) == len(set(steps)), tag
 
@@ -182,5 +185,5 @@ def test_half_a_record_and_half_a_file_are_no_hindrance(finished, tmp_path):
     assert list(folder.glob("*tfevents*")) == [path]
     shown = points(folder)
     assert [step for step, _ in shown["train/loss"]] == [64, 128]
-    assert [step for step, _ in shown["equilibrium/leader_regret_relative"]] == [0, 64]
+    assert [step for step, _ in shown["regret/mus"]] == [0, 64]
     assert not keep_events(tmp_path, 128, [])

@@ -60,10 +60,10 @@ def test_the_run_folder_holds_what_it_should(finished):
 def test_tensorboard_shows_market_training_and_regret(finished):
     events = EventAccumulator(str(finished)).Reload()
     tags = set(events.Tags()["scalars"])
-    assert {"train/loss", "equilibrium/follower_regret_relative", "market/profit_per_asp"} <= tags
+    assert {"train/loss", "regret/asps", "market/profit_per_asp"} <= tags
     assert all(np.isfinite([event.value for event in events.Scalars(tag)]).all() for tag in tags)
     curve = json.loads((finished / "metrics.json").read_text())["curve"]
-    shown = [event.value for event in events.Scalars("equilibrium/follower_regret_relative")]
+    shown = [event.value for event in events.Scalars("regret/asps")]
     assert np.allclose(shown, [point["follower_regret_relative"] for point in curve])
 
 

@@ -16,6 +16,7 @@ from agents.training import tensorboard
 from agents.training.both import train_both
 from agents.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
 from agents.training.one_side import FollowerConfig, train_followers
+from agents.training.tags import REGRET_TAGS
 
 
 def tiny(**changes):
@@ -172,11 +173,13 @@ def test_tensorboard_shows_both_sides(finished):
     for side, own in (("mus", "leader_regret_relative"), ("asps", "follower_regret_relative_near")):
         events = EventAccumulator(str(finished / side)).Reload()
         tags = events.Tags()
-        assert {"train/loss", "market/payment_per_mu", f"equilibrium/{own}"} <= set(tags["scalars"])
+        assert {"train/loss", "market/payment_per_mu", f"regret/{REGRET_TAGS[own]}"} <= set(tags["scalars"])
         for tag in tags["scalars"]:
             assert np.isfinite([event.value for event in events.Scalars(tag)]).all(), tag
         curve = json.loads((finished / "metrics.json").read_text())["curve"]
-        assert np.allclose([e.value for e in events.Scalars(f"equilibrium/{own}")], [point[own] for point in curve])
+        assert np.allclose(
+            [e.value for e in events.Scalars(f"regret/{REGRET_TAGS[own]}")], [point[own] for point in curve]
+        )
         assert len(tags["images"]) == 2
         assert "config/text_summary" in tags["tensors"]
 

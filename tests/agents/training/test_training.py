@@ -80,7 +80,7 @@ def test_tensorboard_shows_market_training_and_equilibrium(tiny, tmp_path):
     train_leaders(tiny(transitions=64 * 70), tmp_path)
     events = EventAccumulator(str(tmp_path)).Reload()
     tags = set(events.Tags()["scalars"])
-    assert {"rollout/ep_rew_mean", "train/loss", "train/approx_kl", "equilibrium/leader_regret_relative"} <= tags
+    assert {"rollout/ep_rew_mean", "train/loss", "train/approx_kl", "regret/mus", "regret_log10/mus"} <= tags
     market = {"payment_per_mu", "utility_per_mu", "profit_per_asp", "qoe_per_mu", "qoe_accuracy", "qoe_token_count"}
     market |= {"qoe_timeliness", "utilisation_compute", "utilisation_bandwidth"}
     market |= {"shadow_price_compute", "shadow_price_bandwidth"}
@@ -97,16 +97,16 @@ def test_tensorboard_shows_market_training_and_equilibrium(tiny, tmp_path):
         assert all(0 <= event.value <= 1 + 1e-6 for event in events.Scalars(f"market/{name}"))
     for name in ("shadow_price_compute", "shadow_price_bandwidth"):
         assert all(event.value >= -1e-6 for event in events.Scalars(f"market/{name}"))
-    regrets = events.Scalars("equilibrium/leader_regret_relative")
+    regrets = events.Scalars("regret/mus")
     assert regrets[0].step == 0
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert np.allclose([e.value for e in regrets], [point["leader_regret_relative"] for point in metrics["curve"]])
-    worst = [event.value for event in events.Scalars("equilibrium/leader_regret_worst")]
+    worst = [event.value for event in events.Scalars("regret/worst_mu")]
     assert np.allclose(worst, [point["leader_regret_worst"] for point in metrics["curve"]])
     assert metrics["leader_regret_worst"] >= metrics["leader_regret_relative"]
     assert metrics["leader_regret_worst_agent"] in ("mu_0", "mu_1")
     payoffs, of_agents = (
-        [events.Scalars(f"{what}/mu_{m}")[-1].value for m in range(2)] for what in ("payoff", "regret")
+        [events.Scalars(f"{what}_of_each/mu_{m}")[-1].value for m in range(2)] for what in ("payoff", "regret")
     )
     last = metrics["curve"][-1]
     assert np.isclose(np.mean(payoffs), last["mu_utility_learned"], rtol=1e-5)
