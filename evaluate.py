@@ -54,6 +54,7 @@ from baselines.study import command as mechanism_study
 from experiments.command import run_command
 from experiments.own_code import named_code
 from experiments.places import check_folder, folder
+from experiments.whole_parts import say
 from experiments.workers import Workers, executor
 
 
@@ -196,7 +197,7 @@ def judge(arguments: Arguments, console: Console) -> int:
             written.append(out / VIDEO_FILE)
             write_video(video_of(task, source), out / VIDEO_FILE, console)
     show_score(score, judged, console)
-    console.print(f"Written: {', '.join(path.name for path in written)} in {out}", markup=False)
+    say(console, f"Written: {', '.join(path.name for path in written)} in {out}")
     return 0
 
 
@@ -230,7 +231,7 @@ def write(runs: Sequence[HeldOut], out: Path, arguments: Arguments, console: Con
         write_video(play_episode(Path(median_run(runs).name)), out / VIDEO_FILE, console)
     show(runs, found, console)
     written = ", ".join([EVALUATION_FILE, SLOTS_FILE, *(path.name for path in figures)])
-    console.print(f"Written: {written} in {out}", markup=False)
+    say(console, f"Written: {written} in {out}")
 
 
 def write_whole_episodes(runs: Sequence[EpisodesOfRun], out: Path, console: Console) -> None:
@@ -243,7 +244,7 @@ def write_whole_episodes(runs: Sequence[EpisodesOfRun], out: Path, console: Cons
     else:
         console.print(episodes_of_runs_table({escape(run.name): run.result for run in runs}))
     written = ", ".join([EVALUATION_FILE, EPISODES_FILE, *(path.name for path in figures)])
-    console.print(f"Written: {written} in {out}", markup=False)
+    say(console, f"Written: {written} in {out}")
 
 
 if __name__ == "__main__":

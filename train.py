@@ -29,8 +29,10 @@ The run folder holds the policies, TensorBoard events, metrics and figures; pyth
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -52,6 +54,7 @@ from agents.sweeps.whole_run import train_whole
 from aigc_market_env.files import writing
 from experiments.command import run_parsed
 from experiments.places import check_folder
+from experiments.whole_parts import say
 from experiments.workers import executor
 
 
@@ -85,12 +88,11 @@ def train_and_tell(config: Config, out: Path, console: Console, *, resume: bool 
     try:
         trained = train_whole(config, out, resume=resume)
     except KeyboardInterrupt:
-        console.print(f"Stopped. Go on with: python train.py --resume --out {folder}", markup=False, soft_wrap=True)
+        say(console, f"Stopped. Go on with: python train.py --resume --out {folder}")
         return 130
     console.print(trained.table)
-    metrics = trained.metrics
-    console.print(f"{metrics['transitions']:,} transitions in {metrics['wall_seconds']:.0f} s")
-    console.print(f"Figures: {', '.join(path.name for path in trained.figures)} in {out}", markup=False)
+    say(console, told_length(config, trained.metrics))
+    say(console, f"Figures: {', '.join(path.name for path in trained.figures)} in {out}")
     return 0
 
 
@@ -102,7 +104,7 @@ def main_sweep(arguments: Arguments, console: Console) -> int:
     try:
         done = train_runs(runs, execute, console)
     except KeyboardInterrupt:
-        console.print("Stopped. Go on with the same command and --resume", markup=False)
+        say(console, "Stopped. Go on with the same command and --resume")
         return 130
     table = grid_table if arguments.runs.sweep else seeds_table
     console.print(table(runs, done, escape(f"{runs[0].config.scenario_name}: {len(runs)} runs, evaluation slots")))
@@ -111,9 +113,15 @@ def main_sweep(arguments: Arguments, console: Console) -> int:
 
 def tell(config: Config, out: str, folder: str, console: Console) -> None:
     """Say what is about to be trained, and where to look."""
-    console.print(f"{config.described}, into {out}", markup=False)
-    console.print(f"Curves: tensorboard --logdir {folder}", markup=False)
-    console.print("The first use on a machine compiles the market, which takes up to a minute.", style="dim")
+    say(console, f"{config.described}, into {out}")
+    say(console, f"Curves: tensorboard --logdir {folder}")
+
+
+def told_length(config: Config, metrics: Mapping[str, Any]) -> str:
+    """How long a run was, and why it is not what was asked for."""
+    asked, done = getattr(config, config.length), metrics[config.length]
+    rounded = f" ({asked:,} asked for, rounded up to whole rollouts)" if done != asked else ""
+    return f"{done:,} {config.length}{rounded} in {metrics['wall_seconds']:.0f} s"
 
 
 if __name__ == "__main__":

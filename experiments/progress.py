@@ -5,8 +5,14 @@ from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from experiments.jobs import Done, Result
+
+
+def bars_beside_text(console: Console) -> list[BarColumn]:
+    """A bar for a terminal that has room for one beside what is told; none for others."""
+    return [BarColumn(bar_width=24 if console.width >= 100 else 10)] if console.width >= 72 else []
 
 
 def watch(
@@ -23,8 +29,8 @@ def watch(
         console: where the bar is drawn.
     """
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=False)),
+        *bars_beside_text(console),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),

@@ -9,17 +9,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import rich
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, Task, TaskID
 
 from agents.runs import write_json
 from aigc_market_env.files import read_json
+from experiments.progress import bars_beside_text
+from experiments.whole_parts import WholeParts, say
 
+#: Whose regret a figure of a learning curve is.
+_WHOSE = {"leader_regret_relative": "MUs", "follower_regret_relative": "ASPs"}
 STOPPING = "Stopping; the checkpoint is being written"
 #: Where a run's standing is while it is followed.
 PROGRESS_FILE = "progress.json"
@@ -41,7 +45,7 @@ class Standing:
         unit: what they are.
         seconds: that this process has taken.
         evaluations: how often regret was measured.
-        regrets: those measured last, relative.
+        regrets: those measured last, relative, by whose they are.
         stopping: whether the run was told to stop.
     """
 
@@ -51,7 +55,7 @@ class Standing:
     unit: str = "transitions"
     seconds: float = 0.0
     evaluations: int = 0
-    regrets: tuple[float, ...] = ()
+    regrets: Mapping[str, float] = field(default_factory=dict)
     stopping: bool = False
 
     @property
@@ -61,19 +65,20 @@ class Standing:
         return self.seconds / made * max(self.total - self.done, 0) if made > 0 else None
 
     @property
-    def speed(self) -> str:
-        """Of this process, per second."""
-        return f"{(self.done - self.first) / self.seconds:,.0f}/s" if self.seconds > 0.0 else ""
-
-    @property
-    def regret(self) -> str:
-        """The regrets measured last, of the MUs first."""
-        return f"regret {' / '.join(f'{value:.2%}' for value in self.regrets)}" if self.regrets else ""
+    def parts(self) -> tuple[str, ...]:
+        """What is told of it, each of which stays on one line."""
+        speed = f"{(self.done - self.first) / self.seconds:,.0f}/s" if self.seconds > 0.0 else ""
+        found = (
+            f"{min(self.done, self.total):,} of {self.total:,} {self.unit}",
+            *(f"{who}' regret {value:.2%}" for who, value in self.regrets.items()),
+            speed,
+            f"{clock(self.seconds)} elapsed",
+            f"{clock(self.left)} left",
+        )
+        return tuple(part for part in found if part)
 
     def __str__(self) -> str:
-        how_far = f"{min(self.done, self.total):,} of {self.total:,} {self.unit}"
-        parts = how_far, self.regret, f"{clock(self.seconds)} elapsed", f"{clock(self.left)} left"
-        return ", ".join(part for part in parts if part)
+        return ", ".join(self.parts)
 
 
 def clock(seconds: float | None) -> str:
@@ -105,16 +110,19 @@ def display_on(console: Console) -> Display:
     return _Bars(console) if console.is_interactive or console.is_jupyter else _Lines(console)
 
 
+class _Told(ProgressColumn):
+    """A run's name, and what is told of it."""
+
+    def render(self, task: Task) -> WholeParts:
+        *others, last = task.fields["parts"]
+        return WholeParts((f"{task.description}:", *(f"{part}," for part in others), last))
+
+
 class _Bars:
-    """A bar for each run, as long as there is something to do."""
+    """A bar for each run, as long as there is something to do; none where the terminal has no room beside the text."""
 
     def __init__(self, console: Console) -> None:
-        columns = ("[bold]{task.description}", "{task.fields[speed]}", "[cyan]{task.fields[regret]}")
-        name, speed, regret = (TextColumn(text) for text in columns)
-        left = TextColumn("{task.fields[left]} left")
-        self._progress = Progress(
-            name, BarColumn(), MofNCompleteColumn(), speed, regret, TimeElapsedColumn(), left, console=console
-        )
+        self._progress = Progress(*bars_beside_text(console), _Told(), console=console)
         self._tasks: dict[str, TaskID] = {}
 
     def start(self) -> None:
@@ -122,9 +130,7 @@ class _Bars:
 
     def show(self, standings: Mapping[str, Standing]) -> None:
         for name, standing in standings.items():
-            shown: dict[str, Any] = {
-                "speed": standing.speed, "regret": standing.regret, "left": clock(standing.left)
-            }  # fmt: skip
+            shown: dict[str, Any] = {"parts": standing.parts}
             if name not in self._tasks:
                 self._tasks[name] = self._progress.add_task(name, total=standing.total, **shown)
             done = min(standing.done, standing.total)
@@ -133,7 +139,7 @@ class _Bars:
             self._progress.update(self._tasks[name], visible=False)
 
     def say(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, soft_wrap=True)
+        say(self._progress.console, text)
 
     def stop(self) -> None:
         self._progress.stop()
@@ -199,8 +205,8 @@ def read_standing(path: Path) -> Standing | None:
     """The standing in a file; None if there is none, or of another version."""
     try:
         document = read_json(path)
-        return Standing(**document | {"regrets": tuple(document["regrets"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        return Standing(**document | {"regrets": {who: float(value) for who, value in document["regrets"].items()}})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -246,7 +252,7 @@ class Bar:
 
     def _show(self, **changes: Any) -> None:
         with self._lock:
-            regrets = tuple(self._curve[-1][name] for name in self._regrets) if self._curve else ()
+            regrets = {_WHOSE[name]: self._curve[-1][name] for name in self._regrets} if self._curve else {}
             self._standing = replace(self._standing, evaluations=len(self._curve), regrets=regrets, **changes)
             if self._under_way:
                 self._display.show({"training": self._standing})

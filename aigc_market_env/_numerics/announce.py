@@ -1,38 +1,54 @@
 """Says on standard error when something is compiled, which only a first use on a machine waits for (private)."""
 
 import sys
-import time
 from typing import Any
 
 from numba.core import event
 
 _PACKAGE = __name__.partition(".")[0]
+#: What functions are for, by the beginning of their module; the first that fits counts.
+_PURPOSES = {
+    "_engine": "slots of the market",
+    "equilibrium": "equilibria",
+    "wallets": "episodes with wallets",
+    "game.followers": "best responses of providers",
+    "game": "best responses of users",
+    "": "formulas of the market",
+}
 
 
 class Announcer(event.Listener):
-    """Tells which of the package's functions is being compiled, and how long it took.
+    """Tells, once for each purpose, what the package's functions that are being compiled are for.
 
-    What a function calls is compiled along with it and not told of by itself.
+    All is told in whole lines, which progress bars leave as they are. What a function calls is compiled along with it
+    and not told of by itself.
     """
 
     def __init__(self) -> None:
         self._outermost: Any = None
-        self._began = 0.0
+        self._told: set[str] = set()
 
     def on_start(self, event: Any) -> None:
         """A compilation begins: Numba found nothing on disk."""
         function = event.data["dispatcher"].py_func
         if self._outermost is None and function.__module__.startswith(_PACKAGE):
-            self._outermost, self._began = event.data["dispatcher"], time.monotonic()
-            name = f"{function.__module__}.{function.__name__}".replace("._", ".")
-            sys.stderr.write(f"compiling {name}, once for this machine … ")
-            sys.stderr.flush()
+            self._outermost = event.data["dispatcher"]
+            self._tell(function.__module__.removeprefix(f"{_PACKAGE}."))
 
     def on_end(self, event: Any) -> None:
         """A compilation has ended."""
         if self._outermost is event.data["dispatcher"]:
             self._outermost = None
-            sys.stderr.write(f"{time.monotonic() - self._began:.1f} s\n")
+
+    def _tell(self, module: str) -> None:
+        purpose = next(purpose for beginning, purpose in _PURPOSES.items() if module.startswith(beginning))
+        if purpose in self._told:
+            return
+        if not self._told:
+            sys.stderr.write("First use on this machine: functions are compiled and kept, about a minute in all.\n")
+        self._told.add(purpose)
+        sys.stderr.write(f"Compiling {purpose}\n")
+        sys.stderr.flush()
 
 
 def announce_compilations() -> None:

@@ -43,6 +43,7 @@ from baselines.study.report import print_report
 from baselines.study.study import MEAN, OURS, Study, StudyPlan, play_study
 from experiments.execute import Execute
 from experiments.places import check_folder, folder
+from experiments.whole_parts import say
 from experiments.workers import Workers, executor
 
 #: Markets of the table, and loads of the sweep.
@@ -194,8 +195,8 @@ def _play_and_write(plan: StudyPlan, execute: Execute, arguments: Arguments, con
     study = play_study(plan, cache, execute, console)
     files = (_show_map if arguments.map else _show_study)(study, arguments.out, console)
     for name, fix in ({} if arguments.only else missing_libraries()).items():
-        console.print(f"Left out: {name}, whose library is not installed ({fix})", markup=False)
-    console.print(f"Written: {', '.join(files)} in {arguments.out}", markup=False)
+        say(console, f"Left out: {name}, whose library is not installed ({fix})")
+    say(console, f"Written: {', '.join(files)} in {arguments.out}")
     return 1 if study.played.failures() else 0
 
 

@@ -80,7 +80,9 @@ def test_one_network_for_every_market_is_trained_evaluated_and_resumed(command, 
 
 def test_the_mobile_users_learn_by_sac(command, tmp_path):
     asked = ["--train", "leaders", "--algorithm", "sac", "--scenario", "duo", "--transitions", "1", "--preset", "quick"]
-    assert command("train.py", *asked)[0] == 0
+    status, out, _ = command("train.py", *asked)
+    assert status == 0
+    assert "transitions (1 asked for, rounded up to whole rollouts) in" in out
     run = tmp_path / "runs" / "duo-leaders-sac-seed0"
     config = json.loads((run / "config.json").read_text())
     assert config["algorithm"] == "sac"

@@ -74,7 +74,7 @@ def test_a_run_in_a_file_is_a_line_an_evaluation(file, tmp_path):
     assert len(lines) == 3
     for line, point in zip(lines, metrics["curve"][:3], strict=True):
         assert line.startswith(f"training: {point['transitions']} of 320 transitions")
-        assert f"regret {point['leader_regret_relative']:.2%}" in line
+        assert f"MUs' regret {point['leader_regret_relative']:.2%}" in line
         assert re.search(r", \d+:\d\d:\d\d elapsed, [\d-]+:[\d-]+:[\d-]+ left$", line)
     assert not lines[-1].endswith("-:--:-- left")
 
@@ -82,10 +82,10 @@ def test_a_run_in_a_file_is_a_line_an_evaluation(file, tmp_path):
 def test_both_sides_have_two_regrets_and_set_policies_count_updates(file, tmp_path):
     _, metrics = train_both(TINY_BOTH, tmp_path / "both")
     first = metrics["curve"][0]
-    expected = f"{first['leader_regret_relative']:.2%} / {first['follower_regret_relative']:.2%}"
-    assert f"regret {expected}" in file.flushed.splitlines()[0]
+    regrets = f"MUs' regret {first['leader_regret_relative']:.2%}, ASPs' regret {first['follower_regret_relative']:.2%}"
+    assert regrets in file.flushed.splitlines()[0]
     train_set_policy(TINY_SET, tmp_path / "set")
-    assert "1 of 2 updates, regret" in file.flushed.splitlines()[-1]
+    assert "1 of 2 updates, MUs' regret" in file.flushed.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("train", "config"), TO_STOP.values(), ids=TO_STOP)
@@ -111,8 +111,27 @@ def test_a_terminal_shows_a_bar_and_the_stop(monkeypatch):
     bar.update(400)
     bar.stopping()
     bar.stop()
-    for text in ("training", "400/1000", "regret 1.23%", "left", STOPPING):
+    for text in ("training: 400 of 1,000 transitions", "MUs' regret 1.23%", "left", STOPPING):
         assert text in file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_bar_breaks_no_figure_on_a_terminal_of_any_width(monkeypatch, width):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, color_system=None, _environ={})
+    monkeypatch.setattr(shown.rich, "get_console", lambda: console)
+    point = {"leader_regret_relative": 0.1234, "follower_regret_relative": 0.0056}
+    bar = Bar(1_000_000, [point], list(point))
+    bar.start(0)
+    bar.update(400_000)
+    bar.stop()
+    lines = [line.strip() for line in re.split(r"\r|\n|\x1b\[[\d?]*\w", file.getvalue())]
+    assert max(map(len, lines)) <= width
+    text = " ".join(lines)
+    for part in ("training:", "400,000 of 1,000,000 transitions,", "MUs' regret 12.34%,", "ASPs' regret 0.56%,"):
+        assert part in text
+    assert re.search(r"\d:\d\d:\d\d elapsed, \d:\d\d:\d\d left", text)
+    assert ("━" in text) == (width >= 72)
 
 
 def test_time_left_is_that_of_what_this_process_has_done():
@@ -145,10 +164,10 @@ def test_several_runs_are_followed_in_transitions_before_any_has_ended(tmp_path)
         assert not (tmp_path / "b" / PROGRESS_FILE).exists()
         bar = training(runs["b"], 3000, curve)
         bar.start(0)
-        wait_for("b: 0 of 3,000 transitions, regret 50.00%", file)
+        wait_for("b: 0 of 3,000 transitions, MUs' regret 50.00%", file)
         curve.append({"leader_regret_relative": 0.25})
         bar.update(1500)
-        wait_for("b: 1,500 of 3,000 transitions, regret 25.00%", file)
+        wait_for("b: 1,500 of 3,000 transitions, MUs' regret 25.00%", file)
         wait_for("all runs: 1,500 of 4,000 transitions, 0 of 2 runs ended", file)
         bar.stop()
         yield Done("b", {})
@@ -171,7 +190,7 @@ def test_a_terminal_shows_every_run_under_way_and_all_of_them(tmp_path):
         bar = training(runs["b"], 3000, [{"leader_regret_relative": 0.5}])
         bar.start(1500)
         wait_for("regret 50.00%", file)
-        wait_for("1500/4000", file)
+        wait_for("all runs: 1,500 of 4,000 transitions", file)
         bar.stop()
         yield from (Done("a", {}), Done("b", {}))
 
@@ -229,3 +248,13 @@ def test_jobs_in_a_file_are_a_line_a_tenth():
     lines = file.flushed.splitlines()
     assert len(lines) == 10
     assert lines[0].startswith("measuring: 20 of 200, ")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_bar_of_jobs_is_whole_on_a_terminal_of_any_width(width):
+    file, keys = io.StringIO(), ("a", "b")
+    console = Console(file=file, force_terminal=True, width=width, color_system=None, _environ={})
+    watch("measuring episodes", (Done(key, 0) for key in keys), dict.fromkeys(keys, 500), console)
+    assert "measuring" in file.getvalue()
+    assert "1000/1000" in file.getvalue()
+    assert "…" not in file.getvalue()
