@@ -54,6 +54,8 @@ def test_a_state_survives_a_file(tmp_path):
         (lambda s: s | {"streams": s["streams"].astype(np.int64)}, "'streams'.*uint64"),
         (lambda s: s | {"base.patience": -s["base.patience"]}, "patience"),
         (lambda s: s | {"now.accuracy": s["now.accuracy"] * np.nan}, "accuracy"),
+        (lambda s: s | {"shadow": s["shadow"] * np.nan}, "'shadow' must be finite"),
+        (lambda s: s | {"shadow_prices": s["shadow_prices"] - 1.0}, "'shadow_prices' must be finite numbers >= 0"),
         (lambda s: s | {"cycle": np.zeros(2)}, "'cycle'"),
         (lambda s: BatchedMarketEnv.state(_reset(BatchedMarketEnv("campus", 3))), "'shadow'"),
         (lambda s: BatchedMarketEnv.state(_reset(BatchedMarketEnv("duo", 2))), "'shadow'"),

@@ -129,6 +129,7 @@ class Engine(OwnsArrays):
         for name, own in arrays.items():
             if name not in state or (state[name].shape, state[name].dtype) != (own.shape, own.dtype):
                 raise ValueError(f"state {name!r} is missing or not an array of {own.dtype} and shape {own.shape}")
+        lanes.check_played(state)
         base = Market(**{name: state[f"base.{name}"] for name in FIELDS})
         base.replace(**{name: state[f"now.{name}"] for name in lanes.CHANGING if f"now.{name}" in arrays})
         check_satiation(self.scenario, base)

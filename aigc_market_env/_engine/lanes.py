@@ -259,6 +259,19 @@ def load_wallet(lanes: Lanes, wallet: Wallet) -> None:
     lanes.mus[:, INCOME], lanes.mus[:, CAP] = income, cap
 
 
+def check_played(state: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Make sure that what a state of lanes has of channels and of the slot played last can be.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    for name in _PLAYED:
+        if not np.isfinite(state[name]).all():
+            raise ValueError(f"state {name!r} must be finite numbers")
+    if not ((state["shadow_prices"] >= 0.0) & np.isfinite(state["shadow_prices"])).all():
+        raise ValueError("state 'shadow_prices' must be finite numbers >= 0")
+
+
 def check_wallets(state: Mapping[str, npt.NDArray[Any]]) -> None:
     """Make sure that what a state of lanes has of wallets can be.
 
