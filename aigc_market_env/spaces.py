@@ -10,7 +10,6 @@ same names are attributes of :data:`MU_TYPE`, :data:`MU_LINK`, :data:`MU_PLAN`, 
 ``MU_LINKS + n * MU_LINK_SIZE + MU_LINK.last_qoe``.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box
 
 from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.elementary import log
 
 #: What a logarithmic entry is relative to, in the unit of its field.
 REFERENCE = {
@@ -256,4 +256,4 @@ def clipped(value: float) -> float:
 @compiled
 def log_entry(value: float, reference: float) -> float:
     """The observation entry of a positive quantity."""
-    return clipped(math.log(value / reference))
+    return clipped(log(value / reference))

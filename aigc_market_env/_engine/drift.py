@@ -65,7 +65,7 @@ def describe_mu(i: int, m: int, lanes: Lanes) -> None:
 def describe_links(i: int, lanes: Lanes, scratch: FloatArray) -> None:
     """Write what of the links follows from the tokens that MUs ask for and from latencies, in loops over links.
 
-    They give what :func:`describe_mu` gives, as vector code; what else that writes stays as it is.
+    They give what :func:`describe_mu` gives, as vector code; what else that writes stays, entry slopes included.
     """
     mus, link, slot = lanes.mus[i], lanes.links[i], lanes.asps[i, at.SLOT, 0]
     num_mus = mus.shape[1]
@@ -78,6 +78,12 @@ def describe_links(i: int, lanes: Lanes, scratch: FloatArray) -> None:
         weight, patience, tokens = scratch[_WEIGHT, k], scratch[_PATIENCE, k], scratch[TOKENS, k]
         c = qoe.coefficients(0.0, 0.0, weight, 0.0, 0.0, tokens, patience, link[at.LATENCY, k], slot)
         link[2, k], link[4, k], link[5, k] = c[2], c[4], c[5]
+
+
+@compiled_inner
+def measure_entries(i: int, lanes: Lanes) -> None:
+    """Write the entry slopes of all links as :func:`describe_mu` does; best responses alone have a use for them."""
+    link = lanes.links[i]
     for k in range(link.shape[1]):
         link[ENTRY, k] = qoe.slope(0.0, coefficients_of(link, k))
 
@@ -85,8 +91,7 @@ def describe_links(i: int, lanes: Lanes, scratch: FloatArray) -> None:
 @compiled_inner
 def bound_rewards(mus: FloatArray, m: int) -> None:
     """Write up to which reward MU ``m`` is worth serving."""
-    wants = satisfaction.Wants(mus[at.OMEGA, m], mus[at.REQUIREMENT, m], mus[at.SATIATION, m])
-    mus[at.BOUND, m] = satisfaction.marginal(0.0, wants)
+    mus[at.BOUND, m] = satisfaction.bound(mus[at.OMEGA, m], mus[at.REQUIREMENT, m])
 
 
 @compiled

@@ -15,6 +15,7 @@ from aigc_market_env._engine.drift import (
     change_worth,
     describe_mu,
     fade,
+    measure_entries,
     measure_signals,
     take_request,
 )
@@ -102,7 +103,7 @@ def begin(
         else:
             links[i, at.EFFICIENCY] = links[i, at.BASE_EFFICIENCY]
         if process[TRACED] > 0.0:
-            begin_trace(i, lanes, process[PROFILE:])
+            begin_trace(i, lanes, process[PROFILE:], scratch)
         _write_all(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
 
@@ -253,6 +254,8 @@ def trade(
     for i in range(start, stop):
         take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
         spread(i, lanes, scratch)
+        if process[TRACED] > 0.0:
+            measure_entries(i, lanes)
         respond(i, lanes, tolerance, scratch, providers)
         write_rewards(i, lanes, current)
         _close(i, lanes, current, process, scratch)

@@ -176,37 +176,21 @@ def write_worth(i: int, lanes: Lanes, current: Observations) -> None:
 
 @compiled_inner
 def write_slot(i: int, lanes: Lanes, current: Observations, scratch: FloatArray) -> None:
-    """What a trace has changed: requests and what they are worth, links, capacities, bounds.
+    """What a trace may have changed: requests and what they are worth, rewards beside new bounds, capacities, links.
 
     ``scratch`` has two rows or more, one column per link.
     """
-    mus, asps = lanes.mus[i], lanes.asps[i]
+    mus, worths, tokens = lanes.mus[i], scratch[0], scratch[1]
     for m in range(mus.shape[1]):
-        if mus[at.LOG_WORTH, m] == 0.0:
-            tokens = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
-            _write_type(i, m, MU_TYPE.log_desired_tokens, ASP_LINK_MU.log_desired_tokens, tokens, lanes, current)
-        if mus[at.BOUND, m] != mus[at.SERVED_BOUND, m]:
-            worth = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
-            own, seen = MU_TYPE.log_satisfaction_scale, ASP_LINK_MU.log_satisfaction_scale
-            _write_type(i, m, own, seen, worth, lanes, current)
-            _write_rewards_of(i, m, lanes, current)
-    changed = False
-    for n in range(asps.shape[1]):
-        changed |= asps[at.SERVED_COMPUTE_CAPACITY, n] != asps[at.COMPUTE_CAPACITY, n]
-        changed |= asps[at.SERVED_BANDWIDTH_CAPACITY, n] != asps[at.BANDWIDTH_CAPACITY, n]
-    if changed:
-        write_capacities(i, lanes, current)
+        worths[m] = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
+        tokens[m] = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
+    for m in range(mus.shape[1]):
+        own, seen = MU_TYPE.log_satisfaction_scale, ASP_LINK_MU.log_satisfaction_scale
+        _write_type(i, m, own, seen, worths[m], lanes, current)
+        _write_type(i, m, MU_TYPE.log_desired_tokens, ASP_LINK_MU.log_desired_tokens, tokens[m], lanes, current)
+    write_rewards(i, lanes, current)
+    write_capacities(i, lanes, current)
     _write_links(i, lanes, current, scratch[0], scratch[1])
-
-
-@compiled_inner
-def _write_rewards_of(i: int, m: int, lanes: Lanes, current: Observations) -> None:
-    """The rewards that an MU posted last, as in :func:`write_rewards`."""
-    entry, bound = ASP_LINKS + m * ASP_LINK_SIZE + ASP_LINK.reward, lanes.mus[i, at.BOUND, m]
-    num_mus = lanes.mus.shape[2]
-    for n in range(lanes.asps.shape[2]):
-        current.asps[i, entry] = spaces.clipped(lanes.links[i, at.POSTED, n * num_mus + m] / bound)
-        entry += ASP_LINKS + num_mus * ASP_LINK_SIZE
 
 
 @compiled_inner

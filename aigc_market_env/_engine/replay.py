@@ -12,14 +12,14 @@ from aigc_market_env._engine.slot import NOISE
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import in_range
-from aigc_market_env.scenarios.streams import fill_uniforms, next_uniform
+from aigc_market_env.scenarios.streams import fill_uniforms, next_uniform, take_back
 from aigc_market_env.scenarios.traces import demand, drives, walk
 
 _LOG_NOT_ASKING = math.log(walk.NOT_ASKING)
 
 
 @compiled
-def begin_trace(i: int, lanes: Lanes, trace: FloatArray) -> None:
+def begin_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -> None:
     """Draw where in the trace an episode begins, and who the MUs are."""
     mus = lanes.mus[i]
     window = walk.any_window(i, lanes.streams, trace, walk.any_service(i, lanes.streams, trace))
@@ -29,15 +29,18 @@ def begin_trace(i: int, lanes: Lanes, trace: FloatArray) -> None:
         mus[at.ASKING, m] = 1.0 if walk.asks_first(i, lanes.streams, trace, client) else 0.0
     _go_to(i, lanes, trace, window)
     _load(i, lanes, trace)
-    _ask(i, lanes, trace)
+    _ask(i, lanes, trace, scratch[NOISE, : mus.shape[1]])
     for m in range(mus.shape[1]):
-        _set_worth(i, m, lanes)
         describe_mu(i, m, lanes)
 
 
 @compiled_inner
 def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -> None:
-    """Go on to the next slot of the trace, or to another block of it. What does not change is not written."""
+    """Go on to the next slot of the trace, or to another block of it.
+
+    What may stay as it is is written all the same: nothing tells beforehand who comes and goes, and a processor that
+    guesses wrong loses more time than writing takes, above all where it waits for memory.
+    """
     mus, asps, uniforms = lanes.mus[i], lanes.asps[i], scratch[NOISE, : lanes.mus.shape[2]]
     fill_uniforms(lanes.streams, i, uniforms)
     for m in range(mus.shape[1]):
@@ -52,13 +55,10 @@ def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -
         _go_to(i, lanes, trace, walk.any_window(i, lanes.streams, trace, window))
     else:
         _go_on(i, lanes, trace, window)
-    if int(asps[at.WINDOW, 0]) != window:
-        _load(i, lanes, trace)
-    _ask(i, lanes, trace)
+    _load(i, lanes, trace)
+    _ask(i, lanes, trace, uniforms)
     for m in range(mus.shape[1]):
-        if (mus[at.LOG_WORTH, m] == 0.0) != (mus[at.OMEGA, m] == mus[at.BASE_OMEGA, m]):
-            _set_worth(i, m, lanes)
-            bound_rewards(mus, m)
+        bound_rewards(mus, m)
     describe_links(i, lanes, scratch)
 
 
@@ -111,19 +111,21 @@ def _load(i: int, lanes: Lanes, trace: FloatArray) -> None:
 
 
 @compiled_inner
-def _ask(i: int, lanes: Lanes, trace: FloatArray) -> None:
-    """Draw what MUs ask for in the slot."""
+def _ask(i: int, lanes: Lanes, trace: FloatArray, uniforms: FloatArray) -> None:
+    """Draw what MUs ask for in the slot, a number for each that asks, and write what that is worth.
+
+    ``uniforms`` is scratch.
+    """
     mus, window = lanes.mus[i], int(lanes.asps[i, at.WINDOW, 0])
     first, count = walk.tokens_place(trace, window), walk.of_window(trace, window, demand.COUNT_TOKENS)
+    fill_uniforms(lanes.streams, i, uniforms)
+    asking = 0
     for m in range(mus.shape[1]):
-        mus[at.LOG_WORTH, m] = _LOG_NOT_ASKING
-        if mus[at.ASKING, m] > 0.0 and count > 0.0:
-            mus[at.TOKENS, m], mus[at.LOG_WORTH, m] = walk.any_tokens(i, lanes.streams, trace, first, count), 0.0
-
-
-@compiled_inner
-def _set_worth(i: int, m: int, lanes: Lanes) -> None:
-    """Write what ω of MU ``m`` is, by whether it asks."""
-    mus = lanes.mus[i]
-    asks = mus[at.LOG_WORTH, m] == 0.0
-    mus[at.OMEGA, m] = mus[at.BASE_OMEGA, m] if asks else in_range(mus[at.BASE_OMEGA, m] * walk.NOT_ASKING)
+        asks = mus[at.ASKING, m] > 0.0 and count > 0.0
+        tokens = trace[first + max(walk.one_of(count, uniforms[asking]), 0)]
+        mus[at.TOKENS, m] = tokens if asks else mus[at.TOKENS, m]
+        mus[at.LOG_WORTH, m] = 0.0 if asks else _LOG_NOT_ASKING
+        idle = in_range(mus[at.BASE_OMEGA, m] * walk.NOT_ASKING)
+        mus[at.OMEGA, m] = mus[at.BASE_OMEGA, m] if asks else idle
+        asking += asks
+    take_back(lanes.streams, i, mus.shape[1] - asking)

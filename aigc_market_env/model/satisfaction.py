@@ -63,6 +63,12 @@ def marginal(total: float, wants: Wants) -> float:
 
 
 @compiled
+def bound(scale: float, requirement: float) -> float:
+    """V'(0) = ω/q, which is :func:`marginal` at S = 0 whatever the satiation; no reward above it is worth posting."""
+    return scale / requirement
+
+
+@compiled
 def log_marginal(total: float, wants: Wants) -> float:
     """Log V'(S); its derivative is -1 over :func:`decay_length`."""
     log = -math.log((wants.requirement + total) / wants.scale)

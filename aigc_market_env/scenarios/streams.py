@@ -54,6 +54,12 @@ def fill_uniforms(streams: npt.NDArray[np.uint64], i: int, numbers: FloatArray) 
 
 
 @compiled_inner
+def take_back(streams: npt.NDArray[np.uint64], i: int, count: int) -> None:
+    """Have the last ``count`` numbers of lane ``i`` come again."""
+    streams[i] -= np.uint64(count) * _GAMMA
+
+
+@compiled_inner
 def fill_normals(streams: npt.NDArray[np.uint64], i: int, numbers: FloatArray) -> None:
     """Advance lane ``i`` by independent standard normal numbers, as many as fill an array of even length.
 

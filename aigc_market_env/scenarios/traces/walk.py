@@ -58,9 +58,15 @@ def check_places(trace: Trace, state: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 @compiled_inner
+def one_of(count: float, uniform: float) -> int:
+    """One of 0 … count - 1, by a uniform number in (0, 1)."""
+    return min(int(uniform * count), int(count) - 1)
+
+
+@compiled_inner
 def any_of(i: int, streams: npt.NDArray[np.uint64], count: float) -> int:
     """One of 0 … count - 1, uniformly."""
-    return min(int(next_uniform(streams, i) * count), int(count) - 1)
+    return one_of(count, next_uniform(streams, i))
 
 
 @compiled_inner
@@ -80,12 +86,6 @@ def any_window(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, windo
     """A window of the service that ``window`` is of; all of a service are of the same length."""
     count = of_window(trace, window, demand.COUNT_WINDOWS)
     return int(of_window(trace, window, demand.FIRST_WINDOW)) + any_of(i, streams, count)
-
-
-@compiled_inner
-def any_tokens(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray, first: int, count: float) -> float:
-    """The tokens of one of ``count`` requests, at least one, whose tokens begin at ``first``."""
-    return trace[first + any_of(i, streams, count)]
 
 
 @compiled_inner
