@@ -26,11 +26,12 @@ from aigc_market_env._engine.observations import (
     write_capacities,
     write_channels,
     write_demand,
+    write_links,
     write_money,
     write_mu,
+    write_requests,
     write_results,
     write_rewards,
-    write_slot,
     write_wallets,
     write_worth,
 )
@@ -292,14 +293,18 @@ def _move_on(i: int, lanes: Lanes, current: Observations, process: FloatArray, s
                 write_mu(i, m, lanes, current)
     if _worth_varies(process):
         change_worth(i, lanes, process, scratch)
-        write_worth(i, lanes, current)
+        write_worth(i, lanes, current, scratch[NOISE])
         write_rewards(i, lanes, current)
     if _load_varies(process):
         change_load(i, lanes, process)
         write_capacities(i, lanes, current)
     if process[TRACED] > 0.0:
-        follow_trace(i, lanes, process[PROFILE:], scratch)
-        write_slot(i, lanes, current, scratch)
+        if follow_trace(i, lanes, process[PROFILE:], scratch):
+            write_capacities(i, lanes, current)
+        write_worth(i, lanes, current, scratch[NOISE])
+        write_requests(i, lanes, current, scratch[NOISE])
+        write_rewards(i, lanes, current)
+        write_links(i, lanes, current, scratch)
     if process[WALLETS] > 0.0 and _demand_varies(process):
         write_demand(i, lanes, current, process)
     if process[SHADOWING_DB] > 0.0:

@@ -7,6 +7,8 @@ the observations of a lane's MUs lie one after the other, those of its ASPs like
 
 import math
 
+import numpy as np
+
 from aigc_market_env import spaces
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations
@@ -55,6 +57,12 @@ def _copy(source: Float32Array, target: Float32Array, agents: int, turn: float) 
 
 
 @compiled_inner
+def _entry(place: int) -> int:
+    """The index of an entry. Unsigned, for of any other Numba asks at each write whether it counts from the end."""
+    return np.uint64(place)  # type: ignore[return-value]
+
+
+@compiled_inner
 def write_rewards(i: int, lanes: Lanes, current: Observations) -> None:
     """The rewards posted last, as shares of the bounds of this slot, which may have fallen since."""
     link, bounds, row = lanes.links[i], lanes.mus[i, at.BOUND], current.asps[i]
@@ -63,7 +71,7 @@ def write_rewards(i: int, lanes: Lanes, current: Observations) -> None:
     for n in range(lanes.asps.shape[2]):
         entry += ASP_LINKS
         for m in range(num_mus):
-            row[entry] = spaces.clipped(link[at.POSTED, n * num_mus + m] / bounds[m])
+            row[_entry(entry)] = spaces.clipped(link[at.POSTED, n * num_mus + m] / bounds[m])
             entry += ASP_LINK_SIZE
 
 
@@ -78,9 +86,9 @@ def write_results(i: int, lanes: Lanes, current: Observations) -> None:
         bandwidth_price = spaces.clipped(log(asps[at.BANDWIDTH_PRICE, n] / _BANDWIDTH_COST))
         block = MU_LINKS + n * MU_LINK_SIZE
         for m in range(num_mus):
-            row[block + MU_LINK.log_compute_price] = compute_price
-            row[block + MU_LINK.log_bandwidth_price] = bandwidth_price
-            row[block + MU_LINK.last_qoe] = link[at.QOE, n * num_mus + m]
+            row[_entry(block + MU_LINK.log_compute_price)] = compute_price
+            row[_entry(block + MU_LINK.log_bandwidth_price)] = bandwidth_price
+            row[_entry(block + MU_LINK.last_qoe)] = link[at.QOE, n * num_mus + m]
             block += size
 
 
@@ -96,7 +104,7 @@ def write_channels(i: int, lanes: Lanes, current: Observations, logs: FloatArray
         of_asp = MU_LINKS + n * MU_LINK_SIZE + MU_LINK.log_spectral_efficiency
         of_mu += ASP_LINKS
         for m in range(num_mus):
-            mu_row[of_asp] = asp_row[of_mu] = logs[n * num_mus + m]
+            mu_row[_entry(of_asp)] = asp_row[_entry(of_mu)] = logs[n * num_mus + m]
             of_asp += size
             of_mu += ASP_LINK_SIZE
 
@@ -156,46 +164,42 @@ def write_mu(i: int, m: int, lanes: Lanes, current: Observations) -> None:
 
 
 @compiled_inner
-def _write_type(i: int, m: int, own: int, seen: int, entry: float, lanes: Lanes, current: Observations) -> None:
-    """An entry of an MU's type, at ``own`` of what it sees of itself and at ``seen`` of what each ASP sees of it."""
-    num_mus = lanes.mus.shape[2]
-    size, asp_size = current.mus.shape[1] // num_mus, ASP_LINKS + num_mus * ASP_LINK_SIZE
-    current.mus[i, m * size + own] = entry
-    of_mu = ASP_LINKS + m * ASP_LINK_SIZE + seen
-    for n in range(lanes.asps.shape[2]):
-        current.asps[i, n * asp_size + of_mu] = entry
+def _write_types(i: int, lanes: Lanes, current: Observations, own: int, seen: int, entries: FloatArray) -> None:
+    """An entry of every MU's type, at ``own`` of what it sees of itself and at ``seen`` of what each ASP sees of it."""
+    mu_row, asp_row = current.mus[i], current.asps[i]
+    num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
+    size, of_asp = mu_row.shape[0] // num_mus, own
+    for m in range(num_mus):
+        mu_row[_entry(of_asp)] = entries[m]
+        of_asp += size
+    of_mu = seen
+    for _ in range(num_asps):
+        of_mu += ASP_LINKS
+        for m in range(num_mus):
+            asp_row[_entry(of_mu)] = entries[m]
+            of_mu += ASP_LINK_SIZE
 
 
-@compiled
-def write_worth(i: int, lanes: Lanes, current: Observations) -> None:
-    """What requests are worth in this slot, where MUs see it themselves and where the ASPs do."""
-    own, seen = MU_TYPE.log_satisfaction_scale, ASP_LINK_MU.log_satisfaction_scale
+@compiled_inner
+def write_worth(i: int, lanes: Lanes, current: Observations, logs: FloatArray) -> None:
+    """What requests are worth in this slot, where MUs see it themselves and where the ASPs do; ``logs`` is scratch."""
     for m in range(lanes.mus.shape[2]):
-        _write_type(i, m, own, seen, spaces.log_entry(lanes.mus[i, at.OMEGA, m], _OMEGA), lanes, current)
+        logs[m] = spaces.log_entry(lanes.mus[i, at.OMEGA, m], _OMEGA)
+    _write_types(i, lanes, current, MU_TYPE.log_satisfaction_scale, ASP_LINK_MU.log_satisfaction_scale, logs)
 
 
 @compiled_inner
-def write_slot(i: int, lanes: Lanes, current: Observations, scratch: FloatArray) -> None:
-    """What a trace may have changed: requests and what they are worth, rewards beside new bounds, capacities, links.
-
-    ``scratch`` has two rows or more, one column per link.
-    """
-    mus, worths, tokens = lanes.mus[i], scratch[0], scratch[1]
-    for m in range(mus.shape[1]):
-        worths[m] = spaces.log_entry(mus[at.OMEGA, m], _OMEGA)
-        tokens[m] = spaces.log_entry(mus[at.TOKENS, m], _TOKENS)
-    for m in range(mus.shape[1]):
-        own, seen = MU_TYPE.log_satisfaction_scale, ASP_LINK_MU.log_satisfaction_scale
-        _write_type(i, m, own, seen, worths[m], lanes, current)
-        _write_type(i, m, MU_TYPE.log_desired_tokens, ASP_LINK_MU.log_desired_tokens, tokens[m], lanes, current)
-    write_rewards(i, lanes, current)
-    write_capacities(i, lanes, current)
-    _write_links(i, lanes, current, scratch[0], scratch[1])
+def write_requests(i: int, lanes: Lanes, current: Observations, logs: FloatArray) -> None:
+    """For how many tokens MUs ask, likewise."""
+    for m in range(lanes.mus.shape[2]):
+        logs[m] = spaces.log_entry(lanes.mus[i, at.TOKENS, m], _TOKENS)
+    _write_types(i, lanes, current, MU_TYPE.log_desired_tokens, ASP_LINK_MU.log_desired_tokens, logs)
 
 
 @compiled_inner
-def _write_links(i: int, lanes: Lanes, current: Observations, efficiencies: FloatArray, latencies: FloatArray) -> None:
-    """The channels and base latencies of this slot, which both sides see; the last two arguments are scratch."""
+def write_links(i: int, lanes: Lanes, current: Observations, scratch: FloatArray) -> None:
+    """The channels and base latencies of this slot, which both sides see; ``scratch`` has two rows of all links."""
+    efficiencies, latencies = scratch[0], scratch[1]
     link, mu_row, asp_row = lanes.links[i], current.mus[i], current.asps[i]
     num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
     for k in range(link.shape[1]):
@@ -207,10 +211,10 @@ def _write_links(i: int, lanes: Lanes, current: Observations, efficiencies: Floa
         of_mu += ASP_LINKS
         for m in range(num_mus):
             efficiency, latency = efficiencies[n * num_mus + m], latencies[n * num_mus + m]
-            mu_row[of_asp + MU_LINK.log_spectral_efficiency] = efficiency
-            mu_row[of_asp + MU_LINK.log_base_latency] = latency
-            asp_row[of_mu + ASP_LINK.log_spectral_efficiency] = efficiency
-            asp_row[of_mu + ASP_LINK.log_base_latency] = latency
+            mu_row[_entry(of_asp + MU_LINK.log_spectral_efficiency)] = efficiency
+            mu_row[_entry(of_asp + MU_LINK.log_base_latency)] = latency
+            asp_row[_entry(of_mu + ASP_LINK.log_spectral_efficiency)] = efficiency
+            asp_row[_entry(of_mu + ASP_LINK.log_base_latency)] = latency
             of_asp += size
             of_mu += ASP_LINK_SIZE
 
@@ -251,7 +255,7 @@ def write_money(i: int, lanes: Lanes, current: Observations, process: FloatArray
         logs[m] = _amount_entry(mus[at.MONEY, m], mus[at.BASE_OMEGA, m])
     plan = size - len(MU_PLAN)
     for m in range(num_mus):
-        row[plan + MU_PLAN.log_money], row[plan + MU_PLAN.slots_left] = logs[m], left
+        row[_entry(plan + MU_PLAN.log_money)], row[_entry(plan + MU_PLAN.slots_left)] = logs[m], left
         plan += size
 
 

@@ -35,10 +35,10 @@ def begin_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) ->
 
 
 @compiled_inner
-def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -> None:
-    """Go on to the next slot of the trace, or to another block of it.
+def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -> bool:
+    """Go on to the next slot of the trace, or to another block of it; whether the load has changed.
 
-    What may stay as it is is written all the same: nothing tells beforehand who comes and goes, and a processor that
+    What MUs ask for is written even where it stays: nothing tells beforehand who comes and goes, and a processor that
     guesses wrong loses more time than writing takes, above all where it waits for memory.
     """
     mus, asps, uniforms = lanes.mus[i], lanes.asps[i], scratch[NOISE, : lanes.mus.shape[2]]
@@ -55,11 +55,14 @@ def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -
         _go_to(i, lanes, trace, walk.any_window(i, lanes.streams, trace, window))
     else:
         _go_on(i, lanes, trace, window)
-    _load(i, lanes, trace)
+    moved = int(asps[at.WINDOW, 0]) != window
+    if moved:
+        _load(i, lanes, trace)
     _ask(i, lanes, trace, uniforms)
     for m in range(mus.shape[1]):
         bound_rewards(mus, m)
     describe_links(i, lanes, scratch)
+    return moved
 
 
 @compiled_inner

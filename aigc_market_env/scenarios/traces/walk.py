@@ -136,5 +136,5 @@ def any_drive_slot(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray) -
 
 @compiled_inner
 def of_drive_slot(trace: FloatArray, slot: int, column: int) -> float:
-    """An entry of a slot of a drive."""
-    return trace[_DRIVE_SLOTS + slot * drives.COLUMNS + column]
+    """An entry of a slot of a drive. Unsigned, for of any other place Numba asks whether it counts from the end."""
+    return trace[np.uint64(_DRIVE_SLOTS + slot * drives.COLUMNS + column)]
