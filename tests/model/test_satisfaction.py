@@ -58,6 +58,13 @@ def test_without_satiation_it_is_the_logarithm_to_the_bit(total):
     assert satisfaction.values(np.array([total]), *(np.array([n]) for n in wants)) == OMEGA * np.log1p(total / Q)
 
 
+@pytest.mark.parametrize("satiation", [0.0, 1e-9, 0.5, 6.0, 1e30])
+@pytest.mark.parametrize("scale", [1e-30, 0.3, 1e30])
+@pytest.mark.parametrize("requirement", [1e-30, 0.7, 1e30])
+def test_the_bound_is_what_the_first_qoe_is_worth_to_the_bit(scale, requirement, satiation):
+    assert satisfaction.bound(scale, requirement) == satisfaction.marginal(0.0, Wants(scale, requirement, satiation))
+
+
 @pytest.mark.parametrize("total", TOTALS)
 def test_a_little_satiation_is_next_to_none(total):
     little, none = Wants(OMEGA, Q, 1e-12), Wants(OMEGA, Q, 0.0)

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from aigc_market_env.scenarios.streams import fill_normals, next_uniform, seed_streams, uniforms
+from aigc_market_env.scenarios.streams import (
+    fill_normals,
+    fill_uniforms,
+    next_uniform,
+    seed_streams,
+    take_back,
+    uniforms,
+)
 
 #: SplitMix64 from seed 1234567, as published with many implementations.
 REFERENCE = (
@@ -100,3 +107,13 @@ def test_streams_are_seeded_by_generators():
     one, same, other = seed_streams([np.random.default_rng(seed) for seed in (5, 5, 6)])
     assert one == same != other
     assert one.dtype == np.uint64
+
+
+def test_numbers_taken_back_come_again():
+    one, other = np.array([7, 2**64 - 1], np.uint64), np.array([7, 2**64 - 1], np.uint64)
+    numbers = np.empty(5)
+    fill_uniforms(one, 1, numbers)
+    take_back(one, 1, 3)
+    assert [next_uniform(other, 1) for _ in range(2)] == list(numbers[:2])
+    assert np.array_equal(one, other)
+    assert [next_uniform(one, 1) for _ in range(3)] == list(numbers[2:])
