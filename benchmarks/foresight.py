@@ -18,14 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env import Episode, Scenario, Wallet, WalletRange, episode_path
+from aigc_market_env import Episode, Scenario, Wallet, WalletRange
 from aigc_market_env.evaluation.episodes import HeldOutEpisodes, judge_episodes, play_by
 from aigc_market_env.scenarios import Dynamics
 from aigc_market_env.scenarios.presets import PREPAID_DYNAMICS, PREPAID_WALLETS
 from baselines.episodes import AdaptivePacing, EvenSpending, Myopic, UntilGone
 from baselines.episodes.dynamic_programming import DynamicProgramming
 
-_OTHER_EPISODES = 10**6
 _JUDGED = "dynamic_programming", "adaptive_pacing", "myopic"
 #: How demand changes, but for the preset's way.
 BURSTS: dict[str, Dynamics] = {
@@ -71,9 +70,7 @@ def cells(*, quick: bool) -> list[Cell]:
 
 def played(cell: Cell, held_out: HeldOutEpisodes) -> dict[str, Episode]:
     """Every play of the cell's episodes, by its name."""
-    drawn = [episode_path(cell.scenario, _OTHER_EPISODES + i, 1)[1] for i in range(4)]
-    wallets = [wallet for wallet in drawn if wallet is not None]
-    planned = DynamicProgramming(cell.scenario, wallets, cell.horizon)
+    planned = DynamicProgramming.of(cell.scenario, cell.horizon)
     mechanisms = planned, AdaptivePacing(), EvenSpending(), Myopic(), UntilGone()
     return {mechanism.name: play_by(mechanism, held_out) for mechanism in mechanisms}
 

@@ -25,14 +25,13 @@ from agents.policy.files import load_policy
 from agents.reports.figures import plain_logarithmic
 from agents.runs import EVALUATION_FILE, METRICS_FILE
 from agents.sweeps.whole_run import train_whole
-from aigc_market_env import Episode, episode_path, play_episode
+from aigc_market_env import Episode, play_episode
 from aigc_market_env.evaluation.episodes import HeldOutEpisodes, judge_episodes, play_by
 from aigc_market_env.files import replacing
 from baselines.episodes import AdaptivePacing, EpisodeMechanism, EvenSpending, Myopic
 from baselines.episodes.dynamic_programming import DynamicProgramming
 
 EPISODES, WHILE_LEARNING = 8, 2
-_OTHER_EPISODES = 10**6
 _COLOURS = "#d55e00", "#0072b2"
 _STYLES = "-", "--", "-.", ":"
 
@@ -64,9 +63,7 @@ def trained(name: str, config: LeaderConfig, seeds: int, out: Path) -> list[Path
 
 def mechanisms_for(config: LeaderConfig) -> list[EpisodeMechanism]:
     """What to compare with."""
-    scenario = config.make_scenario()
-    drawn = [episode_path(scenario, _OTHER_EPISODES + i, 1)[1] for i in range(4)]
-    planned = DynamicProgramming(scenario, [wallet for wallet in drawn if wallet is not None], config.horizon)
+    planned = DynamicProgramming.of(config.make_scenario(), config.horizon)
     return [planned, AdaptivePacing(), EvenSpending(), Myopic()]
 
 

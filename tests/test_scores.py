@@ -7,16 +7,19 @@ import torch
 
 from agents.algorithms.ppo import PPO
 from agents.algorithms.set_equilibrium import EquilibriumConfig
-from aigc_market_env import Market, solve_equilibrium, tasks
+from aigc_market_env import Dynamics, Market, Wallet, solve_equilibrium, spaces, tasks
+from aigc_market_env.evaluation.episodes import HeldOutEpisodes, judge_episodes, play_by
 from aigc_market_env.evaluation.leaders import EVALUATION_SEED
+from baselines.episodes import EpisodeOracle, Myopic
 from benchmarks.scores import bandits, deep, sets
 from benchmarks.scores.entrants import ENTRANTS, Effort, Uniform
+from benchmarks.scores.episode_play import MechanismPlay
 from benchmarks.scores.market_play import MarketPlay, oracle
 from benchmarks.scores.plan import Run, keep, kept, path_of, runs
 from benchmarks.scores.summary import interquartile_mean, interval, tables
 
 FEW = (range(EVALUATION_SEED, EVALUATION_SEED + 3),)
-TINY = Effort(ppo=64, mappo=64, sac=64, weights=64, set=1, set_ppo=1)
+TINY = Effort(ppo=64, mappo=64, sac=64, weights=64, set=1, set_ppo=1, ppo_planning=64, ppo_myopic=64)
 
 
 def tiny(name="board-v1"):
@@ -90,6 +93,43 @@ def test_a_run_on_other_markets_than_the_tasks_is_made_again(tmp_path, monkeypat
     assert not runs(["uniform"], ["board-v1"], 1, TINY, tmp_path)
     monkeypatch.setattr("benchmarks.scores.plan.make", lambda name: replace(tiny(), fingerprint="another"))
     assert len(runs(["uniform"], ["board-v1"], 1, TINY, tmp_path)) == 1
+
+
+def tiny_episodes(name="wallet-v1"):
+    wallet = Wallet(1.0, 0.4, 2.0, unit="spending")
+    options = {"dynamics": Dynamics(worth_deviation=0.5), "wallet": wallet}
+    return replace(tasks.make(name), preset="duo", options=options, horizon=4, test_seeds=FEW)
+
+
+def test_what_a_mechanism_plays_is_what_is_judged():
+    task = tiny_episodes()
+    by = {name: MechanismPlay(task, mechanism) for name, mechanism in (("all", EpisodeOracle()), ("now", Myopic()))}
+    found = {name: tasks.score(task, play) for name, play in by.items()}
+    assert found["all"].relative_regret["mu"].value < 1e-6
+    held_out = HeldOutEpisodes.of(task.scenario, 3, 4)
+    judged = judge_episodes(held_out, {"now": play_by(Myopic(), held_out)}, thorough=False)["now"]
+    assert found["now"].relative_regret["mu"].value == pytest.approx(judged.relative.mean, rel=1e-9)
+    assert judged.relative.mean > 1e-4
+
+
+def test_entrants_of_tasks_with_wallets_are_judged_in_episodes(tmp_path, monkeypatch):
+    for module in ("plan", "entrants"):
+        monkeypatch.setattr(f"benchmarks.scores.{module}.make", tiny_episodes)
+    names = [name for name, entrant in ENTRANTS.items() if "wallet-v1" in entrant.tasks]
+    assert {"ppo_planning", "ppo_myopic", "dynamic_programming", "adaptive_pacing", "even_spending", "myopic"} <= set(
+        names
+    )
+    for run in runs(names, ["wallet-v1"], 1, TINY, tmp_path):
+        keep(run.run(), tmp_path)
+    assert {one["algorithm"] for one in kept(tmp_path)} == set(names)
+    assert "wallet-v1" in tables(kept(tmp_path))
+
+
+def test_learners_with_wallets_give_the_same_weights_again():
+    task, entries = tiny_episodes(), spaces.mu_observation_space(1, wallet=True).shape
+    seen = np.random.default_rng(0).random((3, 2, *entries), np.float32)
+    acted = [deep.learn(task, 1, PPO(), 64)[0](seen) for _ in range(2)]
+    np.testing.assert_array_equal(*acted)
 
 
 def test_no_such_entrant_is_told(tmp_path):

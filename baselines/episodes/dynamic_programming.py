@@ -16,10 +16,21 @@ Source: Bellman (1957); AR(1) processes as Markov chains: Tauchen (1986), Econom
 
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
-from aigc_market_env import Dynamics, Episode, Market, Scenario, SlotView, Wallet, play_episode, solve_equilibrium
+from aigc_market_env import (
+    Dynamics,
+    Episode,
+    Market,
+    Scenario,
+    SlotView,
+    Wallet,
+    episode_path,
+    play_episode,
+    solve_equilibrium,
+)
 from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.model.parameters import FloatArray
 from baselines.episodes.slot_model import GRID, Samples, SlotModel, log_load
@@ -29,6 +40,8 @@ _MONEY, _WORTHS, _LEVELS = np.linspace(0.0, 1.0, 49) ** 1.5, 11, np.linspace(-5.
 #: Caps are at most so many slots' highest payments, beyond which money is never short.
 _MOST_SLOTS = 64
 _MODEL_SEED = 2 * 10**15
+#: Episodes whose wallets the model is fitted to: how many, and the seed of the first.
+_FITTED_TO, _OTHER_EPISODES = 4, 10**6
 
 
 class DynamicProgramming:
@@ -58,6 +71,12 @@ class DynamicProgramming:
             self._play(path, wallet, played)
         if played:
             self.model = self._samples.fit(np.stack(played), self._rng)
+
+    @classmethod
+    def of(cls, scenario: Scenario, horizon: int) -> Self:
+        """With wallets of a few training episodes of a scenario."""
+        drawn = [episode_path(scenario, _OTHER_EPISODES + i, 1)[1] for i in range(_FITTED_TO)]
+        return cls(scenario, [wallet for wallet in drawn if wallet is not None], horizon)
 
     def run(self, path: Market, wallet: Wallet, rng: np.random.Generator) -> Episode:
         """Play the slots at the levels planned."""

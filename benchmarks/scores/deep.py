@@ -19,7 +19,7 @@ from agents.policy.agent_features import Features, with_identity
 from agents.torch_settings import one_torch_thread, usual_numerics
 from agents.training.both import JointRun
 from agents.training.leader_env import FIRST_UNSERVED_COST
-from agents.training.learner import Learner, asp_learner
+from agents.training.learner import Learner, asp_learner, mu_learner
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import BatchedMarketEnv
 from aigc_market_env.model.parameters import FloatArray
@@ -144,7 +144,7 @@ def learn(
     """Train whoever learns in a task.
 
     Args:
-        task: not any-v1, and without wallets.
+        task: not any-v1; with wallets, the critic is not central.
         seed: of the weights and the markets.
         algorithm: how.
         transitions: for how long, at the least.
@@ -155,6 +155,8 @@ def learn(
         A policy and the transitions that it took.
     """
     with one_torch_thread(), usual_numerics():
+        if task.has_wallets:
+            return _mus_with_wallets(task, seed, algorithm, transitions)
         if task.roles == ("mu",):
             return _mus(task, seed, algorithm, transitions, watch, central=central)
         if task.roles == ("asp",):
@@ -172,6 +174,16 @@ def _mus(
     learner.begin(seed * STREAMS_PER_SEED)
     _run(learner, transitions, watch)
     return learner.policy, learner.model.num_timesteps
+
+
+def _mus_with_wallets(task: Task, seed: int, algorithm: Algorithm, transitions: int) -> tuple[Policy, int]:
+    config = LeaderConfig(
+        scenario=task.scenario, horizon=task.horizon, seed=seed, transitions=transitions, algorithm=algorithm
+    )
+    learner = mu_learner(config, task.scenario)
+    learner.begin(seed * STREAMS_PER_SEED)
+    _run(learner, transitions, None)
+    return learner.policy.act_batch, learner.model.num_timesteps
 
 
 def _asps(task: Task, seed: int, algorithm: Algorithm, transitions: int) -> tuple[Policy, int]:

@@ -12,15 +12,21 @@ from agents.algorithms.set_config import SetConfig
 from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.algorithms.set_ppo import SetPPOConfig
 from aigc_market_env import Market
+from aigc_market_env.evaluation.episodes import Mechanism
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.spaces import HEADROOM
 from aigc_market_env.tasks import Policy, Task, make
+from baselines.episodes import AdaptivePacing, EpisodeOracle, EvenSpending, Myopic
+from baselines.episodes.dynamic_programming import DynamicProgramming
 from benchmarks.scores import bandits, deep, sets
+from benchmarks.scores.episode_play import MechanismPlay
 from benchmarks.scores.market_play import MarketPlay, Pricing, best_response_dynamics, dual_perturbation, oracle
 
 #: Tasks of MUs whose observations are rows, and all others that are judged.
 ROWS = ("campus-v1", "private-v1", "board-v1", "full-v1", "traces-v1", "town-scarce-v1")
 OTHERS = ("any-v1", "asps-v1", "campus-both-v1")
+#: Tasks of MUs with wallets, of whole episodes.
+EPISODES = ("wallet-v1",)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Effort:
     weights: int = 200_000
     set: int = 400
     set_ppo: int = 400
+    ppo_planning: int = 1_000_000
+    ppo_myopic: int = 1_000_000
 
     def of(self, entrant: str) -> int:
         """Of one entrant; 0 where it does not learn, or always from as much."""
@@ -107,6 +115,10 @@ def _ppo(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[
     return deep.learn(task, seed, PPO(), effort, watch)
 
 
+def _without_planning(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
+    return deep.learn(task, seed, PPO(gamma=0.0), effort)
+
+
 def _mappo(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
     return deep.learn(task, seed, PPO(), effort, watch, central=True)
 
@@ -119,6 +131,10 @@ def _in_market(pricing: Pricing) -> Fit:
     return lambda task, seed, effort, watch: (MarketPlay(task, pricing, seed), 0)
 
 
+def _in_episodes(mechanism: Callable[[Task], Mechanism]) -> Fit:
+    return lambda task, seed, effort, watch: (MechanismPlay(task, mechanism(task)), 0)
+
+
 def _set(config: type[SetConfig]) -> Fit:
     def fit(task: Task, seed: int, effort: int, watch: deep.Watch | None) -> tuple[Policy, int]:
         policy, transitions = sets.learn(make("any-v1"), seed, config, effort)
@@ -127,12 +143,24 @@ def _set(config: type[SetConfig]) -> Fit:
     return fit
 
 
+#: Mechanisms for episodes: name, label, and how to make one for a task.
+_MECHANISMS: tuple[tuple[str, str, Callable[[Task], Mechanism]], ...] = (
+    ("episode_oracle", "oracle of the episode", lambda task: EpisodeOracle()),
+    (
+        "dynamic_programming",
+        "dynamic programming",
+        lambda task: DynamicProgramming.of(task.scenario, task.horizon),
+    ),
+    ("adaptive_pacing", "adaptive pacing", lambda task: AdaptivePacing()),
+    ("even_spending", "even spending", lambda task: EvenSpending()),
+    ("myopic", "myopic", lambda task: Myopic()),
+)
 _ALL = (*ROWS, "any-v1")
 _EACH = (*ROWS, "asps-v1", "campus-both-v1")
 ENTRANTS: dict[str, Entrant] = {
     one.name: one
     for one in (
-        Entrant("uniform", "uniform", (*ROWS, *OTHERS), _uniform),
+        Entrant("uniform", "uniform", (*ROWS, *OTHERS, *EPISODES), _uniform),
         Entrant("constant", "best constant", ROWS, _constant),
         Entrant("oracle", "oracle", _ALL, _in_market(oracle), privileged=True, seeded=False),
         Entrant("dual", "dual perturbation", _ALL, _in_market(dual_perturbation), privileged=True),
@@ -164,5 +192,11 @@ ENTRANTS: dict[str, Entrant] = {
         Entrant("ppo", "PPO", _EACH, _ppo, watched=("campus-v1",)),
         Entrant("mappo", "MAPPO", tuple(name for name in ROWS if name != "full-v1"), _mappo, watched=("campus-v1",)),
         Entrant("sac", "SAC", _EACH, _sac, watched=("campus-v1",)),
+        Entrant("ppo_planning", "PPO, planning", EPISODES, _ppo),
+        Entrant("ppo_myopic", "PPO, gamma 0", EPISODES, _without_planning),
+        *(
+            Entrant(name, label, EPISODES, _in_episodes(mechanism), privileged=True, seeded=False)
+            for name, label, mechanism in _MECHANISMS
+        ),
     )
 }
