@@ -69,7 +69,7 @@ class TrainingConfig:
         market_seed: which market of the scenario.
         seed: of the learner and of the channels; the same seed gives the same weights.
         transitions: slots times learning agents to train for.
-        markets: copies of the market side by side, each with its own channels; by default 64, or 8 where mobile users
+        markets: copies of the market side by side, each with its own channels; by default 64, or 16 where mobile users
             with wallets learn; there, where it is a multiple of 4, four go through the same episodes.
         slots: slots in a rollout, between two updates; by default 8, or 16 of providers; a whole episode where mobile
             users with wallets learn.
@@ -243,8 +243,9 @@ class LeaderConfig(TrainingConfig):
         """What suits mobile users, with wallets or without."""
         if self.has_wallets:
             # First rewards of 0.06 of the bound: money has a price. Noise of 0.57 to 0.17. With advantages over copies
-            # of the same episode (agents.training.shared_episodes) later slots can count nearly in full.
-            return Usual(markets=8, slots=self.horizon, gamma=0.97, log_std=(-1.8, -3.0), first_output=0.2)
+            # of the same episode (agents.training.shared_episodes) later slots can count in full: at 0.97 a third too
+            # much is spent in the first slots, and a third too little in the last ones.
+            return Usual(markets=16, slots=self.horizon, gamma=0.999, log_std=(-1.8, -3.0), first_output=0.2)
         # Noise in log r of 0.47 to 0.07: wider noise prices pairs out for good, less at the start is slow. First
         # rewards of 0.18 of the bound: above most entry thresholds, for who is not served learns nothing.
         return Usual(markets=64, slots=8, gamma=0.0, log_std=(-2.0, -3.9), first_output=0.5)

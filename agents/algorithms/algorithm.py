@@ -27,7 +27,7 @@ class Algorithm(ABC):
 
     Attributes:
         gamma: discount of later slots, from 0 to below 1. By default 0, for nothing that an agent does matters beyond
-            the slot; but 0.97 for mobile users with wallets, for whom what they pay now is missing later.
+            the slot; but 0.999 for mobile users with wallets, for whom what they pay now is missing later.
     """
 
     name: ClassVar[str]

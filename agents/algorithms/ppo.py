@@ -35,7 +35,7 @@ class PPO(Algorithm):
 
     batch_size: int = 512
     epochs: int = 4
-    gae_lambda: float = 0.9
+    gae_lambda: float = 0.95
     clip_range: float = 0.2
     initial_log_std: float | None = None
     final_log_std: float | None = None

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from torch import nn
 
 from agents.policy.actions import shares_of
-from agents.policy.agent_features import with_identity
+from agents.policy.agent_features import leader_features, leader_features_size
 from agents.policy.mlp import MLPPolicy, checked_flag, mlp
 from aigc_market_env import Market, Scenario, spaces
 from aigc_market_env.model.parameters import FloatArray
@@ -47,8 +47,8 @@ class LeaderArchitecture:
         return spaces.mu_observation_space(self.num_asps, satiation=self.satiation, wallet=self.wallet)
 
     def network(self) -> nn.Sequential:
-        """The network: an MU's identity and observation in, one output in [-1, 1] per ASP; see :func:`mlp`."""
-        inputs = self.num_mus + self.observation_space().shape[0]
+        """The network: an MU's features in, one output in [-1, 1] per ASP; see :func:`leader_features`, :func:`mlp`."""
+        inputs = leader_features_size(self.num_mus, self.observation_space().shape[0], wallet=self.wallet)
         return mlp(inputs, self.hidden, self.num_asps, activation=self.activation, squashed=self.squashed)
 
 
@@ -107,4 +107,5 @@ class LeaderPolicy(MLPPolicy[LeaderArchitecture]):
                 f"as observations of shape (…, {expected[0]}, {expected[1]}); got {observations.shape}"
             )
         with torch.no_grad():
-            return shares_of(self.network(torch.from_numpy(with_identity(observations))).numpy())
+            features = leader_features(observations, wallet=self.architecture.wallet)
+            return shares_of(self.network(torch.from_numpy(features)).numpy())

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.policy.actions import shares_of
-from agents.policy.agent_features import Features, with_identity
+from agents.policy.agent_features import Features, leader_features, leader_features_size
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import BatchedMarketEnv, Scenario
 from aigc_market_env.model.parameters import FloatArray
@@ -35,9 +35,9 @@ class LeaderVecEnv(MarketVecEnv):
         followers: a policy of the ASPs, from observations (B, N, D) to shares of their capacities (B, N, 2, M); None
             for ASPs at their best response. Not part of :meth:`state`.
 
-    Observation: the MU's identity and its observation, see :func:`~agents.policy.agent_features.with_identity`. Action:
-    Box(-1, 1, (N,)), see :func:`~agents.policy.actions.shares_of`. Reward: the MU's utility over its satisfaction
-    scale in the market that episodes begin from, U/ω, less :attr:`unserved_cost`; a tenth of it where MUs have wallets.
+    Observation: the MU's features, see :func:`~agents.policy.agent_features.leader_features`. Action: Box(-1, 1, (N,)),
+    see :func:`~agents.policy.actions.shares_of`. Reward: the MU's utility over its satisfaction scale in the market
+    that episodes begin from, U/ω, less :attr:`unserved_cost`; a tenth of it where MUs have wallets.
 
     Attributes:
         unserved_cost: what an offer to an ASP that delivers nothing costs, in U/ω for each e-fold that it is below the
@@ -62,7 +62,8 @@ class LeaderVecEnv(MarketVecEnv):
         cycles = None if ends is None else ends * (1 if followers is None else 2)
         markets = BatchedMarketEnv(scenario, num_markets, asps=asps, max_cycles=cycles, copy=False)
         m, n = scenario.num_mus, scenario.num_asps
-        size = m + markets.single_observation_space["mu"].shape[0]
+        self._wallet = scenario.wallet is not None
+        size = leader_features_size(m, markets.single_observation_space["mu"].shape[0], wallet=self._wallet)
         super().__init__(markets, m, size, n, episode_slots, ends)
         self.copies = copies
         self.seed(seed)
@@ -114,4 +115,4 @@ class LeaderVecEnv(MarketVecEnv):
         return self._flat(observations["mu"]), (gains / self._unit).ravel()
 
     def _flat(self, observations: npt.NDArray[np.float32]) -> Features:
-        return with_identity(observations).reshape(self.num_envs, -1)
+        return leader_features(observations, wallet=self._wallet).reshape(self.num_envs, -1)

@@ -109,7 +109,7 @@ def test_what_is_not_delivered_costs_nothing_in_the_last_slot():
 def test_rollouts_are_whole_episodes_in_which_later_slots_count(monkeypatch):
     learner = mu_learner(replace(CONFIG, algorithm=PPO()), CONFIG.make_scenario())
     assert learner.rollout == 4 * 6 * 2
-    assert learner.model.gamma == 0.97
+    assert learner.model.gamma == 0.999
     assert mu_learner(replace(CONFIG, algorithm=PPO(gamma=0.5)), CONFIG.make_scenario()).model.gamma == 0.5
     seen = []
     compute = RolloutBuffer.compute_returns_and_advantage
@@ -126,11 +126,11 @@ def test_rollouts_are_whole_episodes_in_which_later_slots_count(monkeypatch):
 
 def test_what_suits_users_with_wallets_is_theirs_alone():
     assert CONFIG.rollout_size == (4, 6)
-    assert LeaderConfig(scenario="prepaid").rollout_size == (8, 64)
+    assert LeaderConfig(scenario="prepaid").rollout_size == (16, 64)
     assert LeaderConfig(scenario="prepaid", markets=3, slots=5).rollout_size == (3, 5)
     assert LeaderConfig().rollout_size == (64, 8)
     assert FollowerConfig(scenario="prepaid").rollout_size == (64, 16)
-    assert JointConfig(scenario="prepaid").leaders().usual.gamma == 0.97
+    assert JointConfig(scenario="prepaid").leaders().usual.gamma == 0.999
     assert LeaderConfig().usual.gamma == FollowerConfig(scenario="prepaid").usual.gamma == 0.0
     assert LeaderConfig(wallet=Wallet(1.0)).has_wallets
     assert not LeaderConfig(scenario="campus").has_wallets

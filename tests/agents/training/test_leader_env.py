@@ -6,7 +6,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecCheckNan, VecMonitor
 
 from agents.policy.actions import shares_of
-from agents.policy.agent_features import with_identity
+from agents.policy.agent_features import leader_features
 from agents.training.leader_env import FIRST_UNSERVED_COST, LeaderVecEnv
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, follower_response, spaces
 from aigc_market_env.registration import EPISODE_SLOTS
@@ -35,19 +35,19 @@ def test_spaces_contain_what_is_returned(name):
 
 @pytest.mark.parametrize("name", ["random", "prepaid"])
 def test_rewards_are_the_utilities_over_the_scales_of_the_batched_environment(name):
-    env = LeaderVecEnv(Scenario.preset(name), 3, seed=5)
+    env, wallet = LeaderVecEnv(Scenario.preset(name), 3, seed=5), name == "prepaid"
     markets = BatchedMarketEnv(name, 3, asps="best_response", max_cycles=EPISODE_SLOTS, seed=5)
     first, _ = markets.reset()
-    assert np.array_equal(env.reset(), with_identity(first["mu"]).reshape(env.num_envs, -1))
+    assert np.array_equal(env.reset(), leader_features(first["mu"], wallet=wallet).reshape(env.num_envs, -1))
     rng = np.random.default_rng(1)
-    unit = 10.0 if name == "prepaid" else 1.0  # with wallets, see LeaderVecEnv
+    unit = 10.0 if wallet else 1.0  # with wallets, see LeaderVecEnv
     for _ in range(4):
         actions = actions_of(env, rng)
         scale = markets.base_market.satisfaction_scale
         seen, expected, *_ = markets.step({"mu": shares_of(actions).reshape(3, 8, 4)})
         observations, rewards, _, _ = env.step(actions)
         assert np.array_equal(rewards, (expected["mu"] / scale / unit).ravel().astype(np.float32))
-        assert np.array_equal(observations, with_identity(seen["mu"]).reshape(env.num_envs, -1))
+        assert np.array_equal(observations, leader_features(seen["mu"], wallet=wallet).reshape(env.num_envs, -1))
 
 
 def test_identity_tells_the_users_of_a_market_apart():
