@@ -31,7 +31,6 @@ from aigc_market_env.files import replacing
 from baselines.episodes import AdaptivePacing, EpisodeMechanism, EvenSpending, Myopic
 from baselines.episodes.dynamic_programming import DynamicProgramming
 
-TRANSITIONS = 3_000_000
 EPISODES, WHILE_LEARNING = 8, 2
 _COLOURS = "#d55e00", "#0072b2"
 _STYLES = "-", "--", "-.", ":"
@@ -117,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--figure", type=Path, help="PNG to write")
-    parser.add_argument("--transitions", type=int, default=TRANSITIONS, help="of each run")
+    parser.add_argument("--transitions", type=int, default=LeaderConfig.transitions, help="of each run")
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args(arguments)
     kinds = configurations(asked.transitions)

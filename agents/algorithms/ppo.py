@@ -21,7 +21,7 @@ class PPO(Algorithm):
     """Proximal policy optimisation, from what has just been played.
 
     Attributes:
-        batch_size: transitions in a gradient step.
+        batch_size: transitions in a gradient step; by default 512, or 1,024 where markets share episodes.
         epochs: passes over a rollout.
         gae_lambda: how much later slots count in an advantage, from 0 to 1; without effect while gamma is 0.
         clip_range: how far a ratio of probabilities may move from 1 before it stops to count.
@@ -33,7 +33,7 @@ class PPO(Algorithm):
     name: ClassVar[str] = "ppo"
     copies: ClassVar[int] = 4
 
-    batch_size: int = 512
+    batch_size: int | None = None
     epochs: int = 4
     gae_lambda: float = 0.95
     clip_range: float = 0.2
@@ -42,7 +42,7 @@ class PPO(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_numbers(self, batch_size=(2, 2**31 - 1), epochs=(1, 2**31 - 1))
+        whole_numbers(self, optional=("batch_size",), batch_size=(2, 2**31 - 1), epochs=(1, 2**31 - 1))
         log_stds = "initial_log_std", "final_log_std"
         finite_numbers(self, "gae_lambda", "clip_range", *log_stds, optional=log_stds)
         if not 0.0 <= self.gae_lambda <= 1.0:
@@ -71,12 +71,13 @@ class PPO(Algorithm):
             raise ValueError(f"slots = {slots!r} makes a rollout of a single transition, which ppo cannot learn from")
         copies: int = getattr(env, "copies", 1)  # other environments have none
         shared = {"copies": copies, "agents": env.num_agents} if copies > 1 else None  # type: ignore[attr-defined]
+        batch_size = self.batch_size or (1024 if shared else 512)  # advantages over many slots are noisier
         model = stable_baselines3.PPO(
             self.policy,
             env,
             learning_rate=rate,
             n_steps=slots,
-            batch_size=_even_batch_size(env.num_envs * slots, self.batch_size),
+            batch_size=_even_batch_size(env.num_envs * slots, batch_size),
             n_epochs=self.epochs,
             gamma=self.gamma or 0.0,
             gae_lambda=self.gae_lambda,
