@@ -9,6 +9,7 @@ the equilibrium, everyone's best response to what the others learned, and play a
     python evaluate.py pretrained/campus-set --scenario traces_v0_held_out  # in the markets of another preset
     python evaluate.py runs/campus-seed? --out campus        # several seeds, each and together
     python evaluate.py runs/*-seed? --out all --workers ray   # on a cluster; see docs/cluster.md
+    python evaluate.py runs/campus-seed? --out paper --format pdf --columns 1 --no-titles  # figures for a paper
     python evaluate.py runs/campus-seed0 --video             # learned and equilibrium rewards side by side, as a GIF
 
 Any policy is judged at a benchmark task (docs/tasks.md), yours from a file or module, which executes that code:
@@ -23,7 +24,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -46,6 +47,7 @@ from agents.reports.episodes import episodes_of_runs_table, episodes_table, save
 from agents.reports.set_table import set_table
 from agents.reports.tables import evaluation_table, runs_table
 from agents.reports.video import VIDEO_FILE, write_video
+from agents.run_folder import read_config
 from agents.runs import EVALUATION_FILE, EVALUATION_FOLDER, write_json
 from aigc_market_env.files import writing
 from aigc_market_env.tasks import make
@@ -53,6 +55,7 @@ from baselines.episodes import EPISODE_MECHANISMS, EpisodeOracle
 from baselines.study import command as mechanism_study
 from experiments.command import run_command
 from experiments.own_code import named_code
+from experiments.pictures import Format, Pictures
 from experiments.places import check_folder, folder
 from experiments.whole_parts import say
 from experiments.workers import Workers, executor
@@ -76,6 +79,9 @@ class Arguments:
             beside the figures, by default into a folder of its name, in the run folder or here.
         policy: Policy to judge at the task, as FILE.py:callable or module:callable, which executes that file: a
             function from observations to actions, a class of one, or a dictionary of one for each of mu and asp.
+        format: Of the figures' files.
+        columns: Columns of a paper over which figures stretch; one of several drawings always over two.
+        titles: Figures without titles, for a paper that has captions.
         workers: Processes that share the slots of all runs, each on one core; 1 is this process, on all cores, 0 one
             process a core, ray a cluster of machines. The results do not depend on it.
     """
@@ -91,6 +97,9 @@ class Arguments:
     video: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     task: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
     policy: Annotated[str, tyro.conf.arg(metavar="FILE.py:CALLABLE", help_behavior_hint="")] = ""
+    format: Format = "png"
+    columns: Literal[1, 2] = 2
+    titles: Annotated[bool, tyro.conf.FlagCreatePairsOff] = True
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 1
 
 
@@ -173,7 +182,7 @@ def main(arguments: Arguments, console: Console) -> int:
         mechanisms = [one for one in EPISODE_MECHANISMS.values() if one.name != EpisodeOracle.name]
         with writing(out):
             measured = evaluate_episodes_of(arguments.runs, asked[1], mechanisms, execute, console)
-            write_whole_episodes(measured, out, console)
+            write_whole_episodes(measured, out, arguments, console)
         return 0
     for run in arguments.runs if arguments.video else ():
         check_episode(run)  # says whether there is a video to write
@@ -192,7 +201,8 @@ def judge(arguments: Arguments, console: Console) -> int:
         check_video(task)
     with writing(out):
         score, judged = judge_at_task(task, source, execute, console)
-        written = write_score(score, judged, out)
+        about = f"{score.policy} at {task.name}, {score.episodes} test slots or episodes"
+        written = write_score(score, judged, pictures_of(arguments, out, about))
         if arguments.video:
             written.append(out / VIDEO_FILE)
             write_video(video_of(task, source), out / VIDEO_FILE, console)
@@ -225,7 +235,7 @@ def write(runs: Sequence[HeldOut], out: Path, arguments: Arguments, console: Con
         found = {size: together([run.plays[size]["learned"] for run in runs]) for size in runs[0].plays}
     write_json(out / EVALUATION_FILE, {"runs": {run.name: run.summary() for run in runs}, "together": found})
     write_slots(runs, out / SLOTS_FILE)
-    figures = save_held_out_figures(runs, out)
+    figures = save_held_out_figures(runs, pictures_of(arguments, out, about_runs(arguments)))
     if arguments.video:
         figures.append(out / VIDEO_FILE)
         write_video(play_episode(Path(median_run(runs).name)), out / VIDEO_FILE, console)
@@ -234,11 +244,24 @@ def write(runs: Sequence[HeldOut], out: Path, arguments: Arguments, console: Con
     say(console, f"Written: {written} in {out}")
 
 
-def write_whole_episodes(runs: Sequence[EpisodesOfRun], out: Path, console: Console) -> None:
+def pictures_of(arguments: Arguments, out: Path, about: str) -> Pictures:
+    """Where and how figures are written, and what they are of."""
+    return Pictures(out, about, arguments.format, arguments.columns, arguments.titles)
+
+
+def about_runs(arguments: Arguments) -> str:
+    """What runs figures are of: market, folder and seed of each."""
+    configs = [(run, read_config(run)) for run in arguments.runs]
+    runs = "; ".join(f"{config.described}, seed {config.seed}, {run}" for run, config in configs)
+    where = f", in markets of {arguments.scenario}" if arguments.scenario else ""
+    return f"Evaluation slots of {runs}{where}"
+
+
+def write_whole_episodes(runs: Sequence[EpisodesOfRun], out: Path, arguments: Arguments, console: Console) -> None:
     """Write what was measured over episodes into a folder, and show it; figures are of the first run."""
     write_json(out / EVALUATION_FILE, {"runs": {run.name: run.result.summary() for run in runs}})
     write_episodes(runs, out / EPISODES_FILE)
-    figures = save_episode_figures(runs[0].result, runs[0].curve, out)
+    figures = save_episode_figures(runs[0].result, runs[0].curve, pictures_of(arguments, out, about_runs(arguments)))
     if len(runs) == 1:
         console.print(episodes_table(runs[0].result, escape(runs[0].name)))
     else:

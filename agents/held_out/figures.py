@@ -16,7 +16,8 @@ from agents.held_out.runs import HeldOut
 from agents.reports.figures import Draw, draw_learning, drawings, plain_logarithmic
 from agents.reports.set_table import draw_sizes
 from aigc_market_env.evaluation.plays import HEADINGS, Play
-from aigc_market_env.files import readable, replacing
+from aigc_market_env.files import readable
+from experiments.pictures import Pictures
 
 _COLOURS = {
     "learned": "#0072b2",
@@ -35,7 +36,7 @@ _LOWEST_SHOWN = 1e-4
 _MOST_COLUMNS = 2
 
 
-def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
+def save_held_out_figures(runs: Sequence[HeldOut], pictures: Pictures) -> list[Path]:
     """Write the figures of one run, or of several that can be compared; the files written."""
     shown = median_run(runs)
     by_size: dict[str, dict[str, Draw]] = {}
@@ -58,10 +59,7 @@ def save_held_out_figures(runs: Sequence[HeldOut], folder: Path) -> list[Path]:
     curves = [run.curve for run in runs if run.curve]
     if curves:
         figures["learning"] = panels({"": partial(draw_learning, curves=curves)})
-    for name, figure in figures.items():
-        with replacing(folder / f"{name}.png") as new:
-            figure.savefig(new, format="png", dpi=120)
-    return [folder / f"{name}.png" for name in figures]
+    return pictures.save(figures)
 
 
 def median_run(runs: Sequence[HeldOut]) -> HeldOut:
@@ -84,7 +82,7 @@ def panels(draws: Mapping[str, Draw], note: str = "") -> Figure:
     columns = min(len(draws), _MOST_COLUMNS)
     rows = math.ceil(len(draws) / columns)
     size = (7.0, 4.5) if len(draws) == 1 else (4.5 * columns, 3.5 * rows)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
     for i, (label, draw) in enumerate(draws.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
         draw(axes)

@@ -24,20 +24,22 @@ from aigc_market_env.tasks.judge import Judged
 from aigc_market_env.tasks.judged_episodes import JudgedEpisodes
 from aigc_market_env.tasks.judged_slots import JudgedSlots
 from aigc_market_env.tasks.policy import Actor, actors
+from experiments.pictures import Pictures
 
 SCORE_FILE = "score.json"
 
 
-def write_score(score: Score, judged: Sequence[Judged], out: Path) -> list[Path]:
-    """Write the score, every test slot or episode as a table, and figures into a folder; the files written."""
+def write_score(score: Score, judged: Sequence[Judged], pictures: Pictures) -> list[Path]:
+    """Write the score, every test slot or episode as a table, and figures; the files written."""
+    out = pictures.folder
     score.to_json(out / SCORE_FILE)
     episodes = [one.result for one in judged if isinstance(one, JudgedEpisodes)]
     if episodes:
         write_episodes([EpisodesOfRun(score.policy, episodes[0], [])], out / EPISODES_FILE)
-        return [out / SCORE_FILE, out / EPISODES_FILE, *save_episode_figures(episodes[0], [], out)]
+        return [out / SCORE_FILE, out / EPISODES_FILE, *save_episode_figures(episodes[0], [], pictures)]
     held_out = as_held_out(score, judged)
     write_slots([held_out], out / SLOTS_FILE)
-    return [out / SCORE_FILE, out / SLOTS_FILE, *save_held_out_figures([held_out], out)]
+    return [out / SCORE_FILE, out / SLOTS_FILE, *save_held_out_figures([held_out], pictures)]
 
 
 def as_held_out(score: Score, judged: Sequence[Judged]) -> HeldOut:

@@ -12,7 +12,7 @@ from agents.reports.figures import draw_learning, drawn
 from agents.reports.tables import shown, shown_interval, shown_worst
 from aigc_market_env.evaluation.episodes import HEADINGS, EpisodeEvaluation, EpisodePlay
 from aigc_market_env.evaluation.regret_causes import CAUSES
-from aigc_market_env.files import replacing
+from experiments.pictures import Pictures
 from experiments.tables import NumberTable
 
 _LEARNED, _ORACLE = "#0072b2", "0.3"
@@ -91,17 +91,16 @@ def episodes_of_runs_table(results: Mapping[str, EpisodeEvaluation]) -> NumberTa
     return table
 
 
-def save_episode_figures(result: EpisodeEvaluation, curve: Sequence[dict[str, float]], folder: Path) -> list[Path]:
+def save_episode_figures(
+    result: EpisodeEvaluation, curve: Sequence[dict[str, float]], pictures: Pictures
+) -> list[Path]:
     """Draw the evaluation, and the learning curve where there is one; the files written."""
     figures = {"money_and_price": money_and_price(result)}
     if result.learned.causes:
         figures["regret_causes"] = regret_by_cause(result)
     if curve:
         figures["learning"] = drawn(lambda axes: draw_learning(axes, [curve]), 120)
-    for name, figure in figures.items():
-        with replacing(folder / f"{name}.png") as new:
-            figure.savefig(new, format="png", dpi=120)
-    return [folder / f"{name}.png" for name in figures]
+    return pictures.save(figures)
 
 
 def money_and_price(result: EpisodeEvaluation) -> Figure:
@@ -109,7 +108,7 @@ def money_and_price(result: EpisodeEvaluation) -> Figure:
     learned, oracle = result.learned, result.plays.get("oracle", result.learned)
     regret = learned.found.regret_bound[0] / learned.scale[0]
     mu = int(np.argsort(regret)[len(regret) // 2])
-    figure = Figure(figsize=(7.0, 6.5), layout="constrained")
+    figure = Figure(figsize=(7.0, 6.5), dpi=120, layout="constrained")
     money, price, worth = figure.subplots(3, 1, sharex=True)
     num_slots = learned.path.batch_shape[1]
     slots, cap = np.arange(num_slots), float(np.broadcast_to(learned.wallet.cap, learned.scale.shape)[0, mu])
@@ -142,7 +141,7 @@ def _draw_prices(axes: Axes, result: EpisodeEvaluation, mu: int) -> None:
 
 def regret_by_cause(result: EpisodeEvaluation) -> Figure:
     """What regrets are made of, by play and, of what was learned, by slot."""
-    figure = Figure(figsize=(7.0, 6.0), layout="constrained")
+    figure = Figure(figsize=(7.0, 6.0), dpi=120, layout="constrained")
     by_play, by_slot = figure.subplots(2, 1)
     plays = {name: play for name, play in result.plays.items() if name != "oracle"}
     _draw_causes(by_play, plays)

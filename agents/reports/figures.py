@@ -1,5 +1,6 @@
 """Pictures of evaluations: what was learned against what is best, how regret is spread, how it fell."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,8 +18,8 @@ from aigc_market_env.evaluation.followers import FollowerEvaluation
 from aigc_market_env.evaluation.leaders import LeaderEvaluation
 from aigc_market_env.evaluation.protocol import Evaluation
 from aigc_market_env.evaluation.side_regret import worst_of
-from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
+from experiments.pictures import Pictures
 
 Draw = Callable[[Axes], None]
 
@@ -27,6 +28,10 @@ _LOWEST_SHOWN = 1e-3
 _LEARNED, _BEST, _LITTLE = "#0072b2", "#d55e00", "0.45"
 #: Markers of a line are drawn in a fraction of the time that a scatter takes.
 _DOTS: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 2, "alpha": 0.35, "markeredgewidth": 0}
+#: Of links that carry nothing, or little beside others.
+_SMALLEST = _DOTS | {"markersize": 1.2, "alpha": 0.25}
+#: Shares of the largest payment up to which points are drawn alike, and how large those with the largest are.
+_STEPS, _LARGEST = (0.02, 0.1, 0.3, 1.0), 5.0
 #: Regrets in a learning curve, with their names and colours.
 REGRETS = {
     "leader_regret_relative": ("mobile users", _LEARNED),
@@ -50,14 +55,9 @@ def small_figures(result: Evaluation) -> dict[str, Figure]:
     return {name: drawn(draw, 80) for name, draw in drawings(result, []).items()}
 
 
-def save_drawings(result: Evaluation, curve: list[dict[str, float]], folder: Path) -> list[Path]:
+def save_drawings(result: Evaluation, curve: list[dict[str, float]], pictures: Pictures) -> list[Path]:
     """Write what there is to draw of an evaluation; the files written."""
-    written = []
-    for name, draw in drawings(result, curve).items():
-        written.append(folder / f"{name}.png")
-        with replacing(written[-1]) as new:
-            drawn(draw, 120).savefig(new, format="png")
-    return written
+    return pictures.save({name: drawn(draw, 120) for name, draw in drawings(result, curve).items()})
 
 
 def drawn(draw: Draw, dpi: int) -> Figure:
@@ -85,6 +85,13 @@ def plain_logarithmic(*scales: Axis, lowest: float = 0.0, fine: bool = False) ->
         scale.set_minor_formatter(NullFormatter())
 
 
+def with_counts(labels: Sequence[str], counts: Sequence[int]) -> list[str]:
+    """Labels of bars or boxes, with how many values are behind each where that differs."""
+    if len(set(counts)) == 1:
+        return list(labels)
+    return [f"{label}\nn = {count}" for label, count in zip(labels, counts, strict=True)]
+
+
 def opaque(legend: Legend) -> None:
     """Show the colours of a legend in full, whatever their lines and points are drawn with."""
     for handle in legend.legend_handles:
@@ -109,16 +116,30 @@ def _draw_rewards(axes: Axes, result: LeaderEvaluation) -> None:
     learned, reference = (
         np.maximum(100.0 * rewards / bound, _LOWEST_SHOWN) for rewards in (result.rewards, result.equilibrium.rewards)
     )
-    served = result.equilibrium.outcome.throughput > 0
-    for mask, colour, label in (
-        (served, _LEARNED, "served"),
-        (~served, _LITTLE, "not served: any low reward will do"),
-    ):
-        if mask.any():
-            axes.plot(reference[mask], learned[mask], color=colour, label=label, **_DOTS)
+    paid = np.maximum(result.outcome.payment, result.equilibrium.outcome.payment)
+    idle = np.maximum(result.outcome.throughput, result.equilibrium.outcome.throughput) <= 0.0
+    if idle.any():
+        label = "served by neither: any low reward will do"
+        axes.plot(reference[idle], learned[idle], color=_LITTLE, label=label, **_SMALLEST)
+    _plot_weighted(axes, reference[~idle], learned[~idle], paid[~idle], _LEARNED, "served; large where more is paid")
     _compare(axes, float(min(reference.min(), learned.min())))
     axes.set(xlabel="reward at equilibrium, % of ω/q", ylabel="learned reward, % of ω/q")
     axes.set_title("Learned rewards against those at equilibrium")
+
+
+def _plot_weighted(
+    axes: Axes, x: FloatArray, y: FloatArray, weight: FloatArray, colour: str, label: str | None
+) -> None:
+    """Points whose area goes with their weight, in steps, the heaviest on top."""
+    share = weight / max(float(weight.max(initial=0.0)), np.finfo(float).tiny)
+    steps = [0.0, *_STEPS]
+    for least, most in itertools.pairwise(steps):
+        mask = (share <= most) & ((share > least) | (least == 0.0))
+        if mask.any():
+            look = _SMALLEST | {"markersize": max(_LARGEST * math.sqrt(most), _SMALLEST["markersize"])}
+            axes.plot(x[mask], y[mask], color=colour, **look)
+    if label is not None and len(x):
+        axes.plot([], [], color=colour, label=label, **_DOTS)
 
 
 def _compare(axes: Axes, lowest: float) -> None:
@@ -141,15 +162,17 @@ def _draw_regret_of_asps(axes: Axes, result: FollowerEvaluation) -> None:
 
 
 def _draw_boxes(axes: Axes, regret: FloatArray, agent: str, unit: str) -> None:
-    shares = 100.0 * np.where(np.isfinite(regret), regret, np.nan)  # an endless one has no place on an axis
+    shares = [100.0 * own[np.isfinite(own)] for own in regret.T]  # an endless one has no place on an axis
     boxes = axes.boxplot(shares, whis=(5, 95), showfliers=False, medianprops={"color": _BEST, "linewidth": 1.5})
     boxes["medians"][0].set_label("median")
-    axes.plot(np.arange(1, shares.shape[1] + 1), shares.mean(axis=0), "D", color=_LEARNED, markersize=4, label="mean")
-    named = range(0, shares.shape[1], math.ceil(shares.shape[1] / 20))
-    axes.set_xticks([i + 1 for i in named], [f"{agent.lower()}_{i}" for i in named])
-    axes.tick_params(axis="x", rotation=45 if shares.shape[1] > 10 else 0)
-    axes.set(ylabel=f"regret, % of its own {unit}")
-    axes.set_title(f"Regret of each {agent} over {len(shares)} slots: box 25–75 %, whiskers 5–95 %")
+    means = [own.mean() if len(own) else np.nan for own in shares]
+    axes.plot(np.arange(1, len(shares) + 1), means, "D", color=_LEARNED, markersize=4, label="mean")
+    labels = with_counts([f"{agent.lower()}_{i}" for i in range(len(shares))], [len(own) for own in shares])
+    named = range(0, len(shares), math.ceil(len(shares) / 20))
+    axes.set_xticks([i + 1 for i in named], [labels[i] for i in named])
+    axes.tick_params(axis="x", rotation=45 if len(shares) > 10 else 0)
+    axes.set(ylabel=f"regret, % of its own\n{unit}")
+    axes.set_title(f"Regret of each {agent} over {len(regret)} slots: box 25–75 %, whiskers 5–95 %")
     axes.legend()
 
 
@@ -157,6 +180,7 @@ def _draw_allocation(axes: Axes, result: FollowerEvaluation) -> None:
     """Learned shares of the capacities against those of best responses, link by link."""
     market, outcome = result.market, result.outcome
     best = follower_response(market, outcome.rewards)
+    paid = np.maximum(outcome.payment, result.as_posted.outcome.payment).ravel()
     lowest = 100.0
     for learned, optimal, capacity, colour, label in (
         (outcome.compute, best.compute, market.compute_capacity, _LEARNED, "compute"),
@@ -165,7 +189,9 @@ def _draw_allocation(axes: Axes, result: FollowerEvaluation) -> None:
         x, y = (
             np.maximum(100.0 * amount / capacity[..., None, :], _LOWEST_SHOWN).ravel() for amount in (optimal, learned)
         )
-        axes.plot(x, y, color=colour, label=label, **_DOTS)
+        idle = paid <= 0.0
+        axes.plot(x[idle], y[idle], color=_LITTLE, **_SMALLEST)
+        _plot_weighted(axes, x[~idle], y[~idle], paid[~idle], colour, f"{label}; large where more is paid")
         lowest = min(lowest, float(x.min()), float(y.min()))
     _compare(axes, lowest)
     axes.set(xlabel="best response, % of capacity", ylabel="learned, % of capacity")

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 from agents.evaluation.sets import SetEvaluation, usual_size
 from agents.market_draws import Size
-from agents.reports.figures import drawn, plain_logarithmic, save_drawings
-from aigc_market_env.files import replacing
+from agents.reports.figures import drawn, plain_logarithmic, save_drawings, with_counts
+from experiments.pictures import Pictures
 from experiments.tables import NumberTable
 
 _TRAINED, _OTHER = "#0072b2", "#d55e00"
@@ -59,13 +59,11 @@ def _row(result: SetEvaluation[Any], size: Size) -> list[str]:
     return row
 
 
-def save_set_figures(result: SetEvaluation[Any], curve: list[dict[str, float]], folder: Path) -> list[Path]:
+def save_set_figures(result: SetEvaluation[Any], curve: list[dict[str, float]], pictures: Pictures) -> list[Path]:
     """Write a figure of regret by size, and those of markets of the usual size; the files written."""
-    path = folder / "regret_by_size.png"
-    with replacing(path) as new:
-        drawn(lambda axes: draw_sizes(axes, result), 120).savefig(new, format="png")
+    written = pictures.save({"regret_by_size": drawn(lambda axes: draw_sizes(axes, result), 120)})
     usual = result.by_size.get(usual_size(result.trained), next(iter(result.by_size.values())))
-    return [path, *save_drawings(usual, curve, folder)]
+    return [*written, *save_drawings(usual, curve, pictures)]
 
 
 def draw_sizes(axes: Axes, result: SetEvaluation[Any]) -> None:
@@ -81,7 +79,8 @@ def draw_sizes(axes: Axes, result: SetEvaluation[Any]) -> None:
             axes.errorbar(at, regret, np.abs(ends - regret), fmt="o", color=colour, capsize=4, label=label)
             worst = 100.0 * np.maximum([result.worst_agent[sizes[place]] for place in at], _LOWEST_SHOWN)
             axes.plot(at, worst, "_", color=colour, markersize=14, label=f"{label}, worst {agent}")
-    axes.set_xticks(range(len(sizes)), [_name(size) for size in sizes])
+    counts = [len(result.by_size[size].regret) for size in sizes]
+    axes.set_xticks(range(len(sizes)), with_counts([_name(size) for size in sizes], counts))
     axes.set(yscale="log", xlabel="mobile users × providers", ylabel=f"relative {side} regret, %")
     low, high = axes.get_ylim()
     plain_logarithmic(axes.yaxis, fine=high < 100.0 * low)

@@ -19,6 +19,7 @@ from agents.training.run import Run, train
 from aigc_market_env.evaluation.episodes import EpisodeEvaluation
 from aigc_market_env.evaluation.protocol import Evaluation
 from aigc_market_env.files import naming
+from experiments.pictures import Pictures
 from experiments.tables import NumberTable
 
 #: Runs on one market, by who learns.
@@ -57,7 +58,7 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
     with naming(out), _told_once():  # TensorBoard does not tell its file
         with one_torch_thread():
             result, metrics = train(kind, config, out, resume=resume)
-        figures = kind.save_figures(result, metrics["curve"], out)
+        figures = kind.save_figures(result, metrics["curve"], Pictures(out, f"{config.described}, seed {config.seed}"))
         write_json(out / EVALUATION_FILE, result.summary())
     return Trained(result, metrics, figures, kind.table(result, config.scenario_name))
 

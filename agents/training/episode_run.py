@@ -14,6 +14,7 @@ from agents.training.market_run import MarketRun
 from agents.training.run import HERE
 from agents.training.schedule import Alone
 from aigc_market_env.evaluation.episodes import EpisodeEvaluation, HeldOutEpisodes, evaluate_episodes
+from experiments.pictures import Pictures
 from experiments.tables import NumberTable
 
 
@@ -33,9 +34,9 @@ class EpisodeRun(MarketRun[EpisodeEvaluation]):
         super().__init__(config, {HERE: self.mus}, Alone(HERE, config.transitions, self.mus.rollout))
 
     @staticmethod
-    def save_figures(result: Any, curve: list[dict[str, float]], folder: Path) -> list[Path]:
+    def save_figures(result: Any, curve: list[dict[str, float]], pictures: Pictures) -> list[Path]:
         """Money and its price over an episode, where regret comes from, and the learning curve; the files written."""
-        return save_episode_figures(result, curve, folder)
+        return save_episode_figures(result, curve, pictures)
 
     @staticmethod
     def table(result: Any, name: str) -> NumberTable:

@@ -22,6 +22,7 @@ from agents.training.progress import Bar
 from agents.training.stop_requests import StopRequests
 from agents.training.tensorboard import log_evaluation, open_log, worth_pictures
 from aigc_market_env.evaluation.protocol import OneSidedEvaluation
+from experiments.pictures import Pictures
 from experiments.tables import NumberTable
 
 #: The sub-folder of a run's only policy: the run folder itself.
@@ -88,7 +89,7 @@ class Run(ABC, Generic[Result]):
 
     @staticmethod
     @abstractmethod
-    def save_figures(result: Any, curve: list[dict[str, float]], folder: Path) -> list[Path]:
+    def save_figures(result: Any, curve: list[dict[str, float]], pictures: Pictures) -> list[Path]:
         """Draw the final evaluation and the learning curve; the files written."""
 
     @staticmethod

@@ -42,6 +42,7 @@ from baselines.study.regimes import Findings
 from baselines.study.report import print_report
 from baselines.study.study import MEAN, OURS, Study, StudyPlan, play_study
 from experiments.execute import Execute
+from experiments.pictures import Format, Pictures
 from experiments.places import check_folder, folder
 from experiments.whole_parts import say
 from experiments.workers import Workers, executor
@@ -79,6 +80,7 @@ class Arguments:
             the file. See docs/how-to/mechanism.md.
         workers: Processes; 0 takes all cores, ray a cluster of machines. The results do not depend on it.
         out: Where tables, figures and kept results go.
+        format: Of the figures' files.
     """
 
     map: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -96,6 +98,7 @@ class Arguments:
     ] = ()
     workers: Annotated[Workers, tyro.conf.arg(metavar="INT|ray")] = 0
     out: Annotated[Path, folder("--out")] = Path("runs/mechanisms")
+    format: Format = "png"
 
 
 def plan_of(arguments: Arguments) -> StudyPlan:
@@ -193,24 +196,26 @@ def _play_and_write(plan: StudyPlan, execute: Execute, arguments: Arguments, con
     cache = Cache(arguments.out / CACHE_FILE)
     solve_equilibrium(Scenario.preset("duo").sample(0))  # compiled once, here, rather than by every worker
     study = play_study(plan, cache, execute, console)
-    files = (_show_map if arguments.map else _show_study)(study, arguments.out, console)
+    about = f"mechanisms in {len(plan.seeds)} markets of {plan.table.scenario}, seeds from {arguments.seed}"
+    pictures = Pictures(arguments.out, about, arguments.format)
+    files = (_show_map if arguments.map else _show_study)(study, pictures, console)
     for name, fix in ({} if arguments.only else missing_libraries()).items():
         say(console, f"Left out: {name}, whose library is not installed ({fix})")
     say(console, f"Written: {', '.join(files)} in {arguments.out}")
     return 1 if study.played.failures() else 0
 
 
-def _show_study(study: Study, out: Path, console: Console) -> list[str]:
+def _show_study(study: Study, pictures: Pictures, console: Console) -> list[str]:
     with console.status("resampling for intervals, and drawing"):
         findings = Findings.of(study)
-        files = save_files(study, findings, out) + save_study_figures(study, findings, out)
+        files = save_files(study, findings, pictures.folder) + save_study_figures(study, findings, pictures)
     print_report(study, findings, console)
     return files
 
 
-def _show_map(study: Study, out: Path, console: Console) -> list[str]:
+def _show_map(study: Study, pictures: Pictures, console: Console) -> list[str]:
     with console.status("resampling for intervals, and drawing"):
         found = Map.of(study)
-        files = save_map(found, study, out) + save_map_figures(found, out)
+        files = save_map(found, study, pictures.folder) + save_map_figures(found, pictures)
     print_map(found, study, console)
     return files

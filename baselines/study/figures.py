@@ -1,14 +1,12 @@
 """Pictures of a study: the table as dots, every headline metric against load, and what ours saves."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from aigc_market_env.files import replacing
 from aigc_market_env.model.parameters import FloatArray
 from baselines.study.comparison import CLAIMS, SAVINGS
 from baselines.study.metrics import METRICS
@@ -16,6 +14,7 @@ from baselines.study.regimes import MATCHED, Findings, Regime
 from baselines.study.study import OURS, Study
 from baselines.study.styles import draw_over_loads, style_of
 from experiments.intervals import Estimate, mean
+from experiments.pictures import Pictures
 
 #: Figures of the sweep, with the metrics of their panels.
 _SWEEPS = {
@@ -33,7 +32,7 @@ _LOGARITHMIC = ("mu_service_cost", "asp_cost", "messages", "follower_solves")
 _LEAST_SAVING = -0.25
 
 
-def save_study_figures(study: Study, findings: Findings, folder: Path) -> list[str]:
+def save_study_figures(study: Study, findings: Findings, pictures: Pictures) -> list[str]:
     """Write all figures; their names."""
     figures = {"table": _table(study)}
     if len(study.plan.sweep) > 1:
@@ -44,15 +43,7 @@ def save_study_figures(study: Study, findings: Findings, folder: Path) -> list[s
         figures["savings_at_equal_qoe"] = _savings(study, findings.at_equal_qoe, how)
         how = "each made to serve every MU as well as ours the worst, relative to requirements" + where
         figures["savings_at_equal_guarantee"] = _savings(study, findings.at_equal_guarantee, how)
-    return write_figures(figures, folder)
-
-
-def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[str]:
-    """Write figures, each whole or not at all; the names of their files."""
-    for name, figure in figures.items():
-        with replacing(folder / f"{name}.png") as new:
-            figure.savefig(new, format="png")
-    return [f"{name}.png" for name in figures]
+    return [path.name for path in pictures.save(figures)]
 
 
 def _where(study: Study) -> str:

@@ -1,7 +1,6 @@
 """Pictures of the map: all benchmarks at a glance, and what is saved against each, in numbers."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
@@ -13,11 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from baselines.study.comparison import CLAIMS, SAVINGS
-from baselines.study.figures import write_figures
 from baselines.study.map.cells import OVERHEAD, Cell, Map
 from baselines.study.map.plan import axes
 from baselines.study.regimes import PAPER, saving_reaches
 from experiments.intervals import Estimate
+from experiments.pictures import Pictures
 
 #: What is met, its colour and name: the first that fits a cell. Dark is more.
 _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -38,12 +37,12 @@ _SHORT = LinearSegmentedColormap.from_list("short", ["#f4a582", "#f7f7f7"])
 _REACHED = LinearSegmentedColormap.from_list("reached", ["#92c5de", "#053061"])
 
 
-def save_map_figures(found: Map, folder: Path) -> list[str]:
+def save_map_figures(found: Map, pictures: Pictures) -> list[str]:
     """Write the overview, and the numbers of every benchmark; their names."""
     figures = {"map": _overview(found)}
     match = next(iter(found.cells))
     figures |= {f"map_{name}": _numbers(found, match, name) for name in found.cells[match]}
-    return write_figures(figures, folder)
+    return [path.name for path in pictures.save(figures)]
 
 
 def _world(found: Map) -> str:

@@ -12,6 +12,7 @@ from aigc_market_env import Dynamics, Scenario
 from aigc_market_env.evaluation.both import evaluate_both
 from aigc_market_env.evaluation.leaders import evaluate_leaders
 from aigc_market_env.evaluation.plays import plays_of
+from experiments.pictures import Pictures
 
 CURVES = [
     [{"transitions": 0, "leader_regret_relative": scale}, {"transitions": 1000, "leader_regret_relative": scale / 9}]
@@ -44,7 +45,7 @@ def test_the_run_in_the_middle_is_shown(runs):
 def written(runs, folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        paths = save_held_out_figures(runs, folder)
+        paths = save_held_out_figures(runs, Pictures(folder))
     for path in paths:
         image = imread(path)
         assert min(image.shape[:2]) > 300
@@ -84,7 +85,7 @@ def test_agents_are_not_told_apart_over_several_sizes(runs, tmp_path):
 def test_figures_of_one_run_among_several_say_which(runs, tmp_path, monkeypatch):
     titles = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: titles.append(figure.axes[0].get_title()))
-    save_held_out_figures(runs, tmp_path)
+    save_held_out_figures(runs, Pictures(tmp_path))
     middle = f"({median_run(runs).name}, the run with the median regret of 3)"
     assert sum(middle in title for title in titles) == len(titles) - 1
     assert sum("a line for each of 3 runs" in title for title in titles) == 1

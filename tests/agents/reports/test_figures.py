@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from agents.reports.figures import draw_learning, opaque, plain_logarithmic
+from agents.reports.figures import _draw_boxes, _plot_weighted, draw_learning, opaque, plain_logarithmic, with_counts
 
 
 def ticks(axis):
@@ -42,3 +43,24 @@ def test_a_legend_shows_full_colours(axes):
 def test_learning_without_regret_is_drawn_on_a_linear_axis(axes):
     draw_learning(axes, [[{"transitions": 0, "leader_regret_relative": 0.0}]])
     assert axes.get_yscale() == "linear"
+
+
+def test_counts_are_told_where_they_differ():
+    assert with_counts(["a", "b"], [3, 3]) == ["a", "b"]
+    assert with_counts(["a", "b"], [3, 2]) == ["a\nn = 3", "b\nn = 2"]
+
+
+def test_boxes_leave_out_what_has_no_place_and_tell_how_many_are_left(axes):
+    shares = np.array([[0.1, np.inf], [0.2, 0.3], [0.3, 0.1]])
+    _draw_boxes(axes, shares, "MU", "mean utility")
+    assert ticks(axes.xaxis) == ["mu_0\nn = 3", "mu_1\nn = 2"]
+    assert np.isfinite(np.concatenate([line.get_ydata() for line in axes.lines])).all()
+
+
+def test_points_are_as_large_as_what_they_carry(axes):
+    x = np.array([1.0, 2.0, 3.0])
+    _plot_weighted(axes, x, x, np.array([0.0, 0.5, 1.0]), "black", "label")
+    sizes = {tuple(line.get_xdata()): line.get_markersize() for line in axes.lines if len(line.get_xdata())}
+    assert sizes[2.0, 3.0] > sizes[1.0,]
+    _plot_weighted(axes, x[:0], x[:0], x[:0], "black", "label")
+    assert len(axes.lines) == 3

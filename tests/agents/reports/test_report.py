@@ -13,6 +13,7 @@ from agents.reports.tables import evaluation_table, runs_table, shown, shown_int
 from aigc_market_env import Dynamics, Market, Scenario
 from aigc_market_env.evaluation.leaders import evaluate_leaders, judge_rewards
 from aigc_market_env.evaluation.plays import plays_of
+from experiments.pictures import Pictures
 
 CURVE = [
     {"transitions": 0, "leader_regret_relative": 0.5},
@@ -110,7 +111,7 @@ def test_figures_are_drawn_without_a_warning(tmp_path, arguments, curve):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = evaluate(**arguments)
-        written = save_drawings(result, curve, tmp_path)
+        written = save_drawings(result, curve, Pictures(tmp_path))
         rendered(result, 80)
     assert [path.name for path in written] == ["rewards.png", "regret.png"] + ["learning.png"] * bool(curve)
     for path in written:
@@ -125,6 +126,6 @@ def test_a_market_worth_nothing_is_drawn_without_a_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = evaluate_leaders(lambda seen: np.full((*seen.shape[:2], 1), 0.2), Scenario.fixed(dear), 3)
-        save_drawings(result, CURVE, tmp_path)
+        save_drawings(result, CURVE, Pictures(tmp_path))
         assert "0.000%" in rendered(result, 80)
     assert result.best_utility.max() == 0.0

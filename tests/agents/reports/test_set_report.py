@@ -7,6 +7,7 @@ from widths import loses_nothing
 from agents.evaluation.sets import evaluate_set_policy
 from agents.market_draws import MarketDistribution
 from agents.reports.set_table import save_set_figures, set_table
+from experiments.pictures import Pictures
 
 SMALL = MarketDistribution(num_mus=(2, 4), num_asps=(1, 2))
 
@@ -35,7 +36,7 @@ def test_the_table_tells_the_worst_of_both_kinds_of_sizes(result):
 
 
 def test_figures_are_written(result, tmp_path):
-    written = save_set_figures(result, [], tmp_path)
+    written = save_set_figures(result, [], Pictures(tmp_path))
     names = {path.name for path in written}
     assert names == {path.name for path in tmp_path.iterdir()}
     assert "regret_by_size.png" in names
@@ -48,4 +49,4 @@ def test_one_market_of_one_size_is_shown(tmp_path):
     console = Console(width=80, record=True)
     console.print(set_table(result, "title"))
     assert "worst trained" not in console.export_text()
-    assert save_set_figures(result, [], tmp_path)
+    assert save_set_figures(result, [], Pictures(tmp_path))

@@ -118,7 +118,7 @@ def test_pictures(ran):
 
 
 def test_interrupted_and_with_other_workers_it_ends_with_the_same_bytes(ran, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "save_map_figures", lambda found, folder: [])
+    monkeypatch.setattr(command, "save_map_figures", lambda found, pictures: [])
     lines = (ran[0] / CACHE_FILE).read_text().splitlines(keepends=True)
     for i, share in enumerate((0.2, 0.7)):
         out = tmp_path / str(i)
