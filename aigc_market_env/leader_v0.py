@@ -39,6 +39,7 @@ from aigc_market_env import rendering, spaces
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.batch import BatchedMarketEnv
 from aigc_market_env.equilibrium import solve_equilibrium
+from aigc_market_env.game.leaders import leader_regret
 from aigc_market_env.market import Market
 from aigc_market_env.model.options import check_reset_options, check_seed, positive_integer, whole_number
 from aigc_market_env.model.parameters import FloatArray
@@ -72,6 +73,9 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
         autoreset_mode: an AutoresetMode, or its value as a string: ``"SameStep"``, ``"NextStep"`` or ``"Disabled"``.
         wallet: the MUs', instead of the scenario's own.
+        info_regret: whether ``infos["regret"]`` of each step tells what the MU could have gained in the slot served by
+            other rewards, credits (B,), and ``infos["_regret"]`` in which lanes a slot was; that takes several steps'
+            time. Not with wallets, where a slot's regret is not an episode's.
 
     Raises:
         ValueError: an argument is not one of those above.
@@ -100,10 +104,14 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         wallet: Wallet | WalletRange | None = None,
+        info_regret: bool = False,
     ) -> None:
         self._markets = BatchedMarketEnv(scenario, num_envs, asps="best_response", max_cycles=None, wallet=wallet)
         self.num_envs = self._markets.num_envs
         self.mu = _mu_index(mu, self._markets.num_mus)
+        if info_regret and self._markets.scenario.wallet is not None:
+            raise ValueError("info_regret = True is for scenarios without wallets; give False, and see episode_regret")
+        self._info_regret = info_regret
         self.max_episode_steps = (
             None if max_episode_steps is None else positive_integer("max_episode_steps", max_episode_steps)
         )
@@ -179,13 +187,13 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
             lanes = np.flatnonzero(waiting).tolist()
             raise ValueError(f"the episodes of lanes {lanes} are over; call reset(options={{'reset_mask': …}}) first")
         rewards = self._trade(~waiting, own)
+        infos = self._regret(~waiting) if self._info_regret else {}
         self._begin(waiting)
         over = self._slots == self.max_episode_steps
-        infos: dict[str, Any] = {}
         if self.autoreset_mode != AutoresetMode.SAME_STEP:
             self._over = over
         elif over.any():
-            infos = {"final_obs": self._last_observations(over), "_final_obs": over.copy()}
+            infos |= {"final_obs": self._last_observations(over), "_final_obs": over.copy()}
             self._begin(over)
         self._solve()
         self._show()
@@ -242,6 +250,14 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         self._slots = self._slots + lanes
         return np.where(lanes, rewards["mu"][:, self.mu], 0.0)
 
+    def _regret(self, lanes: Mask) -> dict[str, Any]:
+        """What the MU could have gained by other rewards in the slot that these lanes have served, 0 in the others."""
+        regret = np.zeros(self.num_envs)
+        if lanes.any():
+            posted = self._markets.served.rewards[lanes]
+            regret[lanes] = leader_regret(self._market[lanes], posted)[:, self.mu]
+        return {"regret": regret, "_regret": lanes.copy()}
+
     @contextmanager
     def _only(self, lanes: Mask) -> Iterator[None]:
         """Whatever is done to the markets meanwhile, lanes other than these stay as they are."""
@@ -288,6 +304,8 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
         mu: which MU acts.
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
         wallet: the MUs', instead of the scenario's own.
+        info_regret: whether ``info["regret"]`` of each step tells what the MU could have gained in the slot by other
+            rewards, credits; that takes several steps' time. Not with wallets.
         horizon: slots in an episode, as MUs with wallets see what is left of it: what ``gymnasium.make`` is given as
             ``max_episode_steps``, which it does not tell. None for episodes of which all is left all along.
 
@@ -311,9 +329,12 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
         render_mode: str | None = None,
         *,
         wallet: Wallet | WalletRange | None = None,
+        info_regret: bool = False,
         horizon: int | None = EPISODE_SLOTS,
     ) -> None:
-        self._lane = LeaderVectorEnv(1, scenario, mu, max_episode_steps=None, render_mode=render_mode, wallet=wallet)
+        self._lane = LeaderVectorEnv(
+            1, scenario, mu, max_episode_steps=None, render_mode=render_mode, wallet=wallet, info_regret=info_regret
+        )
         self._lane._markets._engine.set_horizon(None if horizon is None else positive_integer("horizon", horizon))
         self.render_mode = render_mode
         self.mu = self._lane.mu
@@ -357,8 +378,9 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
             ValueError: the action has a wrong shape or is not finite. Nothing changes.
         """
         checked = spaces.as_action(action, self.action_space.shape or (), f"'mu_{self.mu}'", strict=False)
-        observations, rewards, _, _, _ = self._lane.step(checked[None])
-        return observations[0], float(rewards[0]), False, False, {}
+        observations, rewards, _, _, infos = self._lane.step(checked[None])
+        info = {"regret": float(infos["regret"][0])} if infos else {}
+        return observations[0], float(rewards[0]), False, False, info
 
     def render(self) -> Any:
         """The slot served last: a table (``"ansi"``), a picture (``"rgb_array"``), or a window (``"human"``)."""

@@ -437,3 +437,36 @@ def test_a_picture_without_matplotlib_tells_what_to_install(monkeypatch, mode):
         env.reset()
     with pytest.raises(gymnasium.error.DependencyNotInstalled, match=r"aigc-market-env\[render\]"):
         show()
+
+
+def test_info_tells_the_regret_of_the_slot_when_asked():
+    env, quiet = (gymnasium.make(LEADER_ID, scenario="duo", mu=1, info_regret=asked) for asked in (True, False))
+    for one in (env, quiet):
+        one.reset(seed=3)
+    market, rewards = env.unwrapped.market, env.unwrapped.equilibrium_rewards
+    rewards[1] = 0.5 * market.reward_bound[1]
+    observation, utility, *_, info = env.step(np.full(1, 0.5))
+    assert np.isclose(info["regret"], leader_regret(market, rewards)[1], rtol=1e-6)
+    assert info["regret"] > 0.0
+    again, same, *_, nothing = quiet.step(np.full(1, 0.5))
+    assert (utility, nothing) == (same, {})
+    np.testing.assert_array_equal(observation, again)
+
+
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
+def test_regrets_of_lanes_are_of_the_slots_that_they_served(mode):
+    env = LeaderVectorEnv(3, "duo", max_episode_steps=2, autoreset_mode=mode, info_regret=True)
+    env.reset(seed=0)
+    for step in range(4):
+        market, rewards = env.market, env.equilibrium_rewards
+        rewards[:, 0] = 0.4 * market.reward_bound[:, :1]
+        infos = env.step(np.full((3, 1), 0.4))[-1]
+        served = not (mode == "NextStep" and step == 2)
+        assert (infos["_regret"] == served).all()
+        expected = leader_regret(market, rewards)[:, 0] if served else np.zeros(3)
+        np.testing.assert_allclose(infos["regret"], expected, rtol=1e-6)
+
+
+def test_regret_in_info_is_refused_with_wallets():
+    with pytest.raises(ValueError, match="info_regret"):
+        LeaderVectorEnv(2, "prepaid", info_regret=True)
