@@ -8,6 +8,7 @@ import pytest
 from agents import load_policy
 from agents.evaluation.sets import evaluate_set_policy
 from agents.held_out.runs import evaluate_run
+from agents.reports.card import CARD_FILE, model_card
 from aigc_market_env import Scenario, leader_regret, market_v0, solve_equilibrium
 
 PRETRAINED = Path(__file__).parent.parent / "pretrained"
@@ -51,3 +52,11 @@ def test_the_set_policy_is_what_its_configuration_says():
     assert run.fresh.worst(trained=True) < 1e-3
     again = evaluate_set_policy(load_policy(PRETRAINED / "campus-set"), run.fresh.trained, [(8, 4)], count=2)
     assert again.regret[8, 4] == run.fresh.regret[8, 4]
+
+
+@pytest.mark.parametrize("run", ["campus", "campus-set"])
+def test_the_card_of_a_run_is_that_of_its_files(run):
+    folder = PRETRAINED / run
+    card = (folder / CARD_FILE).read_text(encoding="utf-8")
+    assert card == model_card(folder), f"run: python -m agents.reports.card pretrained/{run}"
+    assert "| mobile users" in card
