@@ -29,8 +29,9 @@ _INTRODUCTION = """# Every field of a configuration
 <!-- made by docs/make_configuration.py; change the docstrings of agents/config.py and agents/algorithms/ instead -->
 
 A field `learning_rate` is the option `--learning-rate` of `train.py`, the entry `learning_rate` of a run's
-`config.json`, and what `--sweep learning_rate=1e-3,3e-4` varies. `python train.py --help` lists those of the training chosen. A preset
-(`--preset quick|default|long`) changes some of them; `—` is none, and the text says what stands in its place.
+`config.json`, and what `--sweep learning_rate=1e-3,3e-4` varies. `python train.py --help` lists those of the training
+chosen. A preset (`--preset quick|default|long`) changes some of them; `—` is none, and the text says what stands in its
+place.
 """
 
 
