@@ -52,20 +52,23 @@ def _present(documents: Documents) -> tuple[list[str], list[str]]:
 
 def _regrets(documents: Documents) -> Iterator[str]:
     tasks, entrants = _present(documents)
+    most = max(one["seed"] for one in documents)
     yield "| relative regret, % | " + " | ".join(f"`{task}`" for task in tasks) + " |"
     yield "|---|" + "--:|" * len(tasks)
     for name in entrants:
-        cells = [_regret(cell(documents, task, name)) for task in tasks]
+        cells = [_regret(cell(documents, task, name), most) for task in tasks]
         yield f"| {_label(name)} | " + " | ".join(cells) + " |"
 
 
-def _regret(runs: Documents) -> str:
+def _regret(runs: Documents, most: int) -> str:
+    """The mean with its interval, and the number of seeds where some are missing."""
     if not runs:
         return ""
     values = 100.0 * np.array([relative_regret(run) for run in runs])
     ends = interval(values)
     shown = f"{interquartile_mean(values):.2g}" if values.max() < 100.0 else f"{interquartile_mean(values):.0f}"
-    return shown + ("" if ends is None else f" ({ends[0]:.2g}–{ends[1]:.2g}; {len(runs)})")
+    missing = f"; {len(runs)} seeds" if len(runs) < most else ""
+    return shown + ("" if ends is None else f" ({ends[0]:.2g}–{ends[1]:.2g}{missing})")
 
 
 def _label(name: str) -> str:
