@@ -67,12 +67,17 @@ def find_mixed(
 
 
 def adapted(
-    market: MarketArrays, index: npt.NDArray[np.int64], mixtures: list[Mixture], tolerance: float
+    market: MarketArrays,
+    index: npt.NDArray[np.int64],
+    mixtures: list[Mixture],
+    tolerance: float,
+    searches: npt.NDArray[np.int64],
 ) -> list[Mixture]:
     """Mixtures for markets ``index`` (B,) of a flat batch, a little different from those that they were found in.
 
     What takes longer follows where it is not enough: log odds alone, the rows climbing at each; two time scales; these
-    with the rows of those who mix as they are, where rows would become one; and a search for rows that are missing.
+    with the rows of those who mix as they are, where rows would become one; and a search for rows that are missing, in
+    markets that have some of their ``searches`` left. One in vain takes one away.
     """
 
     def adapt(i: int) -> Mixture:
@@ -86,10 +91,11 @@ def adapted(
         if found.mixture.profiles < mixture.profiles and found.exploitability > search.aim:
             fixed = search.judge(rebalanced(search, mixture))
             found = fixed if fixed.exploitability < found.exploitability else found
-        if found.exploitability <= _LOST * tolerance:
+        if found.exploitability <= _LOST * tolerance or searches[index[i]] == 0:
             return found.mixture
         search.best = found
         follow_gains(search)
+        searches[index[i]] -= search.best.exploitability > _LOST * tolerance
         return search.best.mixture
 
     return _each(len(index), adapt)

@@ -20,6 +20,8 @@ _ROUNDS, SETTLED = 100, 1e-9
 #: Where MUs mix, slots take longer to solve: the error is to be no more than this share of the tolerance, and it ends
 #: after some rounds in which it did not fall to this share.
 _SETTLED_MIXED, _LOWER = 0.01, 0.9
+#: How often rows that a slot's mixture has lost are searched for in vain, while levels move.
+_VAIN_SEARCHES = 3
 
 
 class Slots(NamedTuple):
@@ -54,12 +56,12 @@ def balanced_levels(
         steps: how levels move.
     """
     levels, held, posted = begin
-    free = np.flatnonzero(~held)
+    free, searches = np.flatnonzero(~held), np.full(len(held), _VAIN_SEARCHES)
     lines, best = SpendingLines(path), Balanced(levels, Posted(levels, {}), np.inf, 0, False)
     mixed = posted is not None and bool(posted.mixtures)
     enough, mark, waited = _SETTLED_MIXED * tolerance if mixed else SETTLED, np.inf, 0
     for rounds in range(1, _ROUNDS + 1):
-        posted, solved = _solve_slots(path, levels, posted, free, tolerance)
+        posted, solved = _solve_slots(path, levels, posted, free, tolerance, searches)
         profiles = profiles_of(path, posted)
         market, response = profiles.market, follower_response(profiles.market, profiles.rewards)
         outcome = market.outcome(profiles.rewards, response.compute, response.bandwidth)
@@ -77,9 +79,17 @@ def balanced_levels(
 
 
 def _solve_slots(
-    path: Market, levels: FloatArray, posted: Posted | None, free: npt.NDArray[np.int64], tolerance: float
+    path: Market,
+    levels: FloatArray,
+    posted: Posted | None,
+    free: npt.NDArray[np.int64],
+    tolerance: float,
+    searches: npt.NDArray[np.int64],
 ) -> tuple[Posted, bool]:
-    """What is posted at these levels, in slots that are not free as it was; and whether all slots are solved."""
+    """What is posted at these levels, in slots that are not free as it was; and whether all slots are solved.
+
+    ``searches`` (T,): see :func:`~aigc_market_env.equilibrium.mixed.adapted`.
+    """
     paced = path.replace(satisfaction_scale=path.satisfaction_scale * levels)
     if posted is None:
         found = solve_equilibrium(paced, certify=False)
@@ -91,5 +101,5 @@ def _solve_slots(
         found = solve_equilibrium(paced[pure], start=rewards[pure], certify=False)
         rewards[pure] = found.rewards
         solved = len(pure) == len(rewards) and bool((found.kind == "pure").all())
-    mixtures = adapted(paced.flat, mixed, [posted.mixtures[t] for t in mixed], tolerance)
+    mixtures = adapted(paced.flat, mixed, [posted.mixtures[t] for t in mixed], tolerance, searches)
     return Posted(rewards, {}).with_mixtures(dict(zip(map(int, mixed), mixtures, strict=True))), solved
