@@ -1,12 +1,13 @@
 """What learning to plan is worth: the same learner with and without regard to later slots, in the preset prepaid.
 
-    python -m benchmarks.planning --out runs/planning          # 6 trainings, 8 held-out episodes; some 20 minutes
+    python -m benchmarks.planning --out runs/planning          # 9 trainings, 8 held-out episodes; some 30 minutes
     python -m benchmarks.planning --out runs/planning --figure docs/planning.png
 
-Runs of gamma 0 and of the default gamma are trained as by train.py, three seeds each, and kept in the folder, whence a
-command that was stopped goes on. All are measured in the same held-out episodes as the mechanisms for episodes and
-dynamic programming. While learning, bounds on regret are those at the equilibrium's prices of money, in two of the
-episodes, and so are the lines of the figure; those in the table are minimised over prices, in all of them.
+Runs of gamma 0 and of the default gamma are trained as by train.py, and the latter once more eight times as long in
+larger batches; three seeds each. They are kept in the folder, whence a command that was stopped goes on. All are
+measured in the same held-out episodes as the mechanisms for episodes and dynamic programming. While learning, bounds on
+regret are those at the equilibrium's prices of money, in two of the episodes, and so are the lines of the figure; those
+in the table are minimised over prices, in all of them.
 """
 
 import argparse
@@ -32,7 +33,9 @@ from baselines.episodes import AdaptivePacing, EpisodeMechanism, EvenSpending, M
 from baselines.episodes.dynamic_programming import DynamicProgramming
 
 EPISODES, WHILE_LEARNING = 8, 2
-_COLOURS = "#d55e00", "#0072b2"
+_COLOURS = "#d55e00", "#0072b2", "#009e73"
+#: How much longer the long runs are, and their batches.
+_LONGER, _BATCH = 8, 2048
 _STYLES = "-", "--", "-.", ":"
 
 #: Learning curves of the runs of one kind.
@@ -49,12 +52,19 @@ def configurations(transitions: int) -> dict[str, LeaderConfig]:
         evaluation_slots=WHILE_LEARNING * slots,
         final_evaluation_slots=slots,
     )
-    return {"gamma 0": replace(planning, algorithm=PPO(gamma=0.0)), f"gamma {planning.usual.gamma:g}": planning}
+    usual, longer = f"gamma {planning.usual.gamma:g}", _LONGER * transitions
+    return {
+        "gamma 0": replace(planning, algorithm=PPO(gamma=0.0)),
+        usual: planning,
+        f"{usual}, longer": replace(
+            planning, transitions=longer, evaluate_every=max(longer // 10, 1), algorithm=PPO(batch_size=_BATCH)
+        ),
+    }
 
 
 def trained(name: str, config: LeaderConfig, seeds: int, out: Path) -> list[Path]:
     """Folders of runs of some seeds; trained, where they are not there yet."""
-    folders = [out / f"{name.replace(' ', '-')}-seed{seed}" for seed in range(seeds)]
+    folders = [out / f"{name.replace(',', '').replace(' ', '-')}-seed{seed}" for seed in range(seeds)]
     for seed, folder in enumerate(folders):
         if not (folder / EVALUATION_FILE).exists():
             train_whole(replace(config, seed=seed), folder, resume=True)
@@ -89,22 +99,25 @@ def _curve(run: Path) -> list[dict[str, float]]:
 
 def drawn(curves: Mapping[str, Curves], lines: Mapping[str, float]) -> Figure:
     """Bounds on regret while learning: the median of the seeds and their range, and mechanisms as lines."""
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    figure = Figure(figsize=(8.0, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for (name, of_kind), colour in zip(curves.items(), _COLOURS, strict=True):
         _draw_curves(axes, name, of_kind, colour)
     for (name, regret), style in zip(lines.items(), _STYLES, strict=True):
         axes.axhline(100 * regret, color="0.35", linestyle=style, linewidth=1.1, label=name)
-    axes.set(yscale="log", xlabel="transitions", ylabel="bound on mean regret, % of utility at equilibrium")
+    axes.set(
+        xscale="log", yscale="log", xlabel="transitions", ylabel="bound on mean regret, % of utility at equilibrium"
+    )
     axes.set_title(f"Planning pays: prepaid, {len(next(iter(curves.values())))} seeds each")
     plain_logarithmic(axes.yaxis, fine=True)
     axes.grid(color="0.92")
-    axes.legend(fontsize=9, ncols=2)
+    axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
 def _draw_curves(axes: Axes, name: str, curves: Curves, colour: str) -> None:
-    points = [curve[:-1] for curve in curves]  # the last one has another bound, of other episodes
+    # The first point is of no transitions, and the last one has another bound, of other episodes.
+    points = [[point for point in curve[:-1] if point["transitions"] > 0] for curve in curves]
     regret = 100 * np.array([[point["leader_regret_relative"] for point in curve] for curve in points])
     transitions = [point["transitions"] for point in points[0]]
     axes.plot(transitions, np.median(regret, axis=0), color=colour, label=f"learned, {name}")
@@ -116,7 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--figure", type=Path, help="PNG to write")
-    parser.add_argument("--transitions", type=int, default=LeaderConfig.transitions, help="of each run")
+    parser.add_argument(
+        "--transitions",
+        type=int,
+        default=LeaderConfig.transitions,
+        help="of each run; the long ones have six times as many",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args(arguments)
     kinds = configurations(asked.transitions)
