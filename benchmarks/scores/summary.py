@@ -65,10 +65,13 @@ def _regret(runs: Documents, most: int) -> str:
     if not runs:
         return ""
     values = 100.0 * np.array([relative_regret(run) for run in runs])
-    ends = interval(values)
-    shown = f"{interquartile_mean(values):.2g}" if values.max() < 100.0 else f"{interquartile_mean(values):.0f}"
-    missing = f"; {len(runs)} seeds" if len(runs) < most else ""
-    return shown + ("" if ends is None else f" ({ends[0]:.2g}–{ends[1]:.2g}{missing})")
+    ends, missing = interval(values), f"; {len(runs)} seeds" if len(runs) < most else ""
+    spread = "" if ends is None else f" ({_shown(ends[0])}–{_shown(ends[1])}{missing})"
+    return _shown(float(interquartile_mean(values))) + spread
+
+
+def _shown(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
 
 
 def _label(name: str) -> str:
