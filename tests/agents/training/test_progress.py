@@ -196,7 +196,7 @@ def test_a_terminal_shows_every_run_under_way_and_all_of_them(tmp_path):
 
     follow(runs, done(), Console(file=file, force_terminal=True, width=120, _environ={}))
     assert "all runs" in file.getvalue()
-    assert "4000/4000" in file.getvalue()
+    assert "4,000 of 4,000 transitions, 2 of 2 runs ended" in file.getvalue()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
