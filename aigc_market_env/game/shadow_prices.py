@@ -193,8 +193,8 @@ def _aim(asp: FloatArray, tolerance: float) -> bool:
         step_u, step_w = solve_prices(free_u, free_w, f - capacity_u, b - capacity_w, huu, 0.0, hww)
     step_u, step_w = step_u / (asp[COMPUTE_COST] + lam), step_w / (asp[BANDWIDTH_COST] + mu)
     longest = max(abs(step_u), abs(step_w))
-    asp[_SCALE] = _MAX_LOG_STEP / longest if longest > _MAX_LOG_STEP else 1.0
-    asp[_STEP_U], asp[_STEP_W] = step_u, step_w
+    shortening = _MAX_LOG_STEP / longest if longest > _MAX_LOG_STEP else 1.0
+    asp[_STEP_U], asp[_STEP_W], asp[_SCALE] = step_u * shortening, step_w * shortening, 1.0
     return True
 
 
