@@ -20,6 +20,7 @@ from aigc_market_env.game.demand import (
     COMPUTE_COST,
     KAPPA,
     LAM,
+    MOVED,
     MU,
     PROFIT,
     Providers,
@@ -99,7 +100,7 @@ def _bisect_compute_price(provider: Providers, mu: float) -> _Sides:
 def _demand_anew(provider: Providers, lam: float, mu: float) -> tuple[float, float, float]:
     """Profit at shadow prices, compute and bandwidth used, the same whatever was asked before."""
     asp = provider.asps[0]
-    asp[ASKED], asp[LAM], asp[MU] = 1.0, lam, mu
+    asp[ASKED], asp[LAM], asp[MU], asp[MOVED] = 1.0, lam, mu, 0.0
     forget_rates(provider.blocks[0])
     find_demand(provider)
     return asp[PROFIT], asp[COMPUTE], asp[BANDWIDTH]

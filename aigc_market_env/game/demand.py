@@ -33,17 +33,21 @@ _ENTRY, _SIGMA, _CROSS = ENTRY * WIDTH, SIGMA * WIDTH, CROSS * WIDTH
     _REWARD_PER_COST,
     _VALUE,  # Q
     _CURVATURE,  # Q''
-    _MOVED,  # by how much more than the tolerance the last step moved x
+    _MISSED,  # by how much more than is allowed the last step moved x
     _MEAN,  # of throughputs
     _COMPUTE,  # f, allocated
     _BANDWIDTH,  # b
     _TERMS,  # six quantities that are summed over the MUs
 ) = range(LINK_ROWS * WIDTH, (LINK_ROWS + 12) * WIDTH, WIDTH)
-_OPEN = _TERMS + 6 * WIDTH  # how many MUs of the block have not arrived at their throughput
+_OPEN = _TERMS + 6 * WIDTH  # positive while an MU of the block has not arrived at its throughput
 _BLOCK = _OPEN + WIDTH
 # Steps to a throughput that all MUs of a block take together; the few that need more are finished one by one.
 _TOGETHER = 8
 _CLOSE = 1e-5  # of x: a step after which nothing is left to be done, for convergence is cubic
+#: After prices have moved by at most this, relative to them, demand is found as closely as anew.
+EXACT_WITHIN = 4e-3
+_CLOSE_ENOUGH = _CLOSE / EXACT_WITHIN**2
+_FARTHEST = 0.03  # beyond which what Taylor's formula says of Q'' after the step could have the wrong sign
 
 # Columns of an ASP: what it is,
 (
@@ -55,6 +59,7 @@ _CLOSE = 1e-5  # of x: a step after which nothing is left to be done, for conver
     ASKED,  # whether demand is wanted, 1 or 0; what follows is for those for whom it is
     LAM,  # λ >= 0, the shadow price of compute to be tried, credits per slot per TFLOP/s
     MU,  # μ >= 0, that of bandwidth, credits per slot per MHz
+    MOVED,  # by how much effective prices have moved since demand was found, relative to them; 0 to find it anew
     _RATIO,  # √(w/u)
     _INVERSE,  # √(u/w)
     PROFIT,  # Σ_m max_x [rQ - Cx] at these prices
@@ -63,7 +68,7 @@ _CLOSE = 1e-5  # of x: a step after which nothing is left to be done, for conver
     HUU,  # the dual's Hessian -∂(Σf, Σb)/∂(u, w)
     HUW,
     HWW,
-) = range(16)
+) = range(17)
 #: Columns that are left to the search for shadow prices.
 DEMAND_COLUMNS = HWW + 1
 _SEARCH_COLUMNS = 9
@@ -148,7 +153,11 @@ def allocated(blocks: FloatArray, m: int) -> tuple[float, float, float]:
 
 @compiled
 def find_demand(providers: Providers) -> None:
-    """Fill PROFIT to HWW of all ASPs that are asked, at their prices; throughputs are in their blocks then."""
+    """Fill PROFIT to HWW of all ASPs that are asked, at their prices; throughputs are in their blocks then.
+
+    Where prices have MOVED since, throughputs are sought from where they are to be expected, and only as closely as a
+    Newton step of that length is worth, which leaves an error of the order of its square.
+    """
     asps, blocks = providers
     for n in range(asps.shape[0]):
         if asps[n, ASKED] > 0.0:
@@ -157,8 +166,9 @@ def find_demand(providers: Providers) -> None:
         still_open = 0.0
         for n in range(asps.shape[0]):
             if asps[n, ASKED] > 0.0:
-                still_open += _step(blocks[n], step == _TOGETHER)
-        if still_open == 0.0:
+                close = min(max(_CLOSE_ENOUGH * asps[n, MOVED] ** 2, _CLOSE), _FARTHEST)
+                still_open = max(still_open, _step(blocks[n], close, step == _TOGETHER))
+        if still_open <= 0.0:
             break
     for n in range(asps.shape[0]):
         if asps[n, ASKED] > 0.0:
@@ -172,21 +182,21 @@ def _open(asp: FloatArray, blocks: FloatArray) -> None:
     ratio, inverse = math.sqrt(w / u), math.sqrt(u / w)  # as in marginal_use, to the bit: an entry threshold is one
     asp[_RATIO], asp[_INVERSE] = ratio, inverse
     for i in range(blocks.shape[0]):
-        _offer(blocks[i], asp[KAPPA], u, w, ratio, inverse)
+        _offer(blocks[i], asp[KAPPA], u, w, ratio, inverse, asp[MOVED] > 0.0)
         blocks[i, _OPEN] = 1.0
 
 
 @compiled_inner
-def _step(blocks: FloatArray, last: bool) -> float:
-    """Take the MUs of an ASP who have not arrived a step further, the last time to the end; how many have not yet."""
+def _step(blocks: FloatArray, close: float, last: bool) -> float:
+    """Take MUs who have not arrived a step further, the last time to the end; positive while one of them has not."""
     still_open = 0.0
     for i in range(blocks.shape[0]):
         if blocks[i, _OPEN] > 0.0:
             if last:
                 _finish(blocks[i])
             else:
-                _approach(blocks[i])
-            still_open += blocks[i, _OPEN]
+                _approach(blocks[i], close)
+            still_open = max(still_open, blocks[i, _OPEN])
     return still_open
 
 
@@ -207,40 +217,44 @@ def _coefficients(block: FloatArray, j: int) -> qoe.Coefficients:
 
 
 @compiled_inner
-def _offer(block: FloatArray, kappa: float, u: float, w: float, ratio: float, inverse: float) -> None:
-    """Whom the ASP would serve at all, and the slope of QoE at which it would stop."""
+def _offer(block: FloatArray, kappa: float, u: float, w: float, ratio: float, inverse: float, moved: bool) -> None:
+    """Whom the ASP would serve at all, how much to begin with, and the slope of QoE at which it would stop.
+
+    Where prices have moved, throughputs begin where their slopes at the prices before say.
+    """
     for j in range(WIDTH):
-        reward = block[REWARD + j]
+        reward, x = block[REWARD + j], block[RATE + j]
         cu, cw = per_rate(kappa, block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
         cost = u * cu + w * cw
         served = reward * block[_ENTRY + j] > cost
-        block[_COST + j], block[_REWARD_PER_COST + j] = cost, reward / cost
+        rate_per_cost = 1.0 / cost
+        if moved and x > 0.0:
+            before = block[_COST + j]
+            x = qoe.expected(x, before / (reward * block[_CURVATURE + j]), before * rate_per_cost)
+        block[_COST + j], block[_REWARD_PER_COST + j] = cost, reward * rate_per_cost
         block[_SERVED + j] = 1.0 if served else 0.0
-        block[RATE + j] = block[RATE + j] if served else 0.0
-        block[_MOVED + j] = 1.0 if served else 0.0
+        block[RATE + j] = x if served else 0.0
+        block[_MISSED + j] = 1.0 if served else 0.0
 
 
 @compiled_inner
-def _approach(block: FloatArray) -> None:
+def _approach(block: FloatArray, close: float) -> None:
     """Take the throughputs that have not arrived one step nearer."""
     for j in range(WIDTH):
-        x, moving = block[RATE + j], block[_MOVED + j] > 0.0
+        x, moving = block[RATE + j], block[_MISSED + j] > 0.0
         nearer, value, curvature = qoe.towards(x, block[_REWARD_PER_COST + j], _coefficients(block, j))
         block[RATE + j] = nearer if moving else x
         block[_VALUE + j] = value if moving else block[_VALUE + j]
         block[_CURVATURE + j] = curvature if moving else block[_CURVATURE + j]
-        block[_MOVED + j] = abs(nearer - x) - _CLOSE * nearer if moving else 0.0
-    still_open = 0
-    for j in range(WIDTH):
-        still_open += block[_MOVED + j] > 0.0
-    block[_OPEN] = still_open
+        block[_MISSED + j] = abs(nearer - x) - close * nearer if moving else 0.0
+    block[_OPEN] = _largest(block, _MISSED)
 
 
 @compiled
 def _finish(block: FloatArray) -> None:
     """Find what steps together did not."""
     for j in range(WIDTH):
-        if block[_MOVED + j] > 0.0:
+        if block[_MISSED + j] > 0.0:
             c = _coefficients(block, j)
             x = qoe.served(block[_COST + j] / block[REWARD + j], c, block[RATE + j])
             block[RATE + j] = x
@@ -263,6 +277,15 @@ def _use(block: FloatArray, kappa: float, ratio: float, inverse: float, half: fl
         block[_TERMS + 3 * WIDTH + j] = response * cu * cu + bend * ratio * ratio
         block[_TERMS + 4 * WIDTH + j] = response * cu * cw - bend
         block[_TERMS + 5 * WIDTH + j] = response * cw * cw + bend * inverse * inverse
+
+
+@compiled_inner
+def _largest(block: FloatArray, at: int) -> float:
+    """The largest of a quantity over a block."""
+    return max(
+        max(max(block[at], block[at + 4]), max(block[at + 2], block[at + 6])),
+        max(max(block[at + 1], block[at + 5]), max(block[at + 3], block[at + 7])),
+    )
 
 
 @compiled_inner

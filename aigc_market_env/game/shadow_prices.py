@@ -22,11 +22,13 @@ from aigc_market_env.game.demand import (
     COMPUTE_CAPACITY,
     COMPUTE_COST,
     DEMAND_COLUMNS,
+    EXACT_WITHIN,
     HUU,
     HUW,
     HWW,
     KAPPA,
     LAM,
+    MOVED,
     MU,
     PROFIT,
     Providers,
@@ -129,7 +131,7 @@ def find_shadow_prices(providers: Providers, tolerance: float) -> None:
     """
     asps, blocks = providers
     for n in range(asps.shape[0]):
-        asps[n, STEPS] = -1.0
+        asps[n, STEPS], asps[n, MOVED] = -1.0, 0.0
     searching = 1
     while searching > 0:
         find_demand(providers)
@@ -164,15 +166,18 @@ def _go_on(asp: FloatArray, tolerance: float) -> bool:
             asp[_SCALE] *= 0.5
             _try(asp)
             return True
-        if moved_u == 0.0 and moved_w == 0.0:
-            asp[ASKED] = 0.0
+        stood = moved_u == 0.0 and moved_w == 0.0
+        if stood and (asp[_STEP_U] != 0.0 or asp[_STEP_W] != 0.0):  # a step too short for floating point
+            asp[ASKED], asp[DUAL] = 0.0, dual
             return False
     asp[STEPS] += 1.0
     asp[DUAL], asp[_LAM], asp[_MU] = dual, asp[LAM], asp[MU]
     asp[_COMPUTE], asp[_BANDWIDTH] = asp[COMPUTE], asp[BANDWIDTH]
     if not _aim(asp, tolerance) or asp[STEPS] >= _MAX_STEPS:
-        asp[ASKED] = 0.0
-        return False
+        if asp[MOVED] <= EXACT_WITHIN:
+            asp[ASKED] = 0.0
+            return False
+        asp[_STEP_U] = asp[_STEP_W] = 0.0  # find demand here once more, as closely as can be
     _try(asp)
     return True
 
@@ -203,6 +208,9 @@ def _try(asp: FloatArray) -> None:
     """Have demand found where the step leads to."""
     asp[LAM] = _moved(asp[_LAM], asp[COMPUTE_COST], asp[_SCALE] * asp[_STEP_U])
     asp[MU] = _moved(asp[_MU], asp[BANDWIDTH_COST], asp[_SCALE] * asp[_STEP_W])
+    moved_u = abs(asp[LAM] - asp[_LAM]) / (asp[COMPUTE_COST] + asp[_LAM])
+    moved_w = abs(asp[MU] - asp[_MU]) / (asp[BANDWIDTH_COST] + asp[_MU])
+    asp[MOVED] = max(moved_u, moved_w)
 
 
 @compiled

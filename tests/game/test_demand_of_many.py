@@ -10,11 +10,13 @@ from aigc_market_env.game.demand import (
     BANDWIDTH_COST,
     COMPUTE,
     COMPUTE_COST,
+    EXACT_WITHIN,
     HUU,
     HUW,
     HWW,
     KAPPA,
     LAM,
+    MOVED,
     MU,
     PROFIT,
     Providers,
@@ -116,3 +118,23 @@ def test_an_mu_gets_the_same_bits_whoever_is_beside_it():
     only.asps[0, ASKED], only.asps[0, MU] = 1.0, 0.0
     find_demand(only)
     assert only.asps[0, PROFIT] > several.asps[0, PROFIT]
+
+
+@pytest.mark.parametrize("num_mus", [1, 8, 21])
+@pytest.mark.parametrize("moved", [1e-6, EXACT_WITHIN, 0.03, 0.3, 3.0])
+def test_demand_after_prices_have_moved_is_that_found_anew_within_the_square(num_mus, moved):
+    rng = np.random.default_rng(num_mus)
+    for direction in (-1.0, 1.0):
+        link, rewards = links(rng, num_mus, 0.5), np.exp(rng.normal(size=num_mus) + 4.0)
+        providers = new_providers(num_mus, 1)
+        asp = providers.asps[0]
+        asp[[KAPPA, ASKED, COMPUTE_COST, BANDWIDTH_COST]] = 1.0, 1.0, 0.3, 0.2
+        fill_blocks(link, rewards, np.zeros(num_mus), providers.blocks[0])
+        find_demand(providers)
+        factor = np.exp(direction * moved)
+        asp[[COMPUTE_COST, BANDWIDTH_COST, MOVED]] = 0.3 * factor, 0.2, abs(factor - 1.0)
+        find_demand(providers)
+        anew, _ = asked(link, rewards, (0.3 * factor, 0.2), np.zeros(num_mus))
+        error = 1e-13 if moved <= EXACT_WITHIN else min(moved, 0.1) ** 2 * 1e-2
+        assert asp[PROFIT:HUU] == pytest.approx(anew[PROFIT:HUU], rel=error, abs=1e-300)
+        assert (asp[[HUU, HWW]] > 0.0).all()
