@@ -7,7 +7,7 @@ With A diagonal (MUs), D block-diagonal (ASPs), B and E the couplings,
 5N equations for N ASPs, however many MUs there are.
 """
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.equilibrium.system import STATE, System
 from aigc_market_env.model.parameters import FloatArray
 
@@ -41,16 +41,16 @@ def _reduce_to_asps(s: System, step: FloatArray) -> None:
                 matrix[STATE * n + i, STATE * n + j] = s.blocks[n, i, j]
             step[STATE * n + i] = -s.residual_asp[n, i]
     for m in range(num_mus):
-        left, right = s.asp_by_mu[m].reshape(size), s.mu_by_asp[m].reshape(size)
+        left, right, inverse = s.asp_by_mu[m].reshape(size), s.mu_by_asp[m].reshape(size), 1.0 / s.diagonal[m]
         for i in range(size):
             if left[i] != 0.0:
-                factor = left[i] / s.diagonal[m]
+                factor = left[i] * inverse
                 step[i] += factor * s.residual_mu[m]
                 for j in range(size):
                     matrix[i, j] -= factor * right[j]
 
 
-@compiled
+@compiled_inner
 def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
     """Gaussian elimination with partial pivoting, in place; ``right`` becomes the solution."""
     size = len(right)
@@ -58,8 +58,9 @@ def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
         _bring_up_pivot(matrix, right, i)
         if not abs(matrix[i, i]) > 0.0:
             return False
+        inverse = 1.0 / matrix[i, i]
         for j in range(i + 1, size):
-            factor = matrix[j, i] / matrix[i, i]
+            factor = matrix[j, i] * inverse
             if factor != 0.0:
                 for h in range(i + 1, size):
                     matrix[j, h] -= factor * matrix[i, h]
@@ -72,7 +73,7 @@ def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
     return True
 
 
-@compiled
+@compiled_inner
 def _bring_up_pivot(matrix: FloatArray, right: FloatArray, i: int) -> None:
     """Swap row ``i`` with the row below it that is largest in column ``i``."""
     pivot = i

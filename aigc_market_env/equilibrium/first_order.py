@@ -9,7 +9,17 @@ import numpy.typing as npt
 from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.equilibrium.markdown import markdown
 from aigc_market_env.equilibrium.newton import start_from
-from aigc_market_env.equilibrium.system import STATE, Z_U, Z_W, System, effective_price, new_system, price_feedback
+from aigc_market_env.equilibrium.system import (
+    LOG_UU,
+    LOG_WW,
+    STATE,
+    Z_U,
+    Z_W,
+    System,
+    effective_price,
+    new_system,
+    price_feedback,
+)
 from aigc_market_env.game.demand import marginal_use
 from aigc_market_env.game.shadow_prices import Asp, asp_of
 from aigc_market_env.market import Market
@@ -115,12 +125,13 @@ def _mark_down(
     u, w = effective_price(asp.compute_cost, state[Z_U]), effective_price(asp.bandwidth_cost, state[Z_W])
     if kink_width > 0.0:
         _soften(link, asp, u, w, x, kink_width, state)
+    scale_u, scale_w = math.exp(-0.5 * state[LOG_UU]), math.exp(-0.5 * state[LOG_WW])
     for m in range(x.shape[0]):
         c = coefficients_of(link, m)
         delivered[m, n] = qoe.value(x[m], c)
         if x[m] > 0.0:
             cu, cw = marginal_use(link, m, kappa, u, w)
-            feedback = price_feedback(state, cu, cw, gradient)
+            feedback = price_feedback(state, cu * scale_u, cw * scale_w, gradient)
             step[m, n] = log_worth[m] - markdown(x[m], c, u * cu + w * cw, feedback, 0.0).log_worth
         else:
             step[m, n] = log_worth[m] - math.log(rewards[m])

@@ -23,7 +23,7 @@ from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.model import qoe
 
 _MAX_STEPS = 100
-_CLOSED = 1e-13
+_CLOSED = 1e-6  # of x: a step that may be left to be taken to first order, which leaves its square
 
 
 class Markdown(NamedTuple):
@@ -64,7 +64,7 @@ def markdown(x: float, c: qoe.Coefficients, cost: float, feedback: float, sliver
     inverse_by_x = k / kept + inverse * (k_by_x / k + k - kept_by_x / kept)
     weight = -inverse / ((1.0 + inverse) * kept) * by_taken
     return Markdown(
-        math.log(cost / slope) + math.log1p(inverse),
+        math.log(cost / slope * (1.0 + inverse)),
         k + inverse_by_x / (1.0 + inverse),
         1.0 / cost - weight * taken / cost,
         weight * response,
@@ -78,8 +78,12 @@ def markdown(x: float, c: qoe.Coefficients, cost: float, feedback: float, sliver
 @compiled
 def chosen_throughput(
     log_worth: float, c: qoe.Coefficients, cost: float, feedback: float, sliver: float, start: float
-) -> tuple[float, Markdown]:
-    """The x > 0 with W(x) = V for a V above the entry threshold, by safeguarded Newton steps from ``start``."""
+) -> tuple[float, Markdown, float]:
+    """An x > 0 with nearly W(x) = V for a V above the entry threshold, by safeguarded Newton steps from ``start``.
+
+    Returns:
+        x, W and what goes with it there, and the Newton step that is left, at most a millionth of x.
+    """
     low, high = 0.0, np.inf
     x = start
     at = markdown(x, c, cost, feedback, sliver)
@@ -91,7 +95,7 @@ def chosen_throughput(
             low = x
         step = -excess / at.by_x if at.log_worth < np.inf else -np.inf
         if abs(step) <= _CLOSED * x:
-            break
+            return x, at, step
         new = x + step
         if new <= low:
             new = 0.5 * (low + x) if low > 0.1 * x else 0.1 * x
@@ -101,4 +105,4 @@ def chosen_throughput(
             break
         x = new
         at = markdown(x, c, cost, feedback, sliver)
-    return x, at
+    return x, at, 0.0

@@ -32,6 +32,8 @@ _FASTEST, _SLOWEST = 0.5, 0.97
 #: Residual at which the sliver is narrowed, and the number of steps to reach it before trying a smaller factor.
 _NEAR, _PATIENCE = 1e-3, 6
 _FIRST_STEPS, _LAST_STEPS = 50, 20
+#: Residual of a start next to a solution: there no sliver is wanted.
+_CLOSE_BY = 0.1
 
 
 @compiled
@@ -100,6 +102,21 @@ def _move(
 
 
 @compiled
+def _expect(
+    log_worth: FloatArray, state: FloatArray, new_worth: FloatArray, new_state: FloatArray, s: System, x: FloatArray
+) -> None:
+    """Where throughputs ``x`` (N, M) are to be sought after a move, by their slopes before it."""
+    num_asps, num_mus = x.shape
+    for n in range(num_asps):
+        for m in range(num_mus):
+            change = s.x_by_mu[n, m] * (new_worth[m] - log_worth[m])
+            for j in range(STATE):
+                change += s.x_by_asp[n, m, j] * (new_state[n, j] - state[n, j])
+            old = s.x[n, m]
+            x[n, m] = old + change if change >= 0.0 else old * old / (old - change)
+
+
+@compiled
 def _descend(
     market: MarketArrays,
     k: int,
@@ -111,7 +128,8 @@ def _descend(
     s: System,
 ) -> tuple[float, int]:
     """Newton steps until the largest residual is below ``goal``; returns it and the number of steps."""
-    new_worth, new_state, x = np.empty_like(log_worth), np.empty_like(state), np.empty_like(s.x)
+    new_worth, new_state = np.empty_like(log_worth), np.empty_like(state)
+    x, near = np.empty_like(s.x), np.empty_like(s.x)
     worst = evaluate(market, k, log_worth, state, sliver, 1.0, s)
     recent = np.full(_MEMORY, worst)
     for step in range(max_steps):
@@ -121,8 +139,12 @@ def _descend(
         allowed = recent.max()
         scale = 1.0
         while True:
-            s.x[:] = x
             _move(log_worth, state, s, scale, new_worth, new_state)
+            if scale == 1.0:  # s holds derivatives at the point that the step starts from
+                _expect(log_worth, state, new_worth, new_state, s, near)
+            else:
+                near[:] = 0.5 * (x + near)
+            s.x[:] = near
             residual = evaluate(market, k, new_worth, new_state, sliver, 1.0, s)
             if residual <= (1.0 - 0.1 * scale) * allowed or scale <= _SHORTEST:
                 break
@@ -142,8 +164,14 @@ def solve(
         The largest residual, or the sliver if that could not be narrowed to its end, and the number of steps.
     """
     sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
-    worst, steps = _descend(market, k, sliver, _NEAR, _FIRST_STEPS, log_worth, state, s)
     near_worth, near_state, near_x = log_worth.copy(), state.copy(), s.x.copy()
+    if evaluate(market, k, log_worth, state, narrow, 1.0, s) <= _CLOSE_BY:
+        worst, steps = _descend(market, k, narrow, SOLVED, _PATIENCE, log_worth, state, s)
+        if worst <= SOLVED:
+            return worst, steps
+    log_worth[:], state[:], s.x[:] = near_worth, near_state, near_x
+    worst, steps = _descend(market, k, sliver, _NEAR, _FIRST_STEPS, log_worth, state, s)
+    near_worth[:], near_state[:], near_x[:] = log_worth, state, s.x
     while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > narrow:
         ratio = max(narrowing, narrow / sliver)
         evaluate(market, k, near_worth, near_state, sliver, ratio, s)

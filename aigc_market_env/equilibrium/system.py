@@ -18,10 +18,10 @@ import numpy as np
 
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
-from aigc_market_env.game.demand import marginal_use
+from aigc_market_env.game.demand import per_rate
 from aigc_market_env.game.shadow_prices import Asp, asp_of
 from aigc_market_env.model import qoe, satisfaction
-from aigc_market_env.model.links import CROSS, LINK_ROWS, coefficients_of
+from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA, coefficients_of
 from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Unknowns of an ASP.
@@ -42,7 +42,10 @@ class System(NamedTuple):
 
     links: FloatArray  # (N, LINK_ROWS, M)
     x: FloatArray  # throughputs, tokens/s (N, M)
+    x_by_mu: FloatArray  # dx / d log V (N, M)
+    x_by_asp: FloatArray  # dx / d state (N, M, 5)
     rewards: FloatArray  # r, credits per QoE (N, M)
+    worths: FloatArray  # V, credits per QoE (M,)
     residual_mu: FloatArray  # (M,)
     residual_asp: FloatArray  # (N, 5)
     diagonal: FloatArray  # d residual_mu / d log V (M,)
@@ -61,6 +64,10 @@ class AspPoint(NamedTuple):
     flops_per_token: float  # κ
     u: float  # effective price of compute
     w: float  # effective price of bandwidth
+    ratio: float  # √(w/u)
+    inverse: float  # √(u/w)
+    scale_u: float  # 1/√H_uu
+    scale_w: float  # 1/√H_ww
     state: FloatArray  # its unknowns (5,)
     sliver: float  # see :func:`~aigc_market_env.equilibrium.markdown.markdown`
     narrowing: float  # see :func:`evaluate`
@@ -84,20 +91,23 @@ def new_system(num_mus: int, num_asps: int) -> System:
     """Arrays for markets of M MUs and N ASPs."""
     m, n = num_mus, num_asps
     links, x, rewards = np.empty((n, LINK_ROWS, m)), np.zeros((n, m)), np.empty((n, m))
-    diagonals = np.empty((3, m))
+    of_mus = np.empty((4, m))
     return System(
         links,
         x,
+        np.zeros((n, m)),
+        np.zeros((n, m, STATE)),
         rewards,
-        diagonals[0],
+        of_mus[3],
+        of_mus[0],
         np.empty((n, STATE)),
-        diagonals[1],
+        of_mus[1],
         np.empty((m, n, STATE)),
         np.empty((m, n, STATE)),
         np.empty((n, STATE, STATE)),
         np.empty((STATE * n, STATE * n)),
         np.empty((n, STATE)),
-        diagonals[2],
+        of_mus[2],
         np.empty(1),
     )
 
@@ -119,26 +129,25 @@ def at_throughput(
     x: FloatArray,
     m: int,
 ) -> tuple[Markdown, float]:
-    """Choose ``x[m]``; or shrink it with the sliver that it lies in, and say how far it then is from W(x) = V."""
+    """Choose ``x[m]``, or shrink it with the sliver that it lies in; and say how far it then is from W(x) = V."""
     if narrowing < 1.0 and x[m] > 0.0:
         at = markdown(x[m], c, cost, feedback, sliver)
         if at.presence < 1.0:
             x[m] *= narrowing
             at = markdown(x[m], c, cost, feedback, sliver * narrowing)
             return at, (log_worth - at.log_worth) / at.by_x
-    x[m], at = chosen_throughput(log_worth, c, cost, feedback, sliver * narrowing, x[m])
-    return at, 0.0
+    x[m], at, ahead = chosen_throughput(log_worth, c, cost, feedback, sliver * narrowing, x[m])
+    return at, ahead
 
 
 @compiled
-def price_feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray) -> float:
-    """S = ∇Cᵀ (H + diag(H_ii (1 - θ_i)/θ_i))⁻¹ ∇C at ∇C = (cu, cw).
+def price_feedback(state: FloatArray, a: float, b: float, gradient: FloatArray) -> float:
+    """S = ∇Cᵀ (H + diag(H_ii (1 - θ_i)/θ_i))⁻¹ ∇C at ∇C = (a √H_uu, b √H_ww).
 
-    ``gradient`` (5,) receives its derivatives in θ_u, θ_w, log H_uu, log H_ww and κ.
+    ``gradient`` (5,) receives its derivatives in θ_u, θ_w, log H_uu, log H_ww and κ, ∇C fixed.
     """
     theta_u, theta_w = _FULL * min(state[Z_U], 1.0), _FULL * min(state[Z_W], 1.0)
     kappa, both = state[CORRELATION], theta_u * theta_w
-    a, b = cu * math.exp(-0.5 * state[LOG_UU]), cw * math.exp(-0.5 * state[LOG_WW])
     cross, regular = kappa * a * b, 1.0 - both * kappa * kappa
     s = (theta_u * a * a - 2.0 * both * cross + theta_w * b * b) / regular
     gradient[Z_U] = _FULL * (a * a + theta_w * (s * kappa * kappa - 2.0 * cross)) / regular
@@ -152,24 +161,15 @@ def price_feedback(state: FloatArray, cu: float, cw: float, gradient: FloatArray
 @compiled_inner
 def _use_of(link: FloatArray, m: int, at: AspPoint) -> Use:
     """The :class:`Use` of MU ``m`` from a link table (LINK_ROWS, M)."""
-    u, w = at.u, at.w
-    cross, ratio = link[CROSS, m], math.sqrt(w / u)
-    cu, cw = marginal_use(link, m, at.flops_per_token, u, w)
-    return Use(
-        cu,
-        cw,
-        u * cu + w * cw,
-        0.5 * cross * ratio,
-        0.5 * cross / ratio,
-        0.5 * cross * ratio / u,
-        0.5 * cross / (ratio * w),
-        -0.5 * cross / math.sqrt(u * w),
-    )
+    cross = link[CROSS, m]
+    cu, cw = per_rate(at.flops_per_token, link[SIGMA, m], cross, at.ratio, at.inverse)
+    cu_by_w, cw_by_u = 0.5 * cross * at.ratio, 0.5 * cross * at.inverse
+    return Use(cu, cw, at.u * cu + at.w * cw, cu_by_w, cw_by_u, cu_by_w / at.u, cw_by_u / at.w, -cu_by_w / at.w)
 
 
 @compiled_inner
 def _add_link(
-    s: System, n: int, m: int, at: AspPoint, log_worth: float, totals: FloatArray
+    s: System, n: int, m: int, at: AspPoint, worth: float, log_worth: float, totals: FloatArray
 ) -> tuple[float, float, float]:
     """Choose throughput and reward of a link, and add its use and response to the ASP's totals and their derivatives.
 
@@ -179,7 +179,8 @@ def _add_link(
         n: the ASP.
         m: the MU.
         at: the ASP's point.
-        log_worth: log V of the MU.
+        worth: V of the MU.
+        log_worth: log V.
         totals: compute used, bandwidth used, H_uu, H_ww, H_uw; added to. (5,)
 
     Returns:
@@ -187,18 +188,22 @@ def _add_link(
     """
     x, column, row = s.x[n], s.asp_by_mu[m, n], s.mu_by_asp[m, n]
     c, use = coefficients_of(s.links[n], m), _use_of(s.links[n], m, at)
-    if math.log(use.cost / qoe.slope(0.0, c)) >= log_worth:
-        s.rewards[n, m] = math.exp(log_worth)
-        x[m] = 0.0
+    if use.cost >= worth * s.links[n, ENTRY, m]:
+        s.rewards[n, m] = worth
+        x[m] = s.x_by_mu[n, m] = 0.0
+        s.x_by_asp[n, m, :] = 0.0
         column[:] = 0.0
         row[:] = 0.0
         return 0.0, 0.0, np.inf
 
-    feedback = price_feedback(at.state, use.cu, use.cw, row)
+    feedback = price_feedback(at.state, use.cu * at.scale_u, use.cw * at.scale_w, row)
     down, ahead = at_throughput(log_worth, c, use.cost, feedback, at.sliver, at.narrowing, x, m)
     slope, x_by_v = qoe.slope(x[m], c), 1.0 / down.by_x
-    s.rewards[n, m] = use.cost / slope
+    s.rewards[n, m] = use.cost / slope + ahead / (slope * down.response)  # Q' falls by k Q' ahead, k = 1/(C ρ)
     _turn_into_throughput(row, at, use, down)
+    s.x_by_mu[n, m] = x_by_v
+    for j in range(STATE):
+        s.x_by_asp[n, m, j] = row[j]
     _add_to_totals(totals, column, use, down, x[m])
     for i in range(STATE):
         for j in range(STATE):
@@ -337,16 +342,29 @@ def evaluate(
     s.residual_mu[:] = 0.0
     s.diagonal[:] = 0.0
     s.smallest[0] = np.inf
+    for m in range(num_mus):
+        s.worths[m] = math.exp(log_worth[m])
     worst = 0.0
     for n in range(num_asps):
         asp = asp_of(market, k, n)
         u = effective_price(asp.compute_cost, state[n, Z_U])
         w = effective_price(asp.bandwidth_cost, state[n, Z_W])
-        at = AspPoint(asp.flops_per_token, u, w, state[n], sliver, narrowing)
+        at = AspPoint(
+            asp.flops_per_token,
+            u,
+            w,
+            math.sqrt(w / u),
+            math.sqrt(u / w),
+            math.exp(-0.5 * state[n, LOG_UU]),
+            math.exp(-0.5 * state[n, LOG_WW]),
+            state[n],
+            sliver,
+            narrowing,
+        )
         totals[:] = 0.0
         s.blocks[n] = 0.0
         for m in range(num_mus):
-            value, by_v, smallness = _add_link(s, n, m, at, log_worth[m], totals)
+            value, by_v, smallness = _add_link(s, n, m, at, s.worths[m], log_worth[m], totals)
             s.residual_mu[m] += value
             s.diagonal[m] += by_v
             s.smallest[0] = min(s.smallest[0], smallness)
