@@ -24,6 +24,7 @@ from typing import Any, Literal, get_args
 
 from rich.console import Console
 
+from aigc_market_env import Scenario
 from aigc_market_env._numerics.compile import num_threads
 from aigc_market_env.files import write_whole
 from benchmarks import growth, memory, peers, step_profile, wallet_steps
@@ -38,6 +39,8 @@ Part = Literal["batched", "loops", "ppo", "wallets", "growth", "memory", "profil
 _CONSOLE = PlainConsole()
 _PACKAGES = ("numpy", "numba", "pettingzoo", "torch", "stable_baselines3", "mpe2", "vmas", "jaxmarl", "jax")
 _RANGE = ("median", "lowest", "highest")
+#: Whose best responses are measured beside those of campus.
+_OTHER_PRESETS = ("random", "town", "traces_v0")
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ def batched(arguments: Arguments) -> dict[str, Any]:
     for mode, asps in modes.items():
         for size in arguments.batch_sizes:
             makers[f"campus, {mode}, {size}"] = lambda size=size, asps=asps: BatchedLoop(size, asps).play
+    for preset in _OTHER_PRESETS:
+        makers[f"{preset}, best response, 1024"] = lambda preset=preset: BatchedLoop(1024, "best_response", preset).play
     for size in arguments.peer_batch_sizes:
         for scenario in ("balance", "simple_spread"):
             makers[f"VMAS {scenario}, {size}"] = lambda size=size, scenario=scenario: peers.Vmas(scenario, size).play
@@ -94,8 +99,9 @@ def batched(arguments: Arguments) -> dict[str, Any]:
                 peers.JaxMarl(size, scan=scan).play
             )
     turns = _turns(arguments, makers)
-    # Without acting ASPs a market has 8 agents and a slot is a step; with them, 12 and two.
-    slots = {name: 1 / 8 if "best response" in name else 1 / 24 for name in turns.rates if name.startswith("campus")}
+    # Without acting ASPs all agents are MUs and a slot is a step; with them, campus has 12 agents and a slot two steps.
+    slots = {name: 1 / 24 for name in turns.rates if name.startswith("campus, agents")}
+    slots |= {name: 1 / Scenario.preset(name.split(",")[0]).num_mus for name in turns.rates if "best response" in name}
     best = [turns.best(peer) for peer in ("VMAS", "JaxMARL")]
     rows = [
         (

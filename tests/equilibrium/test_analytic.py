@@ -3,7 +3,7 @@ import pytest
 from markets import preset_market
 from scipy.optimize import brentq, minimize
 
-from aigc_market_env import Market, follower_response
+from aigc_market_env import Market, Scenario, follower_response
 from aigc_market_env.equilibrium import solve_equilibrium
 
 LOADS = (0.05, 0.3, 1.0, 3.0, 8.0)
@@ -211,6 +211,17 @@ def test_rewards_in_a_file_survive_somebody_elses_search(tmp_path):
         starts = (found.rewards[m], 0.3 * np.full(3, again.reward_bound[m]))
         best = max(-minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-7}).fun for start in starts)
         assert best - found.outcome.mu_utility[m] <= 1e-6 * found.outcome.mu_utility.mean()
+
+
+@pytest.mark.parametrize("preset", ["campus", "random", "town"])
+def test_a_start_next_to_the_equilibrium_takes_few_steps_to_the_same(preset):
+    market = Scenario.preset(preset).sample(3)
+    found = solve_equilibrium(market, certify=False)
+    assert found.residual <= 1e-9
+    for factor, steps in ((1.0, 4), (1.001, 5)):
+        again = solve_equilibrium(market, start=factor * found.rewards, certify=False)
+        assert again.iterations <= steps
+        assert again.outcome.throughput == pytest.approx(found.outcome.throughput, rel=1e-8, abs=1e-12)
 
 
 def test_starting_from_a_function_is_starting_from_what_it_gives():
