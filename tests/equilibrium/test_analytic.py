@@ -218,7 +218,7 @@ def test_a_start_next_to_the_equilibrium_takes_few_steps_to_the_same(preset):
     market = Scenario.preset(preset).sample(3)
     found = solve_equilibrium(market, certify=False)
     assert found.residual <= 1e-9
-    for factor, steps in ((1.0, 4), (1.001, 5)):
+    for factor, steps in ((1.0, 4), (1.001, 8)):
         again = solve_equilibrium(market, start=factor * found.rewards, certify=False)
         assert again.iterations <= steps
         assert again.outcome.throughput == pytest.approx(found.outcome.throughput, rel=1e-8, abs=1e-12)
