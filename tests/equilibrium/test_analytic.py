@@ -213,15 +213,17 @@ def test_rewards_in_a_file_survive_somebody_elses_search(tmp_path):
         assert best - found.outcome.mu_utility[m] <= 1e-6 * found.outcome.mu_utility.mean()
 
 
-@pytest.mark.parametrize("preset", ["campus", "random", "town"])
-def test_a_start_next_to_the_equilibrium_takes_few_steps_to_the_same(preset):
+@pytest.mark.parametrize(
+    ("preset", "factor", "most"), [("campus", 1.0, 1), ("campus", 1.01, 4), ("town", 1.01, 4), ("random", 1.0, 5)]
+)
+def test_a_start_next_to_the_equilibrium_takes_few_steps_to_the_same(preset, factor, most):
     market = Scenario.preset(preset).sample(3)
     found = solve_equilibrium(market, certify=False)
     assert found.residual <= 1e-9
-    for factor, steps in ((1.0, 4), (1.001, 8)):
-        again = solve_equilibrium(market, start=factor * found.rewards, certify=False)
-        assert again.iterations <= steps
-        assert again.outcome.throughput == pytest.approx(found.outcome.throughput, rel=1e-8, abs=1e-12)
+    assert found.iterations > most
+    again = solve_equilibrium(market, start=factor * found.rewards, certify=False)
+    assert again.iterations <= most
+    assert again.outcome.throughput == pytest.approx(found.outcome.throughput, rel=1e-8, abs=1e-12)
 
 
 def test_starting_from_a_function_is_starting_from_what_it_gives():
