@@ -30,14 +30,13 @@ _WEIGHT, _PATIENCE = TIMELINESS, ACCURACY
 
 @compiled_inner
 def take_request(i: int, m: int, lanes: Lanes) -> None:
-    """Give MU ``m`` the content that its request names."""
+    """Give MU ``m`` the content that its request names; what follows from it, :func:`describe_mu` writes."""
     mus, link = lanes.mus[i], lanes.links[i]
     num_mus, source = mus.shape[1], int(mus[at.REQUEST, m])
     mus[at.TOKENS, m] = mus[at.BASE_TOKENS, source]
     mus[at.BITS, m] = mus[at.BASE_BITS, source]
     for first in range(0, link.shape[1], num_mus):
         link[at.ACCURACY, first + m] = link[at.BASE_ACCURACY, first + source]
-    describe_mu(i, m, lanes)
 
 
 @compiled_inner

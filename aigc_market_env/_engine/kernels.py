@@ -19,6 +19,7 @@ from aigc_market_env._engine.drift import (
     measure_signals,
     take_request,
 )
+from aigc_market_env._engine.fetch import fetch_drives, fetch_posting, fetch_serving
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations, Streams
 from aigc_market_env._engine.observations import (
     hand_out,
@@ -41,12 +42,11 @@ from aigc_market_env._engine.process import (
     SHADOWING_CORRELATION,
     SHADOWING_DB,
     TRACED,
-    URGENT_BEGIN,
     WALLETS,
-    WORTH_DEVIATION,
     num_places,
+    worth_varies,
 )
-from aigc_market_env._engine.replay import begin_trace, follow_trace
+from aigc_market_env._engine.replay import LOG_EFFICIENCY, begin_trace, follow_trace
 from aigc_market_env._engine.slot import (
     NOISE,
     Shares,
@@ -83,40 +83,38 @@ def begin(
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
     scratch = new_scratch(lanes)
     for i in range(start, stop):
-        mus[i, at.UTILITY :] = 0.0
+        mus[i, at.UTILITY : at.SCORE_TIMELINESS + 1] = 0.0
         asps[i, at.PROFIT :] = 0.0
         asps[i, at.COMPUTE_PRICE] = asps[i, at.COMPUTE_COST]
         asps[i, at.BANDWIDTH_PRICE] = asps[i, at.BANDWIDTH_COST]
-        links[i, at.POSTED : at.SIGNAL] = 0.0
+        links[i, at.POSTED : at.QOE + 1] = 0.0
+        links[i, at.SHADOW] = 0.0
         mus[i, at.ELAPSED] = 0.0
         mus[i, at.MONEY] = mus[i, at.FIRST_MONEY]
         mus[i, at.TIME_SHARE] = 1.0
         if _load_varies(process):
             begin_load(i, lanes, process)
-        if _worth_varies(process):
+        if worth_varies(process):
             begin_worth(i, lanes, process, scratch)
         for m in range(mus.shape[2]):
             mus[i, at.REQUEST, m] = m
             take_request(i, m, lanes)
-        measure_signals(i, lanes)
         if process[SHADOWING_DB] > 0.0:
+            measure_signals(i, lanes)
             fade(i, lanes, process[SHADOWING_DB], 0.0, scratch)
         else:
             links[i, at.EFFICIENCY] = links[i, at.BASE_EFFICIENCY]
         if process[TRACED] > 0.0:
             begin_trace(i, lanes, process[PROFILE:], scratch)
+        for m in range(mus.shape[2]):
+            describe_mu(i, m, lanes)
         _write_all(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
 
 
 @compiled_inner
-def _worth_varies(process: FloatArray) -> bool:
-    return process[WORTH_DEVIATION] > 0.0 or process[URGENT_BEGIN] > 0.0
-
-
-@compiled_inner
 def _demand_varies(process: FloatArray) -> bool:
-    return _worth_varies(process) or _load_varies(process) or process[TRACED] > 0.0
+    return worth_varies(process) or _load_varies(process) or process[TRACED] > 0.0
 
 
 @compiled_inner
@@ -177,7 +175,8 @@ def resume(
     for i in range(start, stop):
         for m in range(mus.shape[2]):
             describe_mu(i, m, lanes)
-        measure_signals(i, lanes)
+        if process[SHADOWING_DB] > 0.0:
+            measure_signals(i, lanes)
         _write_all(i, lanes, current, process, scratch)
 
 
@@ -200,6 +199,7 @@ def post(
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
     for i in range(start, stop):
+        fetch_posting(i + 1, stop, lanes, process)
         take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
         write_rewards(i, lanes, current)
         hand_out(i, lanes, current, out, False)
@@ -225,10 +225,13 @@ def serve(
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
     scratch = new_scratch(lanes)
     for i in range(start, stop):
+        fetch_serving(i + 1, stop, lanes, process)
         spread(i, lanes, scratch)
         split(i, lanes, shares, scratch)
         _close(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
+        if process[TRACED] > 0.0:
+            fetch_drives(i + 1, stop, lanes, process)
 
 
 @compiled
@@ -253,6 +256,7 @@ def trade(
     scratch = new_scratch(lanes)
     providers = new_providers(mus.shape[2], asps.shape[2])
     for i in range(start, stop):
+        fetch_serving(i + 1, stop, lanes, process)
         take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
         spread(i, lanes, scratch)
         if process[TRACED] > 0.0:
@@ -261,6 +265,8 @@ def trade(
         write_rewards(i, lanes, current)
         _close(i, lanes, current, process, scratch)
         hand_out(i, lanes, current, out, True)
+        if process[TRACED] > 0.0:
+            fetch_drives(i + 1, stop, lanes, process)
 
 
 @compiled_inner
@@ -290,8 +296,9 @@ def _move_on(i: int, lanes: Lanes, current: Observations, process: FloatArray, s
             if source >= 0:
                 lanes.mus[i, at.REQUEST, m] = source
                 take_request(i, m, lanes)
+                describe_mu(i, m, lanes)
                 write_mu(i, m, lanes, current)
-    if _worth_varies(process):
+    if worth_varies(process):
         change_worth(i, lanes, process, scratch)
         write_worth(i, lanes, current, scratch[NOISE])
         write_rewards(i, lanes, current)
@@ -304,7 +311,7 @@ def _move_on(i: int, lanes: Lanes, current: Observations, process: FloatArray, s
         write_worth(i, lanes, current, scratch[NOISE])
         write_requests(i, lanes, current, scratch[NOISE])
         write_rewards(i, lanes, current)
-        write_links(i, lanes, current, scratch)
+        write_links(i, lanes, current, scratch[LOG_EFFICIENCY], scratch[NOISE])
     if process[WALLETS] > 0.0 and _demand_varies(process):
         write_demand(i, lanes, current, process)
     if process[SHADOWING_DB] > 0.0:

@@ -18,39 +18,39 @@ from aigc_market_env.wallets import Wallet
 Float32Array = npt.NDArray[np.float32]
 Streams = npt.NDArray[np.uint64]
 
-# Rows of ``Lanes.mus``.
+# Rows of ``Lanes.mus``. Those that a step touches wherever there is what they are of lie together; see ``fetch``.
 (
     OMEGA,
     REQUIREMENT,
     SATIATION,
-    WEIGHT_ACCURACY,
-    WEIGHT_TOKENS,
-    WEIGHT_TIMELINESS,
-    PATIENCE,
-    BASE_TOKENS,
-    BASE_BITS,
-    TOKENS,
     BITS,
     BOUND,  # ω/q
-    REQUEST,  # whose content of the base market each MU asks for
-    BASE_OMEGA,
-    LOG_WORTH,  # of usual requests, by which ω changes
-    URGENT,  # 1 while the request is urgent
-    CLIENT,  # of a trace
-    ASKING,  # 1 while the client asks, if anybody does
-    FIRST_MONEY,  # at the beginning of the episode; credits, as the three after it
-    MONEY,
-    INCOME,
-    CAP,
-    ELAPSED,  # slots that it has paid for since the episode began
-    SERVED_BOUND,  # ω/q in the slot served last
     UTILITY,
     SCORE_ACCURACY,  # the terms of the QoE delivered, summed over ASPs
     SCORE_TOKENS,
     SCORE_TIMELINESS,
+    FIRST_MONEY,  # of a wallet, as the five after it: at the beginning of the episode; credits, as the three after it
+    MONEY,
+    INCOME,
+    CAP,
+    ELAPSED,  # slots that it has paid for since the episode began
     TIME_SHARE,  # of the slot, for which the MU was served
+    BASE_OMEGA,
+    LOG_WORTH,  # of usual requests, by which ω changes
+    URGENT,  # 1 while the request is urgent
+    SERVED_BOUND,  # ω/q in the slot served last
+    CLIENT,  # of a trace
+    ASKING,  # 1 while the client asks, if anybody does
+    TOKENS,
+    PATIENCE,
+    WEIGHT_ACCURACY,
+    WEIGHT_TOKENS,
+    WEIGHT_TIMELINESS,
+    BASE_TOKENS,
+    BASE_BITS,
+    REQUEST,  # whose content of the base market each MU asks for
 ) = range(29)
-MU_QUANTITIES = TIME_SHARE + 1
+MU_QUANTITIES = REQUEST + 1
 # Rows of ``Lanes.asps``.
 (
     COMPUTE_CAPACITY,
@@ -85,17 +85,17 @@ DESCRIBED = ENTRY + 1
     BANDWIDTH,
     RATE,
     QOE,
-    SHADOW,
+    EFFICIENCY,
+    SHADOW,  # of fading, as the two after it
     SIGNAL,
     BASE_EFFICIENCY,
-    EFFICIENCY,
+    LATENCY,
+    BASE_LATENCY,
+    DRIVE_SLOT,  # of a trace
     BASE_ACCURACY,
     ACCURACY,
-    BASE_LATENCY,
-    LATENCY,
-    DRIVE_SLOT,  # of a trace
 ) = range(DESCRIBED, DESCRIBED + 15)
-LINK_QUANTITIES = DRIVE_SLOT + 1
+LINK_QUANTITIES = ACCURACY + 1
 
 #: The fields of a market that the dynamics may write, slot by slot.
 CHANGING = (

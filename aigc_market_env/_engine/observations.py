@@ -93,12 +93,19 @@ def write_results(i: int, lanes: Lanes, current: Observations) -> None:
 
 
 @compiled_inner
-def write_channels(i: int, lanes: Lanes, current: Observations, logs: FloatArray) -> None:
-    """The channels of this slot, which both sides see; ``logs`` is scratch."""
-    link, mu_row, asp_row = lanes.links[i], current.mus[i], current.asps[i]
-    num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
+def measure_channels(i: int, lanes: Lanes, logs: FloatArray) -> None:
+    """The entries of the channels of this slot, for all links."""
+    link = lanes.links[i]
     for k in range(link.shape[1]):
         logs[k] = spaces.clipped(log(link[at.EFFICIENCY, k] / _EFFICIENCY))
+
+
+@compiled_inner
+def write_channels(i: int, lanes: Lanes, current: Observations, logs: FloatArray) -> None:
+    """The channels of this slot, which both sides see; ``logs`` is scratch."""
+    mu_row, asp_row = current.mus[i], current.asps[i]
+    num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
+    measure_channels(i, lanes, logs)
     size, of_mu = mu_row.shape[0] // num_mus, ASP_LINK.log_spectral_efficiency
     for n in range(num_asps):
         of_asp = MU_LINKS + n * MU_LINK_SIZE + MU_LINK.log_spectral_efficiency
@@ -197,13 +204,11 @@ def write_requests(i: int, lanes: Lanes, current: Observations, logs: FloatArray
 
 
 @compiled_inner
-def write_links(i: int, lanes: Lanes, current: Observations, scratch: FloatArray) -> None:
-    """The channels and base latencies of this slot, which both sides see; ``scratch`` has two rows of all links."""
-    efficiencies, latencies = scratch[0], scratch[1]
+def write_links(i: int, lanes: Lanes, current: Observations, efficiencies: FloatArray, latencies: FloatArray) -> None:
+    """The channels of this slot, whose entries are given, and its base latencies; ``latencies`` is scratch."""
     link, mu_row, asp_row = lanes.links[i], current.mus[i], current.asps[i]
     num_mus, num_asps = lanes.mus.shape[2], lanes.asps.shape[2]
     for k in range(link.shape[1]):
-        efficiencies[k] = spaces.clipped(log(link[at.EFFICIENCY, k] / _EFFICIENCY))
         latencies[k] = spaces.clipped(log1p(link[at.LATENCY, k]))
     size, of_mu = mu_row.shape[0] // num_mus, 0
     for n in range(num_asps):

@@ -55,3 +55,9 @@ def process_of(dynamics: Dynamics, *, wallets: bool, horizon: int | None) -> Flo
 def num_places(process: FloatArray) -> int:
     """How many slots the load profile has; 0 where there is none."""
     return 0 if process[TRACED] > 0.0 else process.shape[0] - PROFILE
+
+
+@compiled_inner
+def worth_varies(process: FloatArray) -> bool:
+    """Whether what requests are worth changes by itself, without a trace."""
+    return process[WORTH_DEVIATION] > 0.0 or process[URGENT_BEGIN] > 0.0

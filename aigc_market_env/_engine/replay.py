@@ -5,16 +5,21 @@ How it is gone through is said in ``scenarios.traces.walk``, whose flat array ``
 
 import math
 
+import numpy as np
+
 from aigc_market_env._engine import lanes as at
-from aigc_market_env._engine.drift import bound_rewards, describe_links, describe_mu
+from aigc_market_env._engine.drift import bound_rewards, describe_links
 from aigc_market_env._engine.lanes import Lanes
-from aigc_market_env._engine.slot import NOISE
+from aigc_market_env._engine.observations import measure_channels
+from aigc_market_env._engine.slot import COMPUTE_WORTH, NOISE
 from aigc_market_env._numerics.compile import compiled, compiled_inner
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import in_range
 from aigc_market_env.scenarios.streams import fill_uniforms, next_uniform, take_back
 from aigc_market_env.scenarios.traces import demand, drives, walk
 
+#: The row of scratch, free between slots, that gets the observation entries of spectral efficiencies.
+LOG_EFFICIENCY = COMPUTE_WORTH
 _LOG_NOT_ASKING = math.log(walk.NOT_ASKING)
 
 
@@ -27,17 +32,16 @@ def begin_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) ->
         client = walk.any_client(i, lanes.streams, trace, window)
         mus[at.CLIENT, m] = client
         mus[at.ASKING, m] = 1.0 if walk.asks_first(i, lanes.streams, trace, client) else 0.0
-    _go_to(i, lanes, trace, window)
+    _go_to(i, lanes, trace, window, scratch[LOG_EFFICIENCY])
     _load(i, lanes, trace)
     _ask(i, lanes, trace, scratch[NOISE, : mus.shape[1]])
-    for m in range(mus.shape[1]):
-        describe_mu(i, m, lanes)
 
 
 @compiled_inner
 def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -> bool:
     """Go on to the next slot of the trace, or to another block of it; whether the load has changed.
 
+    The row ``LOG_EFFICIENCY`` of scratch gets the observation entries of spectral efficiencies.
     What MUs ask for is written even where it stays: nothing tells beforehand who comes and goes, and a processor that
     guesses wrong loses more time than writing takes, above all where it waits for memory.
     """
@@ -52,9 +56,9 @@ def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -
         asps[at.SERVED_BANDWIDTH_CAPACITY, n] = asps[at.BANDWIDTH_CAPACITY, n]
     restart, window = trace[walk.RESTART], int(asps[at.WINDOW, 0])
     if restart > 0.0 and next_uniform(lanes.streams, i) < restart:
-        _go_to(i, lanes, trace, walk.any_window(i, lanes.streams, trace, window))
+        _go_to(i, lanes, trace, walk.any_window(i, lanes.streams, trace, window), scratch[LOG_EFFICIENCY])
     else:
-        _go_on(i, lanes, trace, window)
+        _go_on(i, lanes, trace, window, scratch[LOG_EFFICIENCY])
     moved = int(asps[at.WINDOW, 0]) != window
     if moved:
         _load(i, lanes, trace)
@@ -66,16 +70,20 @@ def follow_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -
 
 
 @compiled_inner
-def _go_to(i: int, lanes: Lanes, trace: FloatArray, window: int) -> None:
+def _go_to(i: int, lanes: Lanes, trace: FloatArray, window: int, logs: FloatArray) -> None:
     """Begin a block: somewhere in a window of demand, and every link in a slot of some drive."""
     link = lanes.links[i]
     _set_window(i, lanes, window, 1 + walk.any_of(i, lanes.streams, walk.of_window(trace, window, demand.SLOTS)))
     for k in range(link.shape[1]):
-        _drive(i, k, lanes, trace, walk.any_drive_slot(i, lanes.streams, trace))
+        slot = walk.any_drive_slot(i, lanes.streams, trace)
+        link[at.DRIVE_SLOT, k] = slot
+        link[at.EFFICIENCY, k] = walk.of_drive_slot(trace, slot, drives.EFFICIENCY)
+        link[at.LATENCY, k] = link[at.BASE_LATENCY, k] + walk.of_drive_slot(trace, slot, drives.ROUND_TRIP)
+    measure_channels(i, lanes, logs)
 
 
 @compiled_inner
-def _go_on(i: int, lanes: Lanes, trace: FloatArray, window: int) -> None:
+def _go_on(i: int, lanes: Lanes, trace: FloatArray, window: int, logs: FloatArray) -> None:
     """Go one slot further in a window of demand and in all drives."""
     link = lanes.links[i]
     left = lanes.asps[i, at.SLOTS_LEFT, 0] - 1.0
@@ -84,7 +92,17 @@ def _go_on(i: int, lanes: Lanes, trace: FloatArray, window: int) -> None:
         left = walk.of_window(trace, window, demand.SLOTS)
     _set_window(i, lanes, window, left)
     for k in range(link.shape[1]):
-        _drive(i, k, lanes, trace, int(walk.of_drive_slot(trace, int(link[at.DRIVE_SLOT, k]), drives.NEXT)))
+        after = walk.after_drive_slot(link[at.DRIVE_SLOT, k])
+        link[at.DRIVE_SLOT, k] = trace[_unsigned(after + walk.NEXT)]
+        link[at.EFFICIENCY, k] = trace[_unsigned(after + walk.EFFICIENCY)]
+        link[at.LATENCY, k] = link[at.BASE_LATENCY, k] + trace[_unsigned(after + walk.ROUND_TRIP)]
+        logs[k] = trace[_unsigned(after + walk.LOG_EFFICIENCY)]
+
+
+@compiled_inner
+def _unsigned(place: int) -> int:
+    """An index as Numba need not ask whether it counts from the end."""
+    return np.uint64(place)  # type: ignore[return-value]
 
 
 @compiled_inner
@@ -92,15 +110,6 @@ def _set_window(i: int, lanes: Lanes, window: int, left: float) -> None:
     asps = lanes.asps[i]
     for n in range(asps.shape[1]):
         asps[at.WINDOW, n], asps[at.SLOTS_LEFT, n] = window, left
-
-
-@compiled_inner
-def _drive(i: int, k: int, lanes: Lanes, trace: FloatArray, slot: int) -> None:
-    """Have link ``k`` be in a slot of a drive."""
-    link = lanes.links[i]
-    link[at.DRIVE_SLOT, k] = slot
-    link[at.EFFICIENCY, k] = walk.of_drive_slot(trace, slot, drives.EFFICIENCY)
-    link[at.LATENCY, k] = link[at.BASE_LATENCY, k] + walk.of_drive_slot(trace, slot, drives.ROUND_TRIP)
 
 
 @compiled_inner

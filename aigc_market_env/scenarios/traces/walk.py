@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aigc_market_env import spaces
 from aigc_market_env._numerics.compile import compiled_inner
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.streams import next_uniform
@@ -19,24 +20,37 @@ from aigc_market_env.scenarios.traces.trace import Trace
 #: What an MU's ω is while it does not ask, of what it is while it does: so little that no ASP serves it at any reward.
 NOT_ASKING = 1e-9
 
-# The first entries of the flat array: where parts begin, and how many there are of some. The slots of drives come next,
-# at a place that compiled code knows; then clients, one after the other, and the rest.
-RESTART, CLIENTS, WINDOWS, TOKENS, SERVICES, NUM_SERVICES, NUM_CLIENTS, NUM_DRIVE_SLOTS = range(8)
-_DRIVE_SLOTS = NUM_DRIVE_SLOTS + 1
+# The first entries of the flat array: where parts begin, and how many there are of some. What comes after every slot of
+# a drive follows, at a place that compiled code knows; then the slots, clients, one after the other, and the rest.
+RESTART, DRIVE_SLOTS, CLIENTS, WINDOWS, TOKENS, SERVICES, NUM_SERVICES, NUM_CLIENTS, NUM_DRIVE_SLOTS = range(9)
+_AFTER = NUM_DRIVE_SLOTS + 1
 _OF_CLIENT = clients.PERSISTENCE + 1
+
+
+# What comes after a slot of a drive: all that a link takes of it, in one or two cache lines.
+NEXT, EFFICIENCY, ROUND_TRIP, LOG_EFFICIENCY = range(4)  # the last is the observation entry
+_OF_SLOT = LOG_EFFICIENCY + 1
 
 
 @cache
 def packed(trace: Trace) -> FloatArray:
     """All of a trace in one array; entry ``RESTART`` is the probability that another block begins after a slot."""
     own, asking, slots = demand.demand_of(trace.split), clients.clients(trace.split), drives.drive_slots(trace.split)
-    parts = [slots, asking.T, own.windows, own.tokens, own.services.astype(np.float64)]
-    _, *places = np.cumsum([_DRIVE_SLOTS, *(part.size for part in parts[:-1])])
+    parts = [_after(slots), slots, asking.T, own.windows, own.tokens, own.services.astype(np.float64)]
+    _, *places = np.cumsum([_AFTER, *(part.size for part in parts[:-1])])
     restart = 0.0 if trace.block_slots is None else 1.0 / trace.block_slots
     header = (restart, *places, len(own.services), asking.shape[1], len(slots))
     flat = np.concatenate([np.array(header, np.float64), *(part.ravel() for part in parts)])
     flat.flags.writeable = False
     return flat
+
+
+def _after(slots: FloatArray) -> FloatArray:
+    """What comes after each of the slots of drives. (slots, 4)."""
+    after = slots[:, drives.NEXT]
+    efficiency, round_trip = slots[after.astype(np.int64)][:, [drives.EFFICIENCY, drives.ROUND_TRIP]].T
+    entries = [spaces.log_entry(one, spaces.REFERENCE["spectral_efficiency"]) for one in efficiency]
+    return np.column_stack([after, efficiency, round_trip, entries])
 
 
 def check_places(trace: Trace, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -136,5 +150,11 @@ def any_drive_slot(i: int, streams: npt.NDArray[np.uint64], trace: FloatArray) -
 
 @compiled_inner
 def of_drive_slot(trace: FloatArray, slot: int, column: int) -> float:
-    """An entry of a slot of a drive. Unsigned, for of any other place Numba asks whether it counts from the end."""
-    return trace[np.uint64(_DRIVE_SLOTS + slot * drives.COLUMNS + column)]
+    """An entry of a slot of a drive."""
+    return trace[int(trace[DRIVE_SLOTS]) + slot * drives.COLUMNS + column]
+
+
+@compiled_inner
+def after_drive_slot(slot: float) -> int:
+    """Where what comes after a slot of a drive begins."""
+    return _AFTER + int(slot) * _OF_SLOT
