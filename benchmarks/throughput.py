@@ -174,7 +174,7 @@ def wallets(arguments: Arguments) -> dict[str, Any]:
     pairs: list[tuple[str | None, str | None]] = []
     modes: dict[str, Literal["agents", "best_response"]] = {"agents": "agents", "best response": "best_response"}
     for mode, asps in modes.items():
-        for size in (1, 32, 512):
+        for size in (1, 32, 1024):
             named = {f"{kind}, {mode}, {size}": scenario for kind, scenario in wallet_steps.SCENARIOS.items()}
             for name, scenario in named.items():
                 makers[name] = partial(wallet_steps.make, scenario, asps, size)
