@@ -1,9 +1,11 @@
 """What the documentation shows runs: Python, the notebook, and the options of commands."""
 
+import importlib.util
 import io
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,6 +14,7 @@ import pytest
 import tyro
 from rich.console import Console
 
+import aigc_market_env
 import evaluate
 from agents.algorithms import ALGORITHMS
 from agents.sweeps.arguments import parse
@@ -179,24 +182,49 @@ def test_the_test_of_paths_finds_what_is_not_there():
     assert not list(paths_told('`mine.py`\n```python title="mine.py"\n1\n```\n'))
 
 
+def code_cells() -> list[str]:
+    return ["".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"]
+
+
 def test_the_notebook_runs(folder):
     mpl.use("agg")
     names = {"__name__": "notebook"}
-    for cell in cells():
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), NOTEBOOK.name, "exec"), names)
+    for code in code_cells():
+        exec(compile(code, NOTEBOOK.name, "exec"), names)
     mpl.pyplot.close("all")
     assert names["served"].all()  # as the text says
-    assert names["regret"].mean() < 0.003 * names["at_equilibrium"].mean()
-    assert names["deviation"] < 0.1
-    assert names["relative"] < 0.002
+    assert names["curve"][0] > 0.2
+    assert names["regret"].mean() < 0.001 * names["at_equilibrium"].mean()
+    assert names["deviation"] < 0.05
+    assert names["relative"] < 0.001
     earned = np.array(names["of_learned"]) / names["of_equilibrium"]
-    assert 0.995 < earned.min() < 1.0 < earned.max() < 1.005  # as the text says
+    assert 0.995 < earned.min() < 1.0 < earned.max() < 1.0055  # "within half a percent"
+    assert names["planned"].converged
+    assert names["unplanned"].money[20:-1, 0].max() < 0.1 * names["planned"].money[20, 0]  # it is short, as drawn
+
+
+def install_cell(found, monkeypatch):
+    """Run the cell where only some packages are found; what pip is asked for."""
+    asked = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in found)
+    monkeypatch.setattr(subprocess, "run", lambda command, check: asked.extend(command[1:]))
+    exec(code_cells()[0], {"__name__": "notebook"})
+    return asked
+
+
+def test_the_notebook_installs_what_is_missing_and_nothing_where_all_is_there(folder, monkeypatch):
+    wheel = f"aigc_market_env-{aigc_market_env.__version__}-py3-none-any.whl"
+    assert install_cell(["aigc_market_env", "matplotlib"], monkeypatch) == []
+    assert install_cell(["aigc_market_env"], monkeypatch) == ["-m", "pip", "install", "--quiet", "matplotlib"]
+    with pytest.raises(FileNotFoundError, match=f"no {wheel} here: upload it, or change SOURCE"):
+        install_cell([], monkeypatch)
+    (folder / wheel).touch()
+    assert install_cell(["matplotlib"], monkeypatch)[-1] == wheel
 
 
 def test_the_notebook_is_kept_with_its_outputs_and_without_traces_of_a_machine():
     outputs = [output for cell in cells() if cell["cell_type"] == "code" for output in cell["outputs"]]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 5
     assert not any(output["output_type"] == "error" for output in outputs)
     text = json.dumps([{**cell, "outputs": [o.get("text", "") for o in cell.get("outputs", [])]} for cell in cells()])
     assert not re.search(r"/home/|/root/|/tmp/|/usr/|/Users/|site-packages", text)
