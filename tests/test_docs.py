@@ -90,7 +90,21 @@ def test_every_python_block_is_found():
 def test_only_what_needs_another_library_is_not_run():
     skipped = [comment for page in PAGES for comment, _, _ in BLOCK.findall(page.read_text("utf-8")) if comment]
     assert skipped
-    assert all(re.search("needs (supersuit|torchrl|benchmarl|ray|wandb|mlflow)", comment) for comment in skipped)
+    assert all(re.search("needs (minari|supersuit|torchrl|benchmarl|ray|wandb|mlflow)", comment) for comment in skipped)
+
+
+def test_what_minari_keeps_of_a_user_has_its_regret_in_every_slot(folder, monkeypatch, capsys):
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(folder))
+    text = (ROOT / "docs" / "how-to" / "interop.md").read_text(encoding="utf-8")
+    (block,) = (block for _, _, block in BLOCK.findall(text) if "import minari" in block)
+    names = {"__name__": "page"}
+    exec(compile(block, "interop.md", "exec"), names)
+    episode = names["dataset"][0]
+    assert len(names["dataset"]) == 4
+    assert episode.rewards.shape == (64,)
+    assert (episode.infos["regret"][1:] > 0.0).all()
+    assert names["dataset"].recover_environment().spec.kwargs == {"scenario": "duo", "info_regret": True}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if COMMAND.search(page.read_text("utf-8"))], ids=name)
