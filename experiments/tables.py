@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 
 #: Blanks above, right of, below and left of a cell: where there is room, and where there is little.
@@ -34,7 +35,7 @@ class Column:
     def measure(self, console: Console, options: ConsoleOptions) -> None:
         """Find the widths, in characters that the console has."""
         wide = options.update(width=_ENDLESS)
-        found = [Measurement.get(console, wide, text) for text in (self.heading, *self.cells)]
+        found = [Measurement.get(console, wide, _indented(text)) for text in (self.heading, *self.cells)]
         self.least, self.natural = max(one.minimum for one in found), max(one.maximum for one in found)
 
 
@@ -122,8 +123,14 @@ class NumberTable:
         for column, wide in zip(columns, _widths(columns, width - _total([0] * len(columns), padding)), strict=True):
             table.add_column(column.heading, justify=column.justify, overflow="fold", width=wide)
         for row in range(self.row_count):
-            table.add_row(*(column.cells[row] for column in columns), end_section=row in self._sections)
+            table.add_row(*(_indented(column.cells[row]) for column in columns), end_section=row in self._sections)
         return table
+
+
+def _indented(cell: str) -> str | Padding:
+    """A cell; the blanks that it begins with before all of its lines, where it is wrapped."""
+    text = cell.lstrip(" ")
+    return Padding(text, (0, 0, 0, len(cell) - len(text))) if text != cell and "\n" not in cell else cell
 
 
 def _total(widths: Sequence[int], padding: tuple[int, ...]) -> int:

@@ -86,12 +86,12 @@ def _means_table(study: Study, title: str, metrics: Sequence[str], further: str 
 def _overhead_table(study: Study, setting: Setting) -> NumberTable:
     title = f"Overhead of learning, {setting.num_mus} MUs and {setting.num_asps} ASPs, load {setting.load:g}"
     caption = (
-        "until the relative regret is at most 1 %, or a cap: where not all reached it, the overhead is a lower bound; "
+        "until the relative regret is at most 1%, or a cap: where not all reached it, the overhead is a lower bound; "
         "lean: only what is perturbed is sent and solved anew; below each mean, what ours saves, and an interval "
         "(paper: 64.9 %)"
     )
     shown = [metric for metric in OVERHEAD if metric != "bytes"]  # four for each message
-    table = _table(title, caption, [*(METRICS[metric].label for metric in shown), "reached 1 %", "markets"])
+    table = _table(title, caption, [*(METRICS[metric].label for metric in shown), "reached 1%", "markets"])
     for mechanism in study.learners():
         figures = {metric: mean(study.played.values(setting, mechanism.name, metric)) for metric in (*shown, "reached")}
         cells = [format(figures[metric].value, METRICS[metric].form) for metric in shown]

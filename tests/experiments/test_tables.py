@@ -65,6 +65,18 @@ def test_long_labels_are_folded_rather_than_numbers():
     assert "runs/a_folder_of_a_very_long_name/seed0" in letters
 
 
+def test_a_label_that_is_wrapped_keeps_its_indent_and_its_markup():
+    table = NumberTable("")
+    table.add_column("", justify="left")
+    table.add_column("MU utility")
+    table.add_row("utility", "1.0")
+    table.add_row("  mean of the [bold]benchmarks[/]", "-0.123456\n-0.2…-0.1")
+    lines = [line for line in printed(table, 30).splitlines() if line.startswith("│")]
+    assert [line[:16].rstrip(" │") for line in lines] == ["│utility", "│  mean of the", "│  benchmarks"]
+    assert "│   mean of the benchmarks │" in printed(table, 60)
+    assert all("benchmarks" in printed(table, width) for width in range(28, 60))  # never broken
+
+
 def test_a_table_without_rows_or_without_figures_is_printed():
     table = NumberTable("title")
     table.add_column("label", justify="left")
