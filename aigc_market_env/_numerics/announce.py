@@ -45,7 +45,7 @@ class Announcer(event.Listener):
         if purpose in self._told:
             return
         if not self._told:
-            sys.stderr.write("First use on this machine: functions are compiled and kept, about a minute in all.\n")
+            sys.stderr.write("First use on this machine: functions are compiled and kept, one to two minutes in all.\n")
         self._told.add(purpose)
         sys.stderr.write(f"Compiling {purpose}\n")
         sys.stderr.flush()
