@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -14,6 +15,8 @@ from aigc_market_env.files import readable, replacing
 Format = Literal["png", "pdf", "svg"]
 #: Width of a column of a paper with two, inches; letters of that figure, points; and its resolution as PNG.
 _COLUMN, _LETTERS, _FINE = 3.5, 7.0, 300
+#: Letters of a title that surely fit into a column.
+_TITLE = 48
 #: What makes fonts and files alike: text stays text, and no name of a part is drawn by chance.
 _SETTINGS: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "aigc-market-env"}
 
@@ -74,6 +77,7 @@ def _narrow(figure: Figure) -> None:
     for text in figure.findobj(Text):
         text.set_fontsize(_LETTERS)
     (axes,) = figure.axes
+    axes.set_title("\n".join(fill(line, _TITLE) for line in axes.get_title().split("\n")), fontsize=_LETTERS)
     axes.tick_params(which="both", labelsize=_LETTERS)
     legend = axes.get_legend()
     if legend is not None:  # which would hide what is drawn

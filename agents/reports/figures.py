@@ -226,7 +226,7 @@ def draw_learning(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]]) -
         "Regret on evaluation slots while learning"
         + (f": {len(curves)} runs, their median and range" if several else "")
     )
-    axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)  # the lines are anywhere
 
 
 def _draw_worst(axes: Axes, curves: Sequence[Sequence[Mapping[str, float]]], names: Iterable[str]) -> None:

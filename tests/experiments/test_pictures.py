@@ -45,6 +45,16 @@ def test_one_column_is_narrow_and_fine(tmp_path):
     assert np.isclose(narrow.shape[0] / 300, 2.8)
 
 
+def test_a_long_title_fits_into_one_column(tmp_path):
+    figure = drawing()
+    told = "Regret of each MU over 512 slots: box 25–75 %, whiskers 5–95 %\n(the run with the median regret)"
+    figure.axes[0].set_title(told)
+    saved(tmp_path, figure, columns=1)
+    box = figure.axes[0].title.get_window_extent()
+    assert figure.axes[0].get_title().count("\n") == 2
+    assert 0.0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
 def test_several_drawings_stay_wide(tmp_path):
     figure = Figure(figsize=(7.0, 4.5), dpi=120)
     figure.subplots(1, 2)

@@ -81,7 +81,7 @@ def _panel(panel: Axes, found: Map, cells: Sequence[Cell] | None, spread: float)
     loads, satiations, _ = axes(found.plan)
     if cells is None:
         panel.set_axis_off()
-        panel.text(0.5, 0.5, "has no\nintensity", ha="center", va="center", fontsize=7, color="0.5")
+        panel.text(0.5, 0.5, "has no\nintensity", ha="center", va="center", fontsize=7.5, color="0.5")
         panel.set(xlim=(0, 1), ylim=(0, 1))
         return
     panel.set(xlim=(0, len(loads)), ylim=(0, len(satiations)))
@@ -105,7 +105,7 @@ def _draw(panel: Axes, cell: Cell, x: int, y: int) -> None:
 
 def _ticks(panel: Axes, found: Map, left: bool, below: bool) -> None:
     loads, satiations, _ = axes(found.plan)
-    panel.tick_params(length=0, labelsize=6.5, pad=1)
+    panel.tick_params(length=0, labelsize=7.5, pad=1)
     panel.set_xticks(np.arange(len(loads)) + 0.5, [f"{load:g}" for load in loads] if below else [""] * len(loads))
     panel.set_yticks(
         np.arange(len(satiations)) + 0.5, [f"{k:g}" for k in satiations] if left else [""] * len(satiations)

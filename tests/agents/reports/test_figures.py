@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from agents.reports.figures import _draw_boxes, _plot_weighted, draw_learning, opaque, plain_logarithmic, with_counts
+from agents.reports.figures import (
+    _draw_boxes,
+    _plot_weighted,
+    draw_learning,
+    drawn,
+    opaque,
+    plain_logarithmic,
+    with_counts,
+)
 
 
 def ticks(axis):
@@ -64,3 +73,12 @@ def test_points_are_as_large_as_what_they_carry(axes):
     assert sizes[2.0, 3.0] > sizes[1.0,]
     _plot_weighted(axes, x[:0], x[:0], x[:0], "black", "label")
     assert len(axes.lines) == 3
+
+
+def test_the_legend_of_a_learning_curve_hides_none_of_it():
+    curve = [{"transitions": 1000.0 * i, "leader_regret_relative": 0.5 - 0.1 * i} for i in range(4)]
+    figure = drawn(lambda axes: draw_learning(axes, [curve]), 100)
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    assert axes.get_legend().get_window_extent().y0 >= 0.0
+    assert axes.get_legend().get_window_extent().y1 <= axes.xaxis.label.get_window_extent().y0
