@@ -6,6 +6,8 @@ from typing import Any
 from numba.core import event
 
 _PACKAGE = __name__.partition(".")[0]
+#: In lines of at most 40 characters, for a terminal breaks longer ones within words.
+_FIRST_USE = "First use on this machine compiles,\nwhich takes one to two minutes in all.\n"
 #: What functions are for, by the beginning of their module; the first that fits counts.
 _PURPOSES = {
     "_engine": "slots of the market",
@@ -45,7 +47,7 @@ class Announcer(event.Listener):
         if purpose in self._told:
             return
         if not self._told:
-            sys.stderr.write("First use on this machine: functions are compiled and kept, one to two minutes in all.\n")
+            sys.stderr.write(_FIRST_USE)
         self._told.add(purpose)
         sys.stderr.write(f"Compiling {purpose}\n")
         sys.stderr.flush()

@@ -109,7 +109,8 @@ def test_a_first_use_says_that_it_compiles_and_the_next_has_nothing_to_say(tmp_p
     first, second = run_python(use, tmp_path), run_python(use, tmp_path)
     assert first.stdout == second.stdout == "True\n"
     assert first.stderr.splitlines() == [
-        "First use on this machine: functions are compiled and kept, one to two minutes in all.",
+        "First use on this machine compiles,",
+        "which takes one to two minutes in all.",
         "Compiling formulas of the market",
     ]
     assert second.stderr == ""
