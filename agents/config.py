@@ -43,6 +43,7 @@ class Usual(NamedTuple):
         gamma: discount of later slots.
         log_std: exploration; see :meth:`Algorithm.make`.
         first_output: what networks put out at first, about, from -1 to 1.
+        settled: share of a training, at its end, through which exploration is as narrow as at the end.
     """
 
     markets: int
@@ -50,6 +51,7 @@ class Usual(NamedTuple):
     gamma: float
     log_std: LogStd
     first_output: float
+    settled: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -242,10 +244,12 @@ class LeaderConfig(TrainingConfig):
     def usual(self) -> Usual:
         """What suits mobile users, with wallets or without."""
         if self.has_wallets:
-            # First rewards of 0.06 of the bound: money has a price. Noise of 0.57 to 0.17. With advantages over copies
-            # of the same episode (agents.training.shared_episodes) later slots can count in full: at 0.97 a third too
-            # much is spent in the first slots, and a third too little in the last ones.
-            return Usual(markets=16, slots=self.horizon, gamma=0.999, log_std=(-1.8, -3.0), first_output=0.2)
+            # First rewards of 0.06 of the bound: money has a price. Noise in log r of 0.57 to 0.13. Amid noise it is
+            # best to spend less, which has to be unlearned while the rate is still high. With advantages over copies of
+            # the same episode (agents.training.shared_episodes) later slots can count in full: at 0.97 a third too much
+            # is spent in the first slots, and a third too little in the last ones.
+            noise: LogStd = (-1.8, -3.3)
+            return Usual(markets=16, slots=self.horizon, gamma=0.999, log_std=noise, first_output=0.2, settled=0.4)
         # Noise in log r of 0.47 to 0.07: wider noise prices pairs out for good, less at the start is slow. First
         # rewards of 0.18 of the bound: above most entry thresholds, for who is not served learns nothing.
         return Usual(markets=64, slots=8, gamma=0.0, log_std=(-2.0, -3.9), first_output=0.5)

@@ -8,7 +8,9 @@ import numpy.typing as npt
 from agents.policy.rule_of_thumb import Seen
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.registration import EPISODE_SLOTS
+from aigc_market_env.scenarios import Scenario
 from aigc_market_env.spaces import MU_PLAN, OBSERVATION_BOUND
+from aigc_market_env.views import VIEWS
 
 Features = npt.NDArray[np.float32]
 
@@ -60,6 +62,16 @@ class PlanFeatures(NamedTuple):
     log_left: FloatArray
     log_even_spending: FloatArray
     fullness: FloatArray
+
+
+def lasting_entries(scenario: Scenario) -> list[int]:
+    """Which of :func:`leader_features`, of MUs with wallets, the last slot's rewards have not made but through money.
+
+    All but prices and QoE of the last slot.
+    """
+    shown, kept = VIEWS["board"].names(scenario), set(VIEWS["links"].names(scenario))
+    names = [*range(scenario.num_mus), *shown, *PlanFeatures._fields]
+    return [i for i, name in enumerate(names) if name not in shown or name in kept]
 
 
 def _plan_of_mus(observations: npt.NDArray[np.float32]) -> Features:

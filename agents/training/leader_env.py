@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.policy.actions import shares_of
-from agents.policy.agent_features import Features, leader_features, leader_features_size
+from agents.policy.agent_features import Features, lasting_entries, leader_features, leader_features_size
 from agents.training.vec_env import MarketVecEnv
 from aigc_market_env import BatchedMarketEnv, Scenario
 from aigc_market_env.model.parameters import FloatArray
@@ -66,6 +66,7 @@ class LeaderVecEnv(MarketVecEnv):
         size = leader_features_size(m, markets.single_observation_space["mu"].shape[0], wallet=self._wallet)
         super().__init__(markets, m, size, n, episode_slots, ends)
         self.copies = copies
+        self.critic_entries = lasting_entries(scenario) if self._wallet else None
         self.seed(seed)
         self._unit = 1.0 if ends is None else _SLOTS_AHEAD
         self.followers = followers

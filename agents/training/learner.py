@@ -68,7 +68,9 @@ class Learner(Generic[SidePolicy]):
             ValueError: the training has diverged.
         """
         self.model.lr_schedule = lambda _: self._full_rate * remaining
-        self._config.algorithm.explore(self.model, usual_log_std=self._config.usual.log_std, remaining=remaining)
+        usual = self._config.usual
+        unsettled = max(remaining - usual.settled, 0.0) / (1.0 - usual.settled)
+        self._config.algorithm.explore(self.model, usual_log_std=usual.log_std, remaining=unsettled)
         self.env.anneal(remaining)
         try:
             self.model.learn(self.rollout, callback=MarketScalars(self.env), reset_num_timesteps=False)

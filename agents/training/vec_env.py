@@ -33,6 +33,8 @@ class MarketVecEnv(OwnsArrays, VecEnv):
 
     #: How many markets in a row go through the same episodes, differing in play alone.
     copies: int = 1
+    #: Which entries of an observation a critic sees; None for all of them.
+    critic_entries: Sequence[int] | None = None
 
     def __init__(
         self,

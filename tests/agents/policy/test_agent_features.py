@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
-from agents.policy.agent_features import PlanFeatures, leader_features, leader_features_size, with_identity
-from aigc_market_env import BatchedMarketEnv, Wallet
+from agents.policy.agent_features import (
+    PlanFeatures,
+    lasting_entries,
+    leader_features,
+    leader_features_size,
+    with_identity,
+)
+from aigc_market_env import BatchedMarketEnv, Scenario, Wallet
 from aigc_market_env.registration import EPISODE_SLOTS
 from aigc_market_env.spaces import OBSERVATION_BOUND
 
@@ -35,6 +41,22 @@ def test_features_of_any_wallet_are_finite(wallet):
     features = leader_features(seen(1, wallet=wallet)[1], wallet=True)
     assert np.isfinite(features).all()
     assert np.abs(features).max() <= OBSERVATION_BOUND
+
+
+def test_what_lasts_is_what_rewards_do_not_move_but_for_money():
+    scenario = Scenario.preset("prepaid")
+    lasting = lasting_entries(scenario)
+    env, twin = (BatchedMarketEnv(scenario, 2, asps="best_response", max_cycles=4, seed=3) for _ in range(2))
+    env.reset(), twin.reset()
+    some, more = (
+        leader_features(each.step({"mu": np.full((2, 8, 4), share)})[0]["mu"], wallet=True)
+        for each, share in ((env, 0.03), (twin, 0.09))
+    )
+    moved = set(np.flatnonzero((some != more).any(axis=(0, 1))))
+    assert moved - set(lasting)
+    assert len(lasting) + 3 * scenario.num_asps == some.shape[-1]  # two prices and the QoE
+    money = {8 + 41, *range(some.shape[-1] - 2, some.shape[-1])}  # its logarithm, even spending, fullness
+    assert moved & set(lasting) == money
 
 
 def test_without_wallets_there_is_nothing_to_add():

@@ -299,6 +299,19 @@ def test_exploration_narrows_evenly_in_its_logarithm_and_is_not_learned(tiny, gi
         assert np.allclose(learner.model.policy.log_std.detach(), end + (start - end) * remaining)
 
 
+def test_exploration_may_settle_before_the_end(tiny, monkeypatch):
+    monkeypatch.setattr(LeaderConfig, "usual", property(lambda _: USUAL._replace(settled=0.5)))
+    config = tiny()
+    learner = mu_learner(config, config.make_scenario())
+    learner.begin(0)
+    learner.model.set_logger(Logger(None, []))
+    (start, end), found = USUAL.log_std, {}
+    for remaining in (1.0, 0.75, 0.5, 0.0):
+        learner.learn(remaining)
+        found[remaining] = float(learner.model.policy.log_std.detach()[0])
+    assert found == pytest.approx({1.0: start, 0.75: (start + end) / 2, 0.5: end, 0.0: end})
+
+
 def test_untrained_users_post_much(tiny):
     config = tiny(scenario="campus")
     policy = mu_learner(config, config.make_scenario()).policy
