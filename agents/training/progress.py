@@ -44,6 +44,7 @@ class Standing:
         first: of them done by earlier processes.
         unit: what they are.
         seconds: that this process has taken.
+        waited: of them until it began to learn: to compile, and to measure how good it is at first.
         evaluations: how often regret was measured.
         regrets: those measured last, relative, by whose they are.
         stopping: whether the run was told to stop.
@@ -54,20 +55,22 @@ class Standing:
     first: int = 0
     unit: str = "transitions"
     seconds: float = 0.0
+    waited: float = 0.0
     evaluations: int = 0
     regrets: Mapping[str, float] = field(default_factory=dict)
     stopping: bool = False
 
     @property
     def left(self) -> float | None:
-        """Seconds to go at this process's mean speed; None while it has done nothing."""
+        """Seconds to go at this process's mean speed since it began to learn; None while it has done nothing."""
         made = self.done - self.first
-        return self.seconds / made * max(self.total - self.done, 0) if made > 0 else None
+        return (self.seconds - self.waited) / made * max(self.total - self.done, 0) if made > 0 else None
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What is told of it, each of which stays on one line."""
-        speed = f"{(self.done - self.first) / self.seconds:,.0f}/s" if self.seconds > 0.0 else ""
+        learning = self.seconds - self.waited
+        speed = f"{(self.done - self.first) / learning:,.0f}/s" if learning > 0.0 else ""
         found = (
             f"{min(self.done, self.total):,} of {self.total:,} {self.unit}",
             *(f"{who}' regret {value:.2%}" for who, value in self.regrets.items()),
@@ -237,7 +240,9 @@ class Bar:
 
     def update(self, done: int) -> None:
         """Show what is done."""
-        self._show(done=done, seconds=time.monotonic() - self._began)
+        seconds = time.monotonic() - self._began
+        waited = seconds if done <= self._standing.first else self._standing.waited
+        self._show(done=done, seconds=seconds, waited=waited)
 
     def stopping(self) -> None:
         """Show at once that the run was told to stop."""

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -140,6 +141,20 @@ def test_time_left_is_that_of_what_this_process_has_done():
     assert replace(standing, done=400).left is None
     assert replace(standing, done=1100).left == 0.0
     assert [clock(seconds) for seconds in (None, 0.4, 100.0, 3661.0)] == ["-:--:--", "0:00:00", "0:01:40", "1:01:01"]
+
+
+def test_what_passes_before_a_run_learns_is_not_counted_as_its_speed(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with told_in_file(tmp_path / "progress.json"):
+        bar = Bar(1000, [], ())
+        bar.start(400)
+        for now[0], done in ((60.0, 400), (62.0, 600)):  # a minute of compiling, then two seconds of learning
+            bar.update(done)
+    standing = bar._standing
+    assert (standing.seconds, standing.waited, standing.left) == (62.0, 60.0, 4.0)
+    assert "100/s" in standing.parts
+    assert "0:01:02 elapsed" in standing.parts
 
 
 # Several runs --------------------------------------------------------------------------------------------------------
