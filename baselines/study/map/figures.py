@@ -32,6 +32,8 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("consumption only, as utilisation or as cost", "#c7b8dc", ("asp_cost",)),
 )
 _NEITHER, _IMPOSSIBLE = "0.90", "white"
+#: Letters of a caption's size, where a figure is as wide as two columns of a paper.
+_SMALL = 7.5
 #: Colours of savings in numbers, below the paper's figure and from it on.
 _SHORT = LinearSegmentedColormap.from_list("short", ["#f4a582", "#f7f7f7"])
 _REACHED = LinearSegmentedColormap.from_list("reached", ["#92c5de", "#053061"])
@@ -68,9 +70,9 @@ def _overview(found: Map) -> Figure:
             for j, name in enumerate(names):
                 _panel(grid[i, j], found, benchmarks.get(name), spread)
                 if i == 0:
-                    grid[i, j].set_title(_two_lines(found.plan.label(name)), fontsize=7.5)
+                    grid[i, j].set_title(_two_lines(found.plan.label(name)), fontsize=_SMALL)
                 if j == 0:
-                    grid[i, j].set_ylabel(f"spread {spread:g}\nsatiation", fontsize=7.5)
+                    grid[i, j].set_ylabel(f"spread {spread:g}\nsatiation", fontsize=_SMALL)
                 _ticks(grid[i, j], found, left=j == 0, below=i == len(spreads) - 1)
     _legend(figure.add_subfigure(rows[-1]))
     figure.suptitle(f"Where ours saves as much as the paper states: {_world(found)}", fontsize=12)
@@ -81,7 +83,7 @@ def _panel(panel: Axes, found: Map, cells: Sequence[Cell] | None, spread: float)
     loads, satiations, _ = axes(found.plan)
     if cells is None:
         panel.set_axis_off()
-        panel.text(0.5, 0.5, "has no\nintensity", ha="center", va="center", fontsize=7.5, color="0.5")
+        panel.text(0.5, 0.5, "has no\nintensity", ha="center", va="center", fontsize=_SMALL, color="0.5")
         panel.set(xlim=(0, 1), ylim=(0, 1))
         return
     panel.set(xlim=(0, len(loads)), ylim=(0, len(satiations)))
@@ -105,13 +107,13 @@ def _draw(panel: Axes, cell: Cell, x: int, y: int) -> None:
 
 def _ticks(panel: Axes, found: Map, left: bool, below: bool) -> None:
     loads, satiations, _ = axes(found.plan)
-    panel.tick_params(length=0, labelsize=7.5, pad=1)
+    panel.tick_params(length=0, labelsize=_SMALL, pad=1)
     panel.set_xticks(np.arange(len(loads)) + 0.5, [f"{load:g}" for load in loads] if below else [""] * len(loads))
     panel.set_yticks(
         np.arange(len(satiations)) + 0.5, [f"{k:g}" for k in satiations] if left else [""] * len(satiations)
     )
     if below:
-        panel.set_xlabel("load", fontsize=7.5, labelpad=1)
+        panel.set_xlabel("load", fontsize=_SMALL, labelpad=1)
     for spine in panel.spines.values():
         spine.set_visible(False)
 
@@ -150,28 +152,26 @@ def _numbers(found: Map, match: str, name: str) -> Figure:
     panels = {claim.metric: claim for claim in CLAIMS if claim.metric in SAVINGS}
     learns = cells[0].overhead is not None
     count = len(panels) + learns
-    figure = Figure(figsize=(1.0 + 2.9 * count, 1.5 + 2.05 * len(spreads)), dpi=110, layout="constrained")
+    figure = Figure(figsize=(0.95 + 1.55 * count, 1.3 + 1.3 * len(spreads)), dpi=150, layout="constrained")
     grid = figure.subplots(len(spreads), count, squeeze=False)
     for i, spread in enumerate(spreads):
         row = [cell for cell in cells if cell.setting.spread == spread]
         for j, (metric, claim) in enumerate(panels.items()):
             _heat(grid[i, j], found, [(cell, cell.point.reductions[metric]) for cell in row], PAPER[metric])
             if i == 0:
-                grid[i, j].set_title(f"{claim.label}\npaper: {claim.paper:.1%}", fontsize=10)
+                grid[i, j].set_title(f"{claim.label}\npaper: {claim.paper:.1%}", fontsize=_SMALL)
         if learns:
             _heat(grid[i, -1], found, [(cell, cell.overhead) for cell in row if cell.overhead], PAPER[OVERHEAD])
             if i == 0:
-                grid[i, -1].set_title(f"overhead of learning\npaper: {PAPER[OVERHEAD]:.1%}", fontsize=10)
+                grid[i, -1].set_title(f"overhead of learning\npaper: {PAPER[OVERHEAD]:.1%}", fontsize=_SMALL)
         for j in range(count):
             _ticks(grid[i, j], found, left=j == 0, below=i == len(spreads) - 1)
-            grid[i, j].tick_params(labelsize=9)
-            grid[i, j].xaxis.label.set_fontsize(9)
-        grid[i, 0].set_ylabel(f"{_of_spread(spread)}\n\nsatiation")
+        grid[i, 0].set_ylabel(f"{_of_spread(spread)}\n\nsatiation", fontsize=_SMALL)
     figure.suptitle(
         f"What ours saves against {found.plan.label(name)} {match}, in %\n{_world(found)}\n"
         "blue: as much as the paper states; framed: even the lower end of the 95 % interval is\n"
         "grey: in fewer than 95 % of the markets, the share in brackets, some intensity serves everybody as well",
-        fontsize=10,
+        fontsize=8,
     )
     return figure
 
@@ -190,13 +190,13 @@ def _heat(panel: Axes, found: Map, savings: Iterable[tuple[Cell, Estimate]], pap
         counts, reached = cell.point.counts, saving_reaches(saving, paper, surely=False)
         colour = "white" if not counts else _colour(saving.value, paper)
         panel.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.0))
-        text = f"{100.0 * saving.value:.0f}" if np.isfinite(saving.value) else "–"
+        text = f"{100.0 * saving.value:z.0f}" if np.isfinite(saving.value) else "–"
         if not counts:
-            panel.text(x + 0.5, y + 0.5, f"{text}\n({cell.point.matched:.0%})", ha="center", va="center", fontsize=7,
+            panel.text(x + 0.5, y + 0.5, f"{text}\n({cell.point.matched:.0%})", ha="center", va="center", fontsize=6,
                        color="0.6", linespacing=0.9)  # fmt: skip
             continue
         weight, ink = ("bold", "white") if reached else ("normal", "0.15")
-        panel.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=9, fontweight=weight, color=ink)
+        panel.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=_SMALL, fontweight=weight, color=ink)
         if saving_reaches(saving, paper, surely=True):
             panel.add_patch(Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, fill=False, edgecolor="0.0", linewidth=1.4))
 
