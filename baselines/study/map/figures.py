@@ -152,7 +152,7 @@ def _numbers(found: Map, match: str, name: str) -> Figure:
     panels = {claim.metric: claim for claim in CLAIMS if claim.metric in SAVINGS}
     learns = cells[0].overhead is not None
     count = len(panels) + learns
-    figure = Figure(figsize=(0.95 + 1.55 * count, 1.3 + 1.3 * len(spreads)), dpi=150, layout="constrained")
+    figure = Figure(figsize=(7.1, 1.3 + 1.3 * len(spreads)), dpi=150, layout="constrained")
     grid = figure.subplots(len(spreads), count, squeeze=False)
     for i, spread in enumerate(spreads):
         row = [cell for cell in cells if cell.setting.spread == spread]
@@ -171,7 +171,7 @@ def _numbers(found: Map, match: str, name: str) -> Figure:
         f"What ours saves against {found.plan.label(name)} {match}, in %\n{_world(found)}\n"
         "blue: as much as the paper states; framed: even the lower end of the 95 % interval is\n"
         "grey: in fewer than 95 % of the markets, the share in brackets, some intensity serves everybody as well",
-        fontsize=8,
+        fontsize=_SMALL,
     )
     return figure
 
