@@ -16,7 +16,7 @@ from aigc_market_env._engine.process import (
     WORTH_DEVIATION,
 )
 from aigc_market_env._engine.slot import ACCURACY, NOISE, TIMELINESS, TOKENS
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled_in_place, compiled_inner
 from aigc_market_env._numerics.elementary import exp
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import ENTRY, coefficients_of, describe
@@ -93,7 +93,7 @@ def bound_rewards(mus: FloatArray, m: int) -> None:
     mus[at.BOUND, m] = satisfaction.bound(mus[at.OMEGA, m], mus[at.REQUIREMENT, m])
 
 
-@compiled
+@compiled_in_place
 def begin_worth(i: int, lanes: Lanes, process: FloatArray, scratch: FloatArray) -> None:
     """Draw what every MU's requests are worth as an episode begins, from the stationary distribution."""
     mus = lanes.mus[i]
@@ -107,7 +107,7 @@ def begin_worth(i: int, lanes: Lanes, process: FloatArray, scratch: FloatArray) 
     _change_worth(i, lanes, process, 0.0, scratch)
 
 
-@compiled
+@compiled_in_place
 def change_worth(i: int, lanes: Lanes, process: FloatArray, scratch: FloatArray) -> None:
     """Draw what every MU's requests are worth in the next slot."""
     mus, begin = lanes.mus[i], process[URGENT_BEGIN]
@@ -136,13 +136,13 @@ def _change_worth(i: int, lanes: Lanes, process: FloatArray, correlation: float,
         bound_rewards(mus, m)
 
 
-@compiled
+@compiled_in_place
 def begin_load(i: int, lanes: Lanes, process: FloatArray) -> None:
     """Draw the place in the load profile at which an episode begins."""
     _set_load(i, lanes, process, int(next_uniform(lanes.streams, i) * (process.shape[0] - PROFILE)))
 
 
-@compiled
+@compiled_in_place
 def change_load(i: int, lanes: Lanes, process: FloatArray) -> None:
     """Go to the next place in the load profile, which begins anew after its end."""
     asps = lanes.asps[i]

@@ -13,7 +13,7 @@ from aigc_market_env import spaces
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Float32Array, Lanes, Observations
 from aigc_market_env._engine.process import HORIZON, URGENT_LOG_FACTOR, num_places
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled_in_place, compiled_inner
 from aigc_market_env._numerics.elementary import cos_sin, log, log1p
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.spaces import (
@@ -224,7 +224,7 @@ def write_links(i: int, lanes: Lanes, current: Observations, efficiencies: Float
             of_mu += ASP_LINK_SIZE
 
 
-@compiled
+@compiled_in_place
 def write_wallets(i: int, lanes: Lanes, current: Observations) -> None:
     """What stays of every MU's wallet throughout an episode."""
     mus, num_mus = lanes.mus[i], lanes.mus.shape[2]
@@ -235,7 +235,7 @@ def write_wallets(i: int, lanes: Lanes, current: Observations) -> None:
         current.mus[i, plan + MU_PLAN.log_cap] = _amount_entry(mus[at.CAP, m], mus[at.BASE_OMEGA, m])
 
 
-@compiled
+@compiled_in_place
 def write_demand(i: int, lanes: Lanes, current: Observations, process: FloatArray) -> None:
     """What requests of MUs with wallets are worth in this slot, and the place in the load profile."""
     mus, num_mus, places = lanes.mus[i], lanes.mus.shape[2], num_places(process)

@@ -12,7 +12,7 @@ from aigc_market_env._engine.drift import bound_rewards, describe_links
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._engine.observations import measure_channels
 from aigc_market_env._engine.slot import COMPUTE_WORTH, NOISE
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled_in_place, compiled_inner
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import in_range
 from aigc_market_env.scenarios.streams import fill_uniforms, next_uniform, take_back
@@ -23,7 +23,7 @@ LOG_EFFICIENCY = COMPUTE_WORTH
 _LOG_NOT_ASKING = math.log(walk.NOT_ASKING)
 
 
-@compiled
+@compiled_in_place
 def begin_trace(i: int, lanes: Lanes, trace: FloatArray, scratch: FloatArray) -> None:
     """Draw where in the trace an episode begins, and who the MUs are."""
     mus = lanes.mus[i]

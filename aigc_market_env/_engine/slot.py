@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
 from aigc_market_env.game.demand import LAM, MU, RATE, REWARD, WIDTH, Providers, allocated
 from aigc_market_env.game.shadow_prices import STEPS, Asp, allocate, find_shadow_prices, put_asp
 from aigc_market_env.model import qoe, satisfaction
@@ -224,7 +224,7 @@ def _pay_mus(i: int, lanes: Lanes, scratch: FloatArray) -> None:
         mus[at.UTILITY, m] += satisfaction.vector_value(delivered, mus[at.OMEGA, m], mus[at.REQUIREMENT, m])
 
 
-@compiled
+@compiled_in_place
 def _add_satiated(mus: FloatArray) -> None:
     """Add the satisfaction of the MUs of a lane some of whom are satiated; apart, or the usual loop would be slower."""
     for m in range(mus.shape[1]):

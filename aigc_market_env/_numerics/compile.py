@@ -26,16 +26,24 @@ _SETTINGS: Any = numba_config
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` on its first call, cache the machine code on disk, and release the GIL while it runs."""
-    return _compiled(function)
+    return _compiled(function, _nrt=True)  # in words, or it would be as its first caller is
+
+
+def compiled_in_place(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that neither makes nor returns arrays, nor calls one that returns some.
+
+    It does not count references to the arrays that it works on; its callers hold them. The counts are atomic, take
+    longer than much of what is done to a market between two of them, and are shared by all threads, which would wait
+    for one another.
+    """
+    return _compiled(function, _nrt=False)
 
 
 def compiled_inner(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function that makes no arrays into the compiled functions that call it.
+    """:func:`compiled_in_place`, and into the functions that call it.
 
-    It does not count references to the arrays that it works on. The counts are atomic, take longer than much of what
-    is done to a market between two of them, and are shared by all threads, which would wait for one another. It becomes
-    part of its callers, so that what vector code must make sure of, that rows do not overlap, is looked at once for
-    all markets.
+    As it becomes part of its callers, what vector code must make sure of, that rows do not overlap, is looked at once
+    for all markets.
     """
     return _compiled(function, _nrt=False, forceinline=True)
 

@@ -7,12 +7,12 @@ With A diagonal (MUs), D block-diagonal (ASPs), B and E the couplings,
 5N equations for N ASPs, however many MUs there are.
 """
 
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled_in_place, compiled_inner
 from aigc_market_env.equilibrium.system import STATE, System
 from aigc_market_env.model.parameters import FloatArray
 
 
-@compiled
+@compiled_in_place
 def newton_step(s: System) -> bool:
     """Solve the linearised system into ``s.step_mu``, ``s.step_asp``; False if it is singular to working accuracy."""
     size = STATE * len(s.x)
@@ -29,7 +29,7 @@ def newton_step(s: System) -> bool:
     return True
 
 
-@compiled
+@compiled_in_place
 def _reduce_to_asps(s: System, step: FloatArray) -> None:
     """Eliminate the MUs: fill ``s.matrix`` (5N, 5N) and the right-hand side ``step`` (5N,)."""
     num_asps, num_mus = s.x.shape

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_in_place
 from aigc_market_env.equilibrium.arrow import newton_step
 from aigc_market_env.equilibrium.system import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W, System, evaluate
 from aigc_market_env.game.demand import hessian_of, new_providers
@@ -63,7 +63,7 @@ def start_from(
             state[n, CORRELATION] = huw / math.sqrt(huu * hww)
 
 
-@compiled
+@compiled_in_place
 def _count_served(x: FloatArray) -> int:
     served = 0
     for m in range(len(x)):
@@ -71,7 +71,7 @@ def _count_served(x: FloatArray) -> int:
     return served
 
 
-@compiled
+@compiled_in_place
 def _lower_prices(state: FloatArray) -> None:
     """Where one MU fills both capacities, the level of prices is open; start where it ends, with one price at zero."""
     excess = min(state[Z_U], state[Z_W]) - 1.0
@@ -86,7 +86,7 @@ def _clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-@compiled
+@compiled_in_place
 def _move(
     log_worth: FloatArray, state: FloatArray, s: System, scale: float, new_worth: FloatArray, new_state: FloatArray
 ) -> None:
@@ -101,7 +101,7 @@ def _move(
         new_state[n, CORRELATION] = _clip(new_state[n, CORRELATION], 0.5 * (old - 1.0), 0.5 * (old + 1.0))
 
 
-@compiled
+@compiled_in_place
 def _expect(
     log_worth: FloatArray, state: FloatArray, new_worth: FloatArray, new_state: FloatArray, s: System, x: FloatArray
 ) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
 from aigc_market_env.equilibrium.markdown import Markdown, chosen_throughput, markdown
 from aigc_market_env.game.demand import per_rate
 from aigc_market_env.game.shadow_prices import Asp, asp_of
@@ -56,6 +56,7 @@ class System(NamedTuple):
     step_asp: FloatArray  # (N, 5)
     step_mu: FloatArray  # (M,)
     smallest: FloatArray  # x·k of the smallest link that is served (1,)
+    totals: FloatArray  # of the ASP at hand (5,)
 
 
 class AspPoint(NamedTuple):
@@ -109,6 +110,7 @@ def new_system(num_mus: int, num_asps: int) -> System:
         np.empty((n, STATE)),
         of_mus[2],
         np.empty(1),
+        np.empty(STATE),
     )
 
 
@@ -118,7 +120,7 @@ def effective_price(cost: float, z: float) -> float:
     return cost * math.exp(max(z - 1.0, 0.0))
 
 
-@compiled
+@compiled_in_place
 def at_throughput(
     log_worth: float,
     c: qoe.Coefficients,
@@ -140,7 +142,7 @@ def at_throughput(
     return at, ahead
 
 
-@compiled
+@compiled_in_place
 def price_feedback(state: FloatArray, a: float, b: float, gradient: FloatArray) -> float:
     """S = ∇Cᵀ (H + diag(H_ii (1 - θ_i)/θ_i))⁻¹ ∇C at ∇C = (a √H_uu, b √H_ww).
 
@@ -268,7 +270,7 @@ def _add_price_effects(block: FloatArray, at: AspPoint, use: Use, x: float, felt
         block[H_UW, Z_W] += felt * (cw * cu_by_w - cu * cw_by_u - share * cu * cw) - 0.5 * use.bend_uw * x
 
 
-@compiled
+@compiled_in_place
 def _close_asp(
     asp: Asp, state: FloatArray, totals: FloatArray, block: FloatArray, columns: FloatArray, residual: FloatArray
 ) -> None:
@@ -292,7 +294,7 @@ def _close_asp(
     _close(columns, spare_u, spare_w, f, b, huu, hww, root, correlation)
 
 
-@compiled
+@compiled_in_place
 def _close(
     rows: FloatArray,
     spare_u: bool,
@@ -317,7 +319,7 @@ def _close(
         t[CORRELATION] = -dx / root + 0.5 * correlation * (du / huu + dw / hww)
 
 
-@compiled
+@compiled_in_place
 def evaluate(
     market: MarketArrays,
     k: int,
@@ -338,7 +340,7 @@ def evaluate(
         The largest residual.
     """
     num_asps, num_mus = s.x.shape
-    totals = np.empty(STATE)
+    totals = s.totals
     s.residual_mu[:] = 0.0
     s.diagonal[:] = 0.0
     s.smallest[0] = np.inf

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_in_place
 from aigc_market_env.game.demand import (
     ASKED,
     BANDWIDTH,
@@ -33,7 +33,7 @@ from aigc_market_env.game.demand import (
 )
 
 
-@compiled
+@compiled_in_place
 def bisect_prices(provider: Providers) -> float:
     """Minimise the dual of a single ASP down to neighbouring floating-point prices; set them, demand, and throughputs.
 
@@ -96,7 +96,7 @@ def _bisect_compute_price(provider: Providers, mu: float) -> _Sides:
     return _Sides(low - cost, lam, share, bandwidth, upper[0] + lam * capacity + mu * asp[BANDWIDTH_CAPACITY])
 
 
-@compiled
+@compiled_in_place
 def _demand_anew(provider: Providers, lam: float, mu: float) -> tuple[float, float, float]:
     """Profit at shadow prices, compute and bandwidth used, the same whatever was asked before."""
     asp = provider.asps[0]
@@ -106,7 +106,7 @@ def _demand_anew(provider: Providers, lam: float, mu: float) -> tuple[float, flo
     return asp[PROFIT], asp[COMPUTE], asp[BANDWIDTH]
 
 
-@compiled
+@compiled_in_place
 def _add_throughput(provider: Providers, sides: _Sides, mu: float, weight: float) -> None:
     """Add a weight times the mean of the throughputs on both sides."""
     for lam, share in ((sides.low, sides.share), (sides.high, 1.0 - sides.share)):
@@ -120,7 +120,7 @@ def _share(lower: float, upper: float, capacity: float) -> float:
     return (capacity - upper) / (lower - upper) if lower > upper else 0.0
 
 
-@compiled
+@compiled_in_place
 def _choking_prices(provider: Providers) -> tuple[float, float]:
     """Effective prices of compute and of bandwidth, each of which alone keeps the ASP from serving anybody."""
     asp = provider.asps[0]

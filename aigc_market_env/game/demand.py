@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
 from aigc_market_env.model import qoe
 from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA, throughput
 from aigc_market_env.model.parameters import FloatArray
@@ -98,7 +98,7 @@ def per_rate(kappa: float, sigma: float, cross: float, ratio: float, inverse: fl
     return kappa + cross * ratio, sigma + cross * inverse
 
 
-@compiled
+@compiled_in_place
 def marginal_use(link: FloatArray, m: int, kappa: float, u: float, w: float) -> tuple[float, float]:
     """:func:`per_rate` of MU ``m`` in a link table."""
     return per_rate(kappa, link[SIGMA, m], link[CROSS, m], math.sqrt(w / u), math.sqrt(u / w))
@@ -151,7 +151,7 @@ def allocated(blocks: FloatArray, m: int) -> tuple[float, float, float]:
 # Demand --------------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_in_place
 def find_demand(providers: Providers) -> None:
     """Fill PROFIT to HWW of all ASPs that are asked, at their prices; throughputs are in their blocks then.
 
@@ -250,7 +250,7 @@ def _approach(block: FloatArray, close: float) -> None:
     block[_OPEN] = _largest(block, _MISSED)
 
 
-@compiled
+@compiled_in_place
 def _finish(block: FloatArray) -> None:
     """Find what steps together did not."""
     for j in range(WIDTH):
@@ -299,7 +299,7 @@ def _sum(block: FloatArray, at: int) -> float:
 # Throughputs and allocations -----------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_in_place
 def forget_rates(blocks: FloatArray) -> None:
     """Begin an ASP's next search at zero."""
     for i in range(blocks.shape[0]):
@@ -307,7 +307,7 @@ def forget_rates(blocks: FloatArray) -> None:
             blocks[i, RATE + j] = 0.0
 
 
-@compiled
+@compiled_in_place
 def start_mean(blocks: FloatArray) -> None:
     """Begin a weighted mean of an ASP's throughputs."""
     for i in range(blocks.shape[0]):
@@ -315,7 +315,7 @@ def start_mean(blocks: FloatArray) -> None:
             blocks[i, _MEAN + j] = 0.0
 
 
-@compiled
+@compiled_in_place
 def add_to_mean(blocks: FloatArray, weight: float) -> None:
     """Add the throughputs found last."""
     for i in range(blocks.shape[0]):
@@ -323,7 +323,7 @@ def add_to_mean(blocks: FloatArray, weight: float) -> None:
             blocks[i, _MEAN + j] += weight * blocks[i, RATE + j]
 
 
-@compiled
+@compiled_in_place
 def take_mean(blocks: FloatArray) -> None:
     """Have the mean for the throughputs."""
     for i in range(blocks.shape[0]):
@@ -331,7 +331,7 @@ def take_mean(blocks: FloatArray) -> None:
             blocks[i, RATE + j] = blocks[i, _MEAN + j]
 
 
-@compiled
+@compiled_in_place
 def choking_use(blocks: FloatArray, kappa: float) -> tuple[float, float]:
     """Effective prices of compute and of bandwidth that each alone would make every MU cost all that it is worth."""
     u = w = 0.0

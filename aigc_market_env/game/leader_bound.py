@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_in_place
 from aigc_market_env.game.offers import (
     QOE,
     REWARD,
@@ -77,7 +77,7 @@ def new_search(num_mus: int, num_asps: int) -> Search:
     )
 
 
-@compiled
+@compiled_in_place
 def best_row(
     s: Search,
     m: int,
@@ -118,7 +118,7 @@ def best_row(
     return utility, max(proven, utility)
 
 
-@compiled
+@compiled_in_place
 def _utility_of(s: Search, m: int, market: MarketArrays, k: int, row: FloatArray) -> float:
     """Utility of a row of rewards, all in the tables."""
     total = paid = 0.0
@@ -185,7 +185,7 @@ def _finest(utility: float, num_asps: int, wants: satisfaction.Wants) -> float:
     return _TOLERANCE * max(utility, 0.0) + _FLOOR * satisfaction.value(num_asps, wants)
 
 
-@compiled
+@compiled_in_place
 def _choose(
     s: Search, m: int, market: MarketArrays, k: int, part: int, worth: float, tolerance: float, settled: float
 ) -> tuple[float, float, float]:
@@ -211,7 +211,7 @@ def _choose(
     return total, paid, ceiling + _ROUNDING * satisfaction.value(total, wants)
 
 
-@compiled
+@compiled_in_place
 def _jump(s: Search) -> int:
     """The ASP whose choice jumps most across the bracket on v, or -1."""
     found, widest = -1, 0.0

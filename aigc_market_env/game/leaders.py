@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._numerics.compile import compiled, over_markets
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, over_markets
 from aigc_market_env.game.demand import LAM, MU, Providers, fill_blocks, hessian_of, new_providers, read_rates
 from aigc_market_env.game.followers import TOLERANCE
 from aigc_market_env.game.leader_bound import best_row, new_search
@@ -156,7 +156,7 @@ def deviations(market: Market, rewards: npt.ArrayLike) -> Deviations:
 # A batch of markets --------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_in_place
 def settle(
     market: MarketArrays,
     k: int,
@@ -177,7 +177,7 @@ def settle(
         prices[n, 0], prices[n, 1] = providers.asps[n, LAM], providers.asps[n, MU]
 
 
-@compiled
+@compiled_in_place
 def standing(
     market: MarketArrays, k: int, links: FloatArray, m: int, rewards: FloatArray, x: FloatArray
 ) -> tuple[float, float]:

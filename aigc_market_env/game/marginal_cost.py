@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_in_place
 from aigc_market_env.game.shadow_prices import Asp
 from aigc_market_env.model import qoe
 from aigc_market_env.model.links import ENTRY, SIGMA, coefficients_of
@@ -70,7 +70,7 @@ class _Sums(NamedTuple):
     most_weight: float  # Σ x σ at most
 
 
-@compiled
+@compiled_in_place
 def slope_range(
     link: FloatArray, m: int, asp: Asp, rewards: FloatArray, a: Supply, b: Supply, guess: FloatArray
 ) -> Range:
@@ -90,7 +90,7 @@ def slope_range(
     return Range(found.least * (1.0 - _WIDENED), found.most * (1.0 + _WIDENED))
 
 
-@compiled
+@compiled_in_place
 def _one_price(
     link: FloatArray, m: int, asp: Asp, rewards: FloatArray, a: Supply, b: Supply, compute: bool, guess: FloatArray
 ) -> Range:
@@ -114,7 +114,7 @@ def _one_price(
     return Range(slope.least if always else 0.0, slope.most)
 
 
-@compiled
+@compiled_in_place
 def _two_prices(
     link: FloatArray, m: int, asp: Asp, rewards: FloatArray, a: Supply, b: Supply, guess: FloatArray
 ) -> Range:
@@ -190,7 +190,7 @@ def _inside(steps: Range, wide: Range, above_cost: bool) -> bool:
 # Ranges over a box ---------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_in_place
 def _sums(link: FloatArray, m: int, asp: Asp, rewards: FloatArray, box: _Box, guess: FloatArray) -> _Sums:
     """Ranges of the sums: at high prices throughputs and a = Q'/(-Q'') are low, at low prices high."""
     root_own = math.sqrt(link[SIGMA, m])
@@ -244,7 +244,7 @@ def _served(target: float, c: qoe.Coefficients, start: float) -> tuple[float, fl
     return rate, -slope / curvature
 
 
-@compiled
+@compiled_in_place
 def _own_cost(link: FloatArray, m: int, box: _Box) -> Range:
     """The range of √C of the MU itself."""
     root = math.sqrt(link[SIGMA, m])
@@ -260,7 +260,7 @@ def _determinant(box: _Box, s: _Sums) -> Range:
     )
 
 
-@compiled
+@compiled_in_place
 def _compute_slope(link: FloatArray, m: int, box: _Box, s: _Sums) -> Range:
     """C' where compute alone is full."""
     own = _own_cost(link, m, box)
@@ -270,7 +270,7 @@ def _compute_slope(link: FloatArray, m: int, box: _Box, s: _Sums) -> Range:
     )
 
 
-@compiled
+@compiled_in_place
 def _bandwidth_slope(link: FloatArray, m: int, box: _Box, s: _Sums) -> Range:
     """C' where bandwidth alone is full."""
     own, sigma = _own_cost(link, m, box), link[SIGMA, m]
@@ -280,7 +280,7 @@ def _bandwidth_slope(link: FloatArray, m: int, box: _Box, s: _Sums) -> Range:
     )
 
 
-@compiled
+@compiled_in_place
 def _slope(link: FloatArray, m: int, box: _Box, s: _Sums, compute: bool, bandwidth: bool) -> Range:
     """C' where at least the capacities told are full: the more of them, the larger it is."""
     own, determinant = _own_cost(link, m, box), _determinant(box, s)
@@ -297,7 +297,7 @@ def _slope(link: FloatArray, m: int, box: _Box, s: _Sums, compute: bool, bandwid
     return Range(least, most)
 
 
-@compiled
+@compiled_in_place
 def _drift(link: FloatArray, m: int, box: _Box, s: _Sums, both: bool) -> tuple[Range, Range]:
     """Ranges of d log u/dx and d log w/dx: where both capacities are full, or else whichever are."""
     own, determinant, root = _own_cost(link, m, box), _determinant(box, s), math.sqrt(link[SIGMA, m])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_in_place
 from aigc_market_env.game.demand import (
     ASKED,
     BANDWIDTH,
@@ -89,13 +89,13 @@ def new_offers(num_mus: int, num_asps: int) -> Offers:
     )
 
 
-@compiled
+@compiled_in_place
 def surplus(worth: float, offer: FloatArray) -> float:
     """(v - r) Q of one offer."""
     return (worth - offer[REWARD]) * offer[QOE]
 
 
-@compiled
+@compiled_in_place
 def _derivative(worth: float, offer: FloatArray) -> float:
     """Derivative of the surplus in the reward."""
     return (worth - offer[REWARD]) * offer[RESPONSE] - offer[QOE]
@@ -134,7 +134,7 @@ def open_tables(s: Offers, m: int, market: MarketArrays, k: int, prices: FloatAr
         _ask(s, m, 0, num_asps)
 
 
-@compiled
+@compiled_in_place
 def insert(s: Offers, n: int, m: int, reward: float) -> int:
     """The place of ``reward`` in the table, which gets a row for it unless it has one; -1 where it is full.
 
@@ -145,7 +145,7 @@ def insert(s: Offers, n: int, m: int, reward: float) -> int:
     return place
 
 
-@compiled
+@compiled_in_place
 def _make_room(s: Offers, n: int, reward: float) -> tuple[int, int]:
     """The place of ``reward`` in the table, -1 where it is full, and the row that is to be filled, -1 where none is."""
     table, length = s.table[n], s.length[n]
@@ -180,7 +180,7 @@ def between(cost: float, low: float, high: float) -> float:
     return low if low == high else max(math.sqrt((cost + low) * (cost + high)) - cost, 0.0)
 
 
-@compiled
+@compiled_in_place
 def _ask(s: Offers, m: int, first: int, last: int) -> None:
     """Fill ``s.row`` of the tables of ASPs ``first`` to ``last`` with what ``s.asked`` buys, where there is a row."""
     asps, blocks = s.providers
@@ -193,7 +193,7 @@ def _ask(s: Offers, m: int, first: int, last: int) -> None:
             write_offer(s.links[n], m, asps[n], s.asked[n], rate_of(blocks[n], m), s.table[n, s.row[n]])
 
 
-@compiled
+@compiled_in_place
 def ask(
     link: FloatArray,
     m: int,
@@ -216,7 +216,7 @@ def ask(
     write_offer(link, m, providers.asps[0], reward, x[m], offer)
 
 
-@compiled
+@compiled_in_place
 def write_offer(link: FloatArray, m: int, provider: FloatArray, reward: float, x: float, offer: FloatArray) -> None:
     """Fill the first eight columns of an offer to MU ``m`` from an ASP's columns after its search."""
     asp, prices = asp_in(provider), provider[LAM : MU + 1]
@@ -243,7 +243,7 @@ def write_offer(link: FloatArray, m: int, provider: FloatArray, reward: float, x
 # Branch and bound ----------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_in_place
 def best_offer(
     s: Offers, n: int, m: int, asp: Asp, worth: float, low: float, high: float, tolerance: float
 ) -> tuple[int, float]:
@@ -278,7 +278,7 @@ def best_offer(
             table[j, BOUND] = _cell_bound(s, n, m, asp, worth, j, surplus(worth, table[best]) + tolerance)
 
 
-@compiled
+@compiled_in_place
 def _rows_within(table: FloatArray, length: int, low: float, high: float) -> tuple[int, int]:
     """The first and the last row of the offers from ``low`` to ``high``."""
     first, last = 0, length - 1
@@ -289,7 +289,7 @@ def _rows_within(table: FloatArray, length: int, low: float, high: float) -> tup
     return first, last
 
 
-@compiled
+@compiled_in_place
 def _better(table: FloatArray, worth: float, best: int, new: int) -> int:
     """The row of the best offer once row ``new`` has been put in; ``best`` is where it was before."""
     if best >= new:
@@ -297,7 +297,7 @@ def _better(table: FloatArray, worth: float, best: int, new: int) -> int:
     return new if surplus(worth, table[new]) > surplus(worth, table[best]) else best
 
 
-@compiled
+@compiled_in_place
 def _cell_bound(s: Offers, n: int, m: int, asp: Asp, worth: float, j: int, target: float) -> float:
     """An upper bound of the surplus between offers j and j + 1, no tighter than ``target`` asks for."""
     a, b = s.table[n, j], s.table[n, j + 1]
@@ -325,7 +325,7 @@ def _cell_bound(s: Offers, n: int, m: int, asp: Asp, worth: float, j: int, targe
     return min(simple, bound + lost)
 
 
-@compiled
+@compiled_in_place
 def _bound_by_slopes(worth: float, c: qoe.Coefficients, a: FloatArray, b: FloatArray, target: float) -> float:
     return surplus_bound(worth, c, a[RATE], b[RATE], a[COST], b[COST], a[LEAST], a[MOST], target)
 
@@ -333,7 +333,7 @@ def _bound_by_slopes(worth: float, c: qoe.Coefficients, a: FloatArray, b: FloatA
 # Climbing ------------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_in_place
 def climb(s: Offers, n: int, m: int, worth: float, low: float, high: float, best: int, tolerance: float) -> int:
     """The row of the peak next to offer ``best``, which gets rows on the way; rewards stay from ``low`` to ``high``.
 
@@ -365,7 +365,7 @@ def climb(s: Offers, n: int, m: int, worth: float, low: float, high: float, best
     return best
 
 
-@compiled
+@compiled_in_place
 def _uphill(table: FloatArray, length: int, worth: float, low: float, high: float, best: int) -> int:
     """The row next to ``best`` to which the surplus rises, from ``low`` to ``high``; -1 if there is none."""
     if table[best, QOE] <= 0.0:

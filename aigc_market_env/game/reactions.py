@@ -1,6 +1,6 @@
 """How one ASP reacts to a change of one MU's reward, all others' fixed (docs/market.md#what-a-user-does)."""
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled_in_place
 from aigc_market_env.game.demand import marginal_use
 from aigc_market_env.game.shadow_prices import Asp, solve_prices
 from aigc_market_env.model import qoe
@@ -8,7 +8,7 @@ from aigc_market_env.model.links import coefficients_of
 from aigc_market_env.model.parameters import FloatArray
 
 
-@compiled
+@compiled_in_place
 def throughput_slope(
     link: FloatArray,
     m: int,

@@ -10,7 +10,7 @@ over λ, μ >= 0: two unknowns per ASP, with the Hessian in closed form.
 
 from typing import NamedTuple
 
-from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
 from aigc_market_env._numerics.elementary import log
 from aigc_market_env.game.bisected_prices import bisect_prices
 from aigc_market_env.game.demand import (
@@ -61,7 +61,7 @@ class Asp(NamedTuple):
     bandwidth_capacity: float  # B, MHz
 
 
-@compiled
+@compiled_in_place
 def asp_of(market: MarketArrays, k: int, n: int) -> Asp:
     """ASP ``n`` of market ``k`` in a flat batch."""
     return Asp(
@@ -94,7 +94,7 @@ def asp_in(column: FloatArray) -> Asp:
     )
 
 
-@compiled
+@compiled_in_place
 def shadow_prices(
     link: FloatArray,
     asp: Asp,
@@ -120,7 +120,7 @@ def shadow_prices(
     return column[DUAL]
 
 
-@compiled
+@compiled_in_place
 def find_shadow_prices(providers: Providers, tolerance: float) -> None:
     """Minimise the dual of every ASP that is asked; LAM, MU and throughputs hold a start, and the answer on return.
 
@@ -247,7 +247,7 @@ def _missed(used: float, capacity: float, price: float) -> float:
     return abs(used - capacity) / capacity if price > 0.0 or used > capacity else 0.0
 
 
-@compiled
+@compiled_in_place
 def allocate(asp: FloatArray, blocks: FloatArray) -> None:
     """Turn an ASP's throughputs at its shadow prices into an allocation within capacities to the last bit.
 

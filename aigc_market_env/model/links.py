@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled, over_markets
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, over_markets
 from aigc_market_env.model import qoe
 from aigc_market_env.model.parameters import FloatArray, MarketArrays, Parameters
 
@@ -37,7 +37,7 @@ def channel(kappa: float, bits_per_token: float, spectral_efficiency: float) -> 
     return sigma, math.sqrt(kappa * sigma)
 
 
-@compiled
+@compiled_in_place
 def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
     """Write the link table (LINK_ROWS, M) of ASP ``n`` in market ``k`` of a flat batch."""
     for m in range(link.shape[1]):
@@ -57,7 +57,7 @@ def fill_links(market: MarketArrays, k: int, n: int, link: FloatArray) -> None:
         connect(link, m, market.flops_per_token[k, n], market.bits_per_token[k, m], market.spectral_efficiency[k, m, n])
 
 
-@compiled
+@compiled_in_place
 def describe(link: FloatArray, m: int, c: qoe.Coefficients) -> None:
     """Write what MU ``m`` asks for into a link table."""
     for j in range(6):
@@ -65,13 +65,13 @@ def describe(link: FloatArray, m: int, c: qoe.Coefficients) -> None:
     link[ENTRY, m] = qoe.slope(0.0, c)
 
 
-@compiled
+@compiled_in_place
 def connect(link: FloatArray, m: int, kappa: float, bits_per_token: float, spectral_efficiency: float) -> None:
     """Write the channel of MU ``m`` into a link table."""
     link[SIGMA, m], link[CROSS, m] = channel(kappa, bits_per_token, spectral_efficiency)
 
 
-@compiled
+@compiled_in_place
 def coefficients_of(link: FloatArray, m: int) -> qoe.Coefficients:
     """The QoE coefficients in column ``m`` of a link table."""
     return link[0, m], link[1, m], link[2, m], link[3, m], link[4, m], link[5, m]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_in_place
 from aigc_market_env.model import satisfaction
 
 FloatArray = npt.NDArray[np.float64]
@@ -161,7 +161,7 @@ class Parameters:
         return MarketArrays(*(getattr(self, name).reshape(-1, *getattr(self, name).shape[skip:]) for name in FIELDS))
 
 
-@compiled
+@compiled_in_place
 def wants_of(market: MarketArrays, k: int, m: int) -> satisfaction.Wants:
     """What MU ``m`` of market ``k`` makes of QoE."""
     return satisfaction.Wants(market.satisfaction_scale[k, m], market.qoe_requirement[k, m], market.satiation[k, m])

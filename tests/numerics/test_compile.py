@@ -1,17 +1,22 @@
+import importlib
 import multiprocessing
 import os
+import pkgutil
 import subprocess
 import sys
+import typing
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from markets import random_market, random_rewards
+from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
+import aigc_market_env
 from aigc_market_env import follower_response
 from aigc_market_env._numerics import compile as _compile
-from aigc_market_env._numerics.compile import compiled_inner, over_markets
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner, over_markets
 
 
 def squares(start, stop, values, results):
@@ -121,7 +126,39 @@ def test_import_compiles_nothing(tmp_path):
     assert list(tmp_path.rglob("*.nbc")) == []
 
 
-def test_inner_functions_make_no_arrays():
-    """Which they cannot, as they count no references."""
+@pytest.mark.parametrize("decorator", [compiled_in_place, compiled_inner])
+def test_functions_that_count_no_references_cannot_make_arrays(decorator):
     with pytest.raises(NumbaError, match="empty"):
-        compiled_inner(lambda: np.empty(3))()
+        decorator(lambda: np.empty(3))()
+
+
+def test_functions_count_references_whoever_is_the_first_to_call_them():
+    make = compiled(lambda size: np.empty(size))
+    assert compiled_in_place(lambda size: make(size).size)(3) == 3  # which leaks, but it is compiled
+    assert make(4).size == 4
+
+
+def functions_of_the_package():
+    for found in pkgutil.walk_packages(aigc_market_env.__path__, "aigc_market_env."):
+        if found.name.rpartition(".")[2] != "__main__":
+            module = importlib.import_module(found.name)
+            yield from (f for f in vars(module).values() if isinstance(f, Dispatcher))
+
+
+def holds_arrays(hint):
+    inside = list(typing.get_type_hints(hint).values()) if hasattr(hint, "_fields") else typing.get_args(hint)
+    return typing.get_origin(hint) is np.ndarray or any(holds_arrays(each) for each in inside)
+
+
+def returns_arrays(function):
+    return holds_arrays(typing.get_type_hints(function.py_func)["return"])
+
+
+def test_no_array_passes_from_callee_to_caller_uncounted():
+    uncounted = {f for f in functions_of_the_package() if f.targetoptions.get("_nrt") is False}
+    assert len(uncounted) > 200
+    assert [f.__name__ for f in uncounted if returns_arrays(f)] == []
+    for function in uncounted:
+        names = function.py_func.__code__.co_names
+        called = [function.py_func.__globals__.get(name) for name in names]
+        assert not any(isinstance(f, Dispatcher) and returns_arrays(f) for f in called), function
