@@ -1,9 +1,9 @@
 """What learning to plan is worth: the same learner with and without regard to later slots, in the preset prepaid.
 
-    python -m benchmarks.planning --out runs/planning          # 9 trainings, 8 held-out episodes; some 30 minutes
+    python -m benchmarks.planning --out runs/planning          # 9 trainings, 8 held-out episodes; some 40 minutes of a core
     python -m benchmarks.planning --out runs/planning --figure docs/planning.png
 
-Runs of gamma 0 and of the default gamma are trained as by train.py, and the latter once more four times as long in
+Runs of gamma 0 and of the default gamma are trained as by train.py, and the latter once more sixteen times as long in
 larger batches and at twice the rate; three seeds each. They are kept in the folder, whence a command that was stopped
 goes on. All are measured in the same held-out episodes as the mechanisms for episodes and dynamic programming. While
 learning, bounds on regret are those at the equilibrium's prices of money, in two of the episodes, and so are the lines
@@ -35,7 +35,7 @@ from baselines.episodes.dynamic_programming import DynamicProgramming
 EPISODES, WHILE_LEARNING = 8, 2
 _COLOURS = "#d55e00", "#0072b2", "#009e73"
 #: How much longer the long runs are, their batches, and their rate.
-_LONGER, _BATCH, _RATE = 4, 2048, 2e-3
+_LONGER, _BATCH, _RATE = 16, 2048, 2e-3
 _STYLES = "-", "--", "-.", ":"
 
 #: Learning curves of the runs of one kind.
