@@ -132,10 +132,8 @@ def _draw(panel: Axes, kind: str, regrets: Mapping[str, Mapping[str, float]]) ->
     panel.set_xlabel(kind, fontsize=8)
     panel.tick_params(which="both", labelsize=7.5)
     if kind == _DEMAND:
-        for label in panel.get_xticklabels():
-            label.set_rotation(30)
-            label.set_horizontalalignment("right")
-            label.set_rotation_mode("anchor")
+        for tick in panel.get_xticklabels():
+            tick.set(rotation=30, ha="right", rotation_mode="anchor")
     panel.grid(color="0.92")
 
 

@@ -1,7 +1,8 @@
 """What learning to plan is worth: the same learner with and without regard to later slots, in the preset prepaid.
 
-    python -m benchmarks.planning --out runs/planning          # 9 trainings, 8 held-out episodes; some 40 minutes of a core
     python -m benchmarks.planning --out runs/planning --figure docs/planning.png
+
+Nine trainings and eight held-out episodes take some 40 minutes of a core.
 
 Runs of gamma 0 and of the default gamma are trained as by train.py, and the latter once more sixteen times as long in
 larger batches and at twice the rate; three seeds each. They are kept in the folder, whence a command that was stopped
