@@ -13,7 +13,7 @@ from aigc_market_env._numerics.compile import compiled, compiled_in_place, compi
 from aigc_market_env.game.demand import LAM, MU, RATE, REWARD, WIDTH, Providers, allocated
 from aigc_market_env.game.shadow_prices import STEPS, Asp, allocate, find_shadow_prices, put_asp
 from aigc_market_env.model import qoe, satisfaction
-from aigc_market_env.model.links import CROSS, SIGMA, bandwidth_per_rate, channel, coefficients_of, throughput
+from aigc_market_env.model.links import CROSS, SIGMA, bandwidth_per_rate, channel, throughput
 from aigc_market_env.model.parameters import FloatArray
 
 Shares = npt.NDArray[np.floating]
@@ -28,11 +28,12 @@ Shares = npt.NDArray[np.floating]
     ACCURACY,
     TOKENS,
     TIMELINESS,
+    SLOPE,
     PAYMENT,
     COMPUTE_WORTH,
     BANDWIDTH_WORTH,
-) = range(11)
-SCRATCH_ROWS = 11
+) = range(12)
+SCRATCH_ROWS = 12
 
 
 @compiled
@@ -153,20 +154,36 @@ def _copy(source: FloatArray, first: int, count: int, block: FloatArray, at_bloc
 
 @compiled_inner
 def deliver(i: int, lanes: Lanes, scratch: FloatArray) -> None:
-    """QoE and payment of every link in the slot just served, and what its resources are worth."""
+    """QoE and payment of every link in the slot just served, and what its resources are worth.
+
+    In several loops: of one with all these rows, the compiler would have to make sure that no row overlaps with any
+    other, which takes longer than it saves with fewer than 64 links.
+    """
     link = lanes.links[i]
+    _score(link, 0, scratch, ACCURACY)
+    _score(link, 1, scratch, TOKENS)
+    _score(link, 2, scratch, TIMELINESS)
     for k in range(link.shape[1]):
-        x, reward, kappa = link[at.RATE, k], link[at.POSTED, k], scratch[KAPPA_OF_LINK, k]
-        accuracy, token_count, timeliness, slope = qoe.terms_and_slope(x, coefficients_of(link, k))
-        bought = accuracy + token_count + timeliness
-        scratch[ACCURACY, k], scratch[TOKENS, k], scratch[TIMELINESS, k] = accuracy, token_count, timeliness
-        link[at.REWARD, k], link[at.QOE, k] = reward, bought
-        scratch[PAYMENT, k] = reward * bought
-        f = link[at.COMPUTE, k]
-        computing = x * kappa / f if f > 0.0 else 0.0  # share of a token's time, for x = 1/(κ/f + σ/b)
-        marginal = reward * slope * x
+        link[at.REWARD, k] = link[at.POSTED, k]
+    for k in range(link.shape[1]):
+        bought = scratch[ACCURACY, k] + scratch[TOKENS, k] + scratch[TIMELINESS, k]
+        link[at.QOE, k], scratch[PAYMENT, k] = bought, link[at.POSTED, k] * bought
+    for k in range(link.shape[1]):
+        x, f = link[at.RATE, k], link[at.COMPUTE, k]
+        # The share of a token's time, for x = 1/(κ/f + σ/b).
+        computing = x * scratch[KAPPA_OF_LINK, k] / f if f > 0.0 else 0.0
+        marginal = link[at.POSTED, k] * scratch[SLOPE, k] * x
         scratch[COMPUTE_WORTH, k] = marginal * computing  # f ∂(rQ)/∂f
         scratch[BANDWIDTH_WORTH, k] = marginal * (1.0 - computing)
+
+
+@compiled_inner
+def _score(link: FloatArray, term: int, scratch: FloatArray, row: int) -> None:
+    """Write one of the terms of QoE, and add its slope to those of the terms before it."""
+    for k in range(link.shape[1]):
+        score, slope = qoe.term_and_slope(link[at.RATE, k], link[term, k], link[3 + term, k])
+        scratch[row, k] = score
+        scratch[SLOPE, k] = scratch[SLOPE, k] + slope if term > 0 else slope
 
 
 @compiled_inner

@@ -57,11 +57,11 @@ def terms(x: float, c: Coefficients) -> tuple[float, float, float]:
 
 
 @compiled
-def terms_and_slope(x: float, c: Coefficients) -> tuple[float, float, float, float]:
-    """The three weighted scores, and Q'(x)."""
-    i0, i1, i2 = 1.0 / (x + c[3]), 1.0 / (x + c[4]), 1.0 / (x + c[5])
-    t0, t1, t2 = c[0] * i0, c[1] * i1, c[2] * i2
-    return t0 * x, t1 * x, t2 * x, t0 * (c[3] * i0) + t1 * (c[4] * i1) + t2 * (c[5] * i2)
+def term_and_slope(x: float, credit: float, half: float) -> tuple[float, float]:
+    """One of the three weighted scores, v x / (x + k), and its derivative."""
+    inverse = 1.0 / (x + half)
+    share = credit * inverse
+    return share * x, share * (half * inverse)
 
 
 @compiled
