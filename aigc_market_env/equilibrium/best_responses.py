@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._numerics.compile import compiled, compiled_in_place, over_markets
+from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.game.leader_bound import Search, best_row, new_search
 from aigc_market_env.game.leaders import settle, standing
 from aigc_market_env.model import satisfaction
@@ -132,7 +132,7 @@ def _new_play(num_mus: int, num_asps: int) -> Play:
     )
 
 
-@compiled_in_place
+@compiled
 def _forget(p: Play) -> None:
     """Begin another market as if it were the first."""
     p.score[:], p.worst[0], p.rows[0], p.stream[0] = np.inf, 0, 0, _SEED
@@ -140,7 +140,7 @@ def _forget(p: Play) -> None:
         p.order[m] = m
 
 
-@compiled_in_place
+@compiled
 def _draw_rewards(p: Play, market: MarketArrays, k: int) -> None:
     """Post random rewards."""
     posted = p.search.offers.rewards
@@ -153,14 +153,14 @@ def _draw_rewards(p: Play, market: MarketArrays, k: int) -> None:
 # What is known of a place --------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
+@compiled
 def _settle(p: Play, market: MarketArrays, k: int) -> None:
     """Have the ASPs respond to the rewards posted."""
     p.prices[:], p.x[:] = 0.0, 0.0
     settle(market, k, p.search.offers.rewards, p.search.offers.links, p.prices, p.x, p.search.offers.providers)
 
 
-@compiled_in_place
+@compiled
 def _find_row(p: Play, market: MarketArrays, k: int, m: int) -> tuple[float, float, float]:
     """Fill ``p.row`` with MU ``m``'s best row; return its utility now, with that row, and at most."""
     offers = p.search.offers
@@ -199,7 +199,7 @@ def _assess(p: Play, market: MarketArrays, k: int, tolerance: float, only_if_les
         p.least[:], p.least_target[:] = offers.rewards, p.target
 
 
-@compiled_in_place
+@compiled
 def _ended(p: Play, tolerance: float) -> bool:
     """Whether an equilibrium has been found, or all the work been done that one market is worth."""
     return p.score[1] <= tolerance or p.rows[0] >= _MOST_ROWS
@@ -224,7 +224,7 @@ def _respond_in_order(p: Play, market: MarketArrays, k: int, tolerance: float) -
     _assess(p, market, k, tolerance, True)
 
 
-@compiled_in_place
+@compiled
 def _respond_damped(p: Play, market: MarketArrays, k: int, tolerance: float) -> None:
     """All MUs move towards their best rows at once, less and less of the way."""
     posted = p.search.offers.rewards
@@ -235,7 +235,7 @@ def _respond_damped(p: Play, market: MarketArrays, k: int, tolerance: float) -> 
         posted += (p.target - posted) / math.sqrt(step + 1.0)
 
 
-@compiled_in_place
+@compiled
 def _respond_in_turn(p: Play, market: MarketArrays, k: int, least_share: float, tolerance: float) -> None:
     """MUs move towards their best rows, one after another in random order, at least ``least_share`` of the way."""
     posted = p.search.offers.rewards
@@ -257,7 +257,7 @@ def _respond_in_turn(p: Play, market: MarketArrays, k: int, least_share: float, 
             return
 
 
-@compiled_in_place
+@compiled
 def _shuffle(p: Play) -> None:
     """Put the MUs into random order."""
     for i in range(len(p.order) - 1, 0, -1):

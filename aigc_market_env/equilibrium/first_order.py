@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._numerics.compile import compiled, compiled_in_place, over_markets
+from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.equilibrium.markdown import markdown
 from aigc_market_env.equilibrium.newton import start_from
 from aigc_market_env.equilibrium.system import (
@@ -137,7 +137,7 @@ def _mark_down(
             step[m, n] = log_worth[m] - math.log(rewards[m])
 
 
-@compiled_in_place
+@compiled
 def _soften(link: FloatArray, asp: Asp, u: float, w: float, x: FloatArray, width: float, state: FloatArray) -> None:
     """Replace z by a θ that grows from 0 to 1 as the capacity's state grows from -width/2 to width/2."""
     f = b = 0.0

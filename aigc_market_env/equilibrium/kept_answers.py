@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled, compiled_in_place
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.model.parameters import FloatArray
 
 #: Places of a table, a power of two.
@@ -24,7 +24,7 @@ def new_kept_answers(question: int, answer: int) -> KeptAnswers:
     return KeptAnswers(np.full((_PLACES, question), np.nan), np.empty((_PLACES, answer)))
 
 
-@compiled_in_place
+@compiled
 def place_of(kept: KeptAnswers, question: FloatArray) -> tuple[int, bool]:
     """Where the answer to a question belongs, and whether it is there; if not, the caller has to write it."""
     mixed = np.int64(0)

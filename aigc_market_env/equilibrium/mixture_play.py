@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._numerics.compile import compiled, compiled_in_place
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.game.demand import Providers, new_providers
 from aigc_market_env.game.mixture_bound import best_row_against, new_mixture_search
 from aigc_market_env.game.offers import COLUMNS, QOE, RESPONSE, ask
@@ -82,13 +82,13 @@ def new_play(
     return p
 
 
-@compiled_in_place
+@compiled
 def row_in(p: Play, m: int, s: int) -> int:
     """Which of its rows MU ``m`` posts in profile ``s``."""
     return (s // p.strides[m]) % p.sizes[m]
 
 
-@compiled_in_place
+@compiled
 def _weight(p: Play, m: int, s: int) -> float:
     """Probability that all MUs but ``m`` post what they post in profile ``s``."""
     weight = 1.0
@@ -98,7 +98,7 @@ def _weight(p: Play, m: int, s: int) -> float:
     return weight
 
 
-@compiled_in_place
+@compiled
 def _respond(market: MarketArrays, k: int, p: Play, m: int, n: int, s: int, reward: float) -> None:
     """Have ASP ``n`` respond in profile ``s``, where MU ``m`` posts ``reward``; ``p.offer`` gets what it buys."""
     p.posted[n, s, m] = reward
@@ -108,7 +108,7 @@ def _respond(market: MarketArrays, k: int, p: Play, m: int, n: int, s: int, rewa
         p.bought[n, s, i] = qoe.value(p.rate[n, s, i], coefficients_of(p.links[n], i))
 
 
-@compiled_in_place
+@compiled
 def _total(p: Play, m: int, s: int) -> float:
     """QoE that MU ``m`` gets from all ASPs in profile ``s``."""
     total = 0.0
@@ -117,7 +117,7 @@ def _total(p: Play, m: int, s: int) -> float:
     return total
 
 
-@compiled_in_place
+@compiled
 def profile_utilities(market: MarketArrays, k: int, p: Play, utilities: FloatArray) -> None:
     """Fill ``utilities`` (J, M) with what every MU earns in every profile, credits per slot."""
     for s in range(p.posted.shape[1]):
@@ -142,7 +142,7 @@ def row_utilities(market: MarketArrays, k: int, p: Play, utilities: FloatArray) 
 # Steps uphill --------------------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
+@compiled
 def climb_rows(market: MarketArrays, k: int, p: Play, sweeps: int, limit: float, mixed_limit: float) -> float:
     """Move every reward of every row in turn to its next peak, for some sweeps; return the last one's largest move.
 
@@ -164,7 +164,7 @@ def climb_rows(market: MarketArrays, k: int, p: Play, sweeps: int, limit: float,
     return moved
 
 
-@compiled_in_place
+@compiled
 def _climb(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, limit: float) -> float:
     """Move one reward of one row to its next peak, at most by ``limit``; return the relative move.
 
@@ -199,7 +199,7 @@ def _climb(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, limit:
     return moved
 
 
-@compiled_in_place
+@compiled
 def _close(
     market: MarketArrays,
     k: int,
@@ -232,7 +232,7 @@ def _close(
     return near
 
 
-@compiled_in_place
+@compiled
 def _slope(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, reward: float) -> tuple[float, float]:
     """Derivative of a row's expected utility in one of its rewards, where that is ``reward``, and the QoE it buys."""
     wants = wants_of(market, k, m)
@@ -246,7 +246,7 @@ def _slope(market: MarketArrays, k: int, p: Play, m: int, a: int, n: int, reward
     return slope, bought
 
 
-@compiled_in_place
+@compiled
 def _largest_worth(market: MarketArrays, k: int, p: Play, m: int, a: int) -> float:
     """The most that a further unit of QoE is worth to MU ``m`` in any profile with its row ``a``."""
     worth = 0.0

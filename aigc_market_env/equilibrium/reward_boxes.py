@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled, compiled_in_place
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.equilibrium.kept_answers import KeptAnswers, new_kept_answers, place_of
 from aigc_market_env.game.followers import TOLERANCE
 from aigc_market_env.game.leader_bound import Search, best_row, new_search
@@ -65,7 +65,7 @@ def new_box_bounds(market: MarketArrays) -> BoxBounds:
     )
 
 
-@compiled_in_place
+@compiled
 def regrets(s: BoxBounds, market: MarketArrays, low: FloatArray, high: FloatArray, unit: float) -> tuple[float, float]:
     """The largest regret of an MU over the mean utility, which counts as ``unit`` at least.
 
@@ -91,7 +91,7 @@ def regrets(s: BoxBounds, market: MarketArrays, low: FloatArray, high: FloatArra
     return least / max(mean_most, unit), at_corner / max(mean, unit)
 
 
-@compiled_in_place
+@compiled
 def _deliver(s: BoxBounds, market: MarketArrays, n: int, first: float, second: float) -> tuple[float, float]:
     """QoE that ASP ``n`` delivers to the two MUs for their rewards."""
     s.pair[0], s.pair[1] = first, second
@@ -106,7 +106,7 @@ def _deliver(s: BoxBounds, market: MarketArrays, n: int, first: float, second: f
     return kept.answers[place, 0], kept.answers[place, 1]
 
 
-@compiled_in_place
+@compiled
 def _utility(wants: satisfaction.Wants, rewards: FloatArray, delivered: FloatArray) -> float:
     """What an MU has from QoE (N,) paid at ``rewards`` (N,)."""
     total = paid = 0.0

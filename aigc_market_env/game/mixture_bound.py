@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics.compile import compiled, compiled_in_place
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.game.mixture_offers import (
     MixtureOffers,
     best_of,
@@ -79,7 +79,7 @@ def new_mixture_search(num_mus: int, num_asps: int, profiles: int) -> MixtureSea
     )
 
 
-@compiled_in_place
+@compiled
 def best_row_against(
     s: MixtureSearch,
     m: int,
@@ -128,7 +128,7 @@ def best_row_against(
     return utility, max(proven, utility), own
 
 
-@compiled_in_place
+@compiled
 def expected_utility(s: MixtureSearch, m: int, market: MarketArrays, k: int, row: FloatArray) -> float:
     """What to expect of a row (N,), whose rewards are put in the tables; ``s.total`` gets the QoE of each profile."""
     wants = wants_of(market, k, m)
@@ -143,7 +143,7 @@ def expected_utility(s: MixtureSearch, m: int, market: MarketArrays, k: int, row
     return _expected_satisfaction(s, wants) - paid
 
 
-@compiled_in_place
+@compiled
 def _expected_satisfaction(s: MixtureSearch, wants: satisfaction.Wants) -> float:
     satisfied = 0.0
     for j in range(s.total.shape[0]):
@@ -208,7 +208,7 @@ def _search_part(
     return utility, lowest
 
 
-@compiled_in_place
+@compiled
 def _choose(
     s: MixtureSearch,
     m: int,
@@ -245,7 +245,7 @@ def _choose(
     return paid, ceiling + _ROUNDING * _expected_satisfaction(s, wants)
 
 
-@compiled_in_place
+@compiled
 def _mispriced(s: MixtureSearch, worths: FloatArray, wants: satisfaction.Wants, gradient: FloatArray) -> float:
     """What the ceiling loses to wrong worths; ``gradient`` (L,) gets its derivatives."""
     lost = 0.0
@@ -260,7 +260,7 @@ def _mispriced(s: MixtureSearch, worths: FloatArray, wants: satisfaction.Wants, 
 # Steps of the worths -------------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
+@compiled
 def _product(a: FloatArray, b: FloatArray) -> float:
     total = 0.0
     for j in range(a.shape[0]):
@@ -268,7 +268,7 @@ def _product(a: FloatArray, b: FloatArray) -> float:
     return total
 
 
-@compiled_in_place
+@compiled
 def _reset(s: MixtureSearch, worths: FloatArray, wants: satisfaction.Wants) -> None:
     """Begin with the Hessian of Σ π V*(p) alone: choices of rewards only add to it."""
     s.inverse[:] = 0.0
@@ -277,7 +277,7 @@ def _reset(s: MixtureSearch, worths: FloatArray, wants: satisfaction.Wants) -> N
         s.inverse[j, j] = worths[j] * worths[j] / (s.offers.weight[j] * curvature)
 
 
-@compiled_in_place
+@compiled
 def _update(s: MixtureSearch, length: float, gradient: FloatArray, new_gradient: FloatArray, step: FloatArray) -> None:
     """Update the inverse Hessian by what a step of ``length`` times ``step`` did to the gradient (BFGS)."""
     size = step.shape[0]
@@ -295,7 +295,7 @@ def _update(s: MixtureSearch, length: float, gradient: FloatArray, new_gradient:
             s.inverse[i, j] -= (one * turned[j] + turned[i] * other) / curved
 
 
-@compiled_in_place
+@compiled
 def _direction(s: MixtureSearch, gradient: FloatArray, step: FloatArray) -> float:
     """Fill ``step`` with the quasi-Newton step; return the slope of the ceiling along it."""
     for i in range(step.shape[0]):
@@ -303,7 +303,7 @@ def _direction(s: MixtureSearch, gradient: FloatArray, step: FloatArray) -> floa
     return _product(gradient, step)
 
 
-@compiled_in_place
+@compiled
 def _longest(worths: FloatArray, step: FloatArray) -> float:
     """The share of a step, at most all of it, that at most doubles or halves every worth."""
     length = 1.0
@@ -314,7 +314,7 @@ def _longest(worths: FloatArray, step: FloatArray) -> float:
     return length
 
 
-@compiled_in_place
+@compiled
 def _relative(step: FloatArray, worths: FloatArray) -> float:
     """The largest relative change of a worth."""
     largest = 0.0
@@ -326,7 +326,7 @@ def _relative(step: FloatArray, worths: FloatArray) -> float:
 # Parts ---------------------------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
+@compiled
 def _cut(s: MixtureSearch, m: int, market: MarketArrays, k: int, part: int, gap: float) -> bool:
     """Put two parts in the place of one, cut at one ASP; False if there is nothing to cut.
 
@@ -355,7 +355,7 @@ def _cut(s: MixtureSearch, m: int, market: MarketArrays, k: int, part: int, gap:
     return True
 
 
-@compiled_in_place
+@compiled
 def _valley(s: MixtureSearch, worths: FloatArray, n: int, first: int, last: int) -> float:
     """The reward of the lowest expected surplus between two rows; at the ends, the middle row."""
     place, lowest = first, np.inf

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aigc_market_env._numerics.compile import compiled, compiled_in_place
+from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.game.demand import Providers, new_providers
 from aigc_market_env.game.marginal_cost import Supply, slope_range
 from aigc_market_env.game.offers import (
@@ -80,13 +80,13 @@ def new_mixture_offers(num_mus: int, num_asps: int, profiles: int) -> MixtureOff
     )
 
 
-@compiled_in_place
+@compiled
 def reward_of(s: MixtureOffers, n: int, place: int) -> float:
     """The reward of a row of a table."""
     return s.table[n, place, 0, REWARD]
 
 
-@compiled_in_place
+@compiled
 def expected_surplus(s: MixtureOffers, worths: FloatArray, n: int, place: int) -> float:
     """Σ_s π_s (p_s - r) Q_s of one row of a table; ``worths`` (L,) is p."""
     total = 0.0
@@ -96,7 +96,7 @@ def expected_surplus(s: MixtureOffers, worths: FloatArray, n: int, place: int) -
     return total
 
 
-@compiled_in_place
+@compiled
 def _derivative(s: MixtureOffers, worths: FloatArray, n: int, place: int) -> float:
     """Derivative of the expected surplus in the reward."""
     total = 0.0
@@ -109,7 +109,7 @@ def _derivative(s: MixtureOffers, worths: FloatArray, n: int, place: int) -> flo
 # Asking --------------------------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
+@compiled
 def open_mixture_table(s: MixtureOffers, n: int, m: int, asp: Asp, reward_bound: float) -> None:
     """Begin the table of one ASP: from the lowest entry threshold to the bound.
 
@@ -135,7 +135,7 @@ def open_mixture_table(s: MixtureOffers, n: int, m: int, asp: Asp, reward_bound:
         insert_reward(s, n, m, asp, threshold * (reward_bound / threshold) ** (i / _GRID))
 
 
-@compiled_in_place
+@compiled
 def insert_reward(s: MixtureOffers, n: int, m: int, asp: Asp, reward: float) -> int:
     """The place of ``reward`` in the table, which gets a row for it unless it has one; -1 where it is full.
 
@@ -169,7 +169,7 @@ def insert_reward(s: MixtureOffers, n: int, m: int, asp: Asp, reward: float) -> 
     return low + 1
 
 
-@compiled_in_place
+@compiled
 def _row_before(table: FloatArray, last: int, reward: float) -> int:
     """The last row of a table whose reward is not above ``reward``, which is below that of row ``last``."""
     low, high = 0, last
@@ -185,7 +185,7 @@ def _row_before(table: FloatArray, last: int, reward: float) -> int:
 # Branch and bound ----------------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
+@compiled
 def best_reward(
     s: MixtureOffers, n: int, m: int, asp: Asp, worths: FloatArray, low: float, high: float, tolerance: float
 ) -> tuple[int, float]:
@@ -218,7 +218,7 @@ def best_reward(
             s.bound[n, i] = _cell_bound(s, n, m, asp, worths, i, reached + tolerance)
 
 
-@compiled_in_place
+@compiled
 def best_of(s: MixtureOffers, worths: FloatArray, n: int, first: int, last: int) -> tuple[int, float]:
     """The row with the largest expected surplus from ``first`` to ``last``, and that surplus."""
     best, reached = first, expected_surplus(s, worths, n, first)
@@ -229,7 +229,7 @@ def best_of(s: MixtureOffers, worths: FloatArray, n: int, first: int, last: int)
     return best, reached
 
 
-@compiled_in_place
+@compiled
 def rows_within(s: MixtureOffers, n: int, low: float, high: float) -> tuple[int, int]:
     """The first and the last row of the rewards from ``low`` to ``high``."""
     first, last = 0, s.length[n] - 1
@@ -240,7 +240,7 @@ def rows_within(s: MixtureOffers, n: int, low: float, high: float) -> tuple[int,
     return first, last
 
 
-@compiled_in_place
+@compiled
 def _cell_bound(s: MixtureOffers, n: int, m: int, asp: Asp, worths: FloatArray, place: int, target: float) -> float:
     """An upper bound of the expected surplus between two rows, no tighter than ``target`` asks for."""
     simple = lost = 0.0
@@ -261,7 +261,7 @@ def _cell_bound(s: MixtureOffers, n: int, m: int, asp: Asp, worths: FloatArray, 
     return min(simple, bound) + lost
 
 
-@compiled_in_place
+@compiled
 def _narrow(s: MixtureOffers, n: int, m: int, asp: Asp, place: int, j: int) -> bool:
     """Find the range of the marginal cost's slope in a cell of one profile, unless that has been done."""
     a, b = s.table[n, place, j], s.table[n, place + 1, j]
@@ -280,7 +280,7 @@ def _narrow(s: MixtureOffers, n: int, m: int, asp: Asp, place: int, j: int) -> b
     return True
 
 
-@compiled_in_place
+@compiled
 def _bound_by_slopes(s: MixtureOffers, n: int, m: int, worths: FloatArray, place: int) -> float:
     """An upper bound of the expected surplus between two rows from what its derivative can be.
 
@@ -299,7 +299,7 @@ def _bound_by_slopes(s: MixtureOffers, n: int, m: int, worths: FloatArray, place
     return peak_between(low, high, rise, fall, reward_of(s, n, place + 1) - reward_of(s, n, place))
 
 
-@compiled_in_place
+@compiled
 def response_range(c: qoe.Coefficients, a: FloatArray, b: FloatArray) -> tuple[float, float]:
     """The least and most that dQ/dr is between two offers.
 
@@ -324,7 +324,7 @@ def response_range(c: qoe.Coefficients, a: FloatArray, b: FloatArray) -> tuple[f
 # Climbing ------------------------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
+@compiled
 def climb_rewards(
     s: MixtureOffers,
     n: int,
