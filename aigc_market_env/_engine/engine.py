@@ -180,8 +180,11 @@ class Engine(OwnsArrays):
 
     def _run(self, kernel: Any, *inputs: Any) -> ObservationBuffer:
         buffer = self._only or self._buffers.take()
-        arrays = (*self.lanes, *self._current, *buffer.flat)
-        over_markets(kernel, self.num_lanes, *arrays, *inputs, slices_per_thread=1)
+        arrays = (*self.lanes, *self._current, *buffer.flat, *inputs)
+        if self.num_lanes == 1:  # there is nothing to share out, and a slot takes no longer than to find that out
+            kernel(0, 1, *arrays)
+        else:
+            over_markets(kernel, self.num_lanes, *arrays, slices_per_thread=1)
         return buffer
 
     def _prepare(self) -> None:

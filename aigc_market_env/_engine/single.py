@@ -1,8 +1,7 @@
 """What the AEC and the Parallel environment share: one market, its agents, their actions and observations (private)."""
 
 import math
-import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -24,7 +23,6 @@ from aigc_market_env.wallets import Wallet, WalletRange
 
 #: Attributes that are views of buffers.
 _VIEWS = ("_mu_shares", "_asp_shares", "_payoffs")
-_SHAPE_AND_TYPE = operator.attrgetter("shape", "dtype")
 
 
 class ActionBuffer(OwnsArrays):
@@ -43,10 +41,11 @@ class ActionBuffer(OwnsArrays):
         """Give every agent its row of the buffer."""
         ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
         parts = np.split(self.flat, ends[:-1])
-        self.rows = {
-            agent: part.reshape(shape) for (agent, shape), part in zip(self._shapes.items(), parts, strict=True)
-        }
-        self._plain = {dtype: [(shape, dtype) for shape in self._shapes.values()] for dtype in spaces.PLAIN}
+        self.parts = dict(zip(self._shapes, parts, strict=True))
+        self.rows = {agent: part.reshape(self._shapes[agent]) for agent, part in self.parts.items()}
+        self._in_order = list(self._shapes.values())
+        self._joined = {dtype: np.empty(self.flat.size, dtype) for dtype in spaces.PLAIN}
+        self._bytes = {dtype: array.data.cast("B") for dtype, array in self._joined.items()}
 
     # Copies and pickles of views would be arrays of their own.
     def __getstate__(self) -> dict[str, Any]:
@@ -56,20 +55,20 @@ class ActionBuffer(OwnsArrays):
         super().__setstate__(state)
         self._share_out()
 
-    def store(self, actions: list[Any]) -> bool:
+    def store(self, actions: Sequence[Any]) -> bool:
         """Keep the actions of all agents, in order, if there is nothing to look at twice; whether that is so.
 
         That is, if all are arrays of one floating-point type and of the right shape, and within [0, 1].
         """
         try:
-            forms = list(map(_SHAPE_AND_TYPE, actions))
-            dtype = forms[0][1]
-            if forms != self._plain.get(dtype):
-                return False
-            joined = b"".join(actions)
-        except (AttributeError, BufferError, TypeError):
+            dtype = actions[0].dtype
+            for action, shape in zip(actions, self._in_order):  # noqa: B905 - strict=True would take longer than this
+                if action.shape != shape or action.dtype != dtype:
+                    return False
+            self._bytes[dtype][:] = b"".join(actions)
+        except (AttributeError, BufferError, KeyError, TypeError):
             return False
-        return not spaces.keep(np.frombuffer(joined, dtype), self.flat)
+        return not spaces.keep(self._joined[dtype], self.flat)
 
 
 class SingleMarket(OwnsArrays):
@@ -239,7 +238,7 @@ class SingleMarket(OwnsArrays):
         row = self._actions.rows[agent]
         if type(action) is np.ndarray and action.shape == row.shape and action.dtype.char in "fd":
             row[...] = action
-            if not spaces.any_outside(row.reshape(-1)):
+            if not spaces.any_outside(self._actions.parts[agent]):
                 return 0
         array = spaces.as_action(action, row.shape, repr(agent), strict=self.strict)
         np.clip(array, 0.0, 1.0, out=row)
@@ -253,6 +252,15 @@ class SingleMarket(OwnsArrays):
         Returns:
             How many entries of each agent's are out of range, None when none is.
         """
+        given = self._in_order(actions)
+        if self._actions.store(given):
+            return None
+        return [self._store(agent, action) for agent, action in zip(self.possible_agents, given, strict=True)]
+
+    def _in_order(self, actions: Mapping[str, Any]) -> list[Any]:
+        """The actions of all agents, in order."""
+        if type(actions) is dict and list(actions) == self.possible_agents:
+            return list(actions.values())
         if not isinstance(actions, Mapping):
             raise ValueError(f"actions must be a dictionary by agent, got {actions!r}")
         rows = self._actions.rows
@@ -260,9 +268,7 @@ class SingleMarket(OwnsArrays):
             missing, unknown = rows.keys() - actions.keys(), actions.keys() - rows.keys()
             wrong = f"missing for {min(missing)!r}" if missing else f"for unknown agent {min(unknown, key=str)!r}"
             raise ValueError(f"action {wrong}; the agents are {', '.join(self.possible_agents)}")
-        if self._actions.store([actions[agent] for agent in self.possible_agents]):
-            return None
-        return [self._store(agent, actions[agent]) for agent in self.possible_agents]
+        return [actions[agent] for agent in self.possible_agents]
 
     def _post(self) -> None:
         self._current = self._engine.post(self._mu_shares).rows

@@ -39,6 +39,14 @@ def compiled_in_place(function: Callable[P, R]) -> Callable[P, R]:
     return _compiled(function, _nrt=False)
 
 
+def compiled_entry(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that makes no arrays and is called with many of them, for no more than a microsecond.
+
+    It does not count references to them: to begin to for ten arrays, and to end it, takes a third of a microsecond.
+    """
+    return _compiled(function, _nrt=False)
+
+
 def compiled_inner(function: Callable[P, R]) -> Callable[P, R]:
     """:func:`compiled_in_place`, and into the functions that call it.
 
