@@ -118,8 +118,8 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         """
         self._begin(seed, options)
         self.agents = list(self.possible_agents)
-        self.rewards = dict.fromkeys(self.agents, 0.0)
-        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.rewards = self._nothing.copy()
+        self._cumulative_rewards = self._nothing.copy()
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
         self.infos = {agent: {"acting": True, "clipped": 0} for agent in self.agents}
@@ -145,7 +145,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         self.infos[agent] = {"acting": True, "clipped": clipped}
         self._cumulative_rewards[agent] = 0.0
         if self._turn == 0:
-            self._clear_rewards()
+            self.rewards = self._nothing.copy()
         self._turn += 1
         if self._turn == len(self.possible_agents):
             self._close_slot()
@@ -157,7 +157,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
 
     def _close_slot(self) -> None:
         self.rewards = self._serve()
-        self._accumulate_rewards()
+        self._cumulative_rewards = self.rewards.copy()  # all agents have acted in this slot, which set theirs to 0
         self._turn = 0
         self._cycle += 1
         if self._cycle >= self.max_cycles:
@@ -167,7 +167,7 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         """A fresh copy of what the agent sees now. The array is never overwritten later."""
         if not self._has_reset:
             EnvLogger.error_observe_before_reset()
-        return self._observe(agent)
+        return (self._current if self.view == "board" else self._observations())[agent].copy()
 
 
 class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]):  # noqa: N801 - PettingZoo's naming
@@ -210,7 +210,6 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
             ]
             for turn in (False, True)
         ]
-        self._nothing = dict.fromkeys(self.possible_agents, 0.0)
         self._all = {answer: dict.fromkeys(self.possible_agents, answer) for answer in (False, True)}
 
     @property

@@ -149,7 +149,10 @@ def test_strict_refuses_what_is_out_of_range(agent, number):
 @both_modes
 @pytest.mark.parametrize(
     "convert",
-    [np.float64, np.float32, np.float16, np.longdouble, np.int64, np.uint8, np.bool_, "list", "fortran", "backwards"],
+    [
+        *(np.float64, np.float32, np.float16, np.longdouble, np.int64, np.uint8, np.bool_),
+        *(">f4", ">f8", "list", "fortran", "backwards"),
+    ],
 )
 def test_every_number_type_is_taken(convert, asps):
     env, twin = parallel("campus", asps), parallel("campus", asps)
@@ -164,6 +167,27 @@ def test_every_number_type_is_taken(convert, asps):
     }.get(convert, lambda a: a.astype(convert))
     for _ in range(4):
         assert same(env.step({agent: converted(action) for agent, action in actions.items()}), twin.step(actions))
+
+
+@pytest.mark.parametrize("shapes", [((3,), (5,)), ((1, 4), (4,)), ((2, 2), (4,)), ((8,), (0,))])
+def test_sizes_that_are_right_in_sum_are_not_enough(shapes):
+    env, twin = parallel("campus", "agents"), parallel("campus", "agents")
+    play(env, 0, 2)
+    play(twin, 0, 2)
+    wrong = {f"mu_{m}": np.zeros(shape, np.float32) for m, shape in enumerate(shapes)}
+    with pytest.raises(ValueError, match=r"'mu_0' has shape .* expected \(4,\)"):
+        env.step(good(env) | wrong)
+    assert same(env.step(good(env)), twin.step(good(env)))
+
+
+def test_actions_of_two_types_are_taken_together():
+    env, twin = parallel("campus", "agents"), parallel("campus", "agents")
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    actions = random_actions(np.random.default_rng(0), env)
+    mixed = actions | {"mu_1": actions["mu_1"].astype(np.float64)}
+    for _ in range(2):
+        assert same(env.step(mixed), twin.step(actions))
 
 
 def test_the_order_of_the_actions_does_not_matter():

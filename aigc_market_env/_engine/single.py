@@ -104,6 +104,7 @@ class SingleMarket(OwnsArrays):
         mus = [f"mu_{m}" for m in range(self.num_mus)]
         providers = [f"asp_{n}" for n in range(self.num_asps)] if asps == "agents" else []
         self.possible_agents = mus + providers
+        self._nothing = dict.fromkeys(self.possible_agents, 0.0)
         seen = self.scenario.extra_entries
         self.observation_spaces = {agent: VIEWS[self.view].space(self.scenario) for agent in mus}
         self.observation_spaces |= {agent: spaces.asp_observation_space(self.num_mus) for agent in providers}
@@ -284,9 +285,6 @@ class SingleMarket(OwnsArrays):
         self._slots += 1
         utility, profit = self._payoffs
         return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
-
-    def _observe(self, agent: str) -> npt.NDArray[np.float32]:
-        return (self._current if self.view == "board" else self._observations())[agent].copy()
 
     def _observations(self) -> dict[str, npt.NDArray[np.float32]]:
         """The observations of all agents, in arrays that are theirs."""
