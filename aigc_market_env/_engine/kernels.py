@@ -58,7 +58,7 @@ from aigc_market_env._engine.slot import (
     spread,
     take_rewards,
 )
-from aigc_market_env._numerics.compile import compiled, compiled_entry, compiled_inner
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
 from aigc_market_env.game.demand import new_providers
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import draw_request
@@ -136,7 +136,7 @@ def _write_all(i: int, lanes: Lanes, current: Observations, process: FloatArray,
         write_money(i, lanes, current, process, scratch[NOISE])
 
 
-@compiled_entry
+@compiled_in_place
 def observe(
     start: int,
     stop: int,
@@ -180,7 +180,7 @@ def resume(
         _write_all(i, lanes, current, process, scratch)
 
 
-@compiled_entry
+@compiled_in_place
 def post(
     start: int,
     stop: int,
