@@ -35,15 +35,24 @@ from aigc_market_env._name_clash import end_on_name_clash
 if __name__ == "__main__":
     end_on_name_clash("agents", "baselines", "experiments", beside=__file__)
 
-from agents.evaluation.sets import usual_size
-from agents.held_out.episodes import EPISODES_FILE, EpisodesOfRun, evaluate_episodes_of, has_episodes, write_episodes
+from agents.evaluation.sets import SetEvaluation, usual_size
+from agents.held_out.episodes import (
+    EPISODES_FILE,
+    EpisodesOfRun,
+    evaluate_episodes_of,
+    evaluate_sizes_of_episodes,
+    has_episodes,
+    has_sizes_of_episodes,
+    write_episodes,
+)
 from agents.held_out.figures import median_run, save_held_out_figures
-from agents.held_out.runs import HeldOut, evaluate_runs, together
+from agents.held_out.runs import HeldOut, evaluate_runs, learning_curve, together
 from agents.held_out.slots_file import SLOTS_FILE, write_slots
 from agents.held_out.task import OwnCode, RunFolder, Source, judge_at_task
 from agents.held_out.task_files import check_video, show_score, video_of, write_score
 from agents.reports.episode import check_episode, play_episode
 from agents.reports.episodes import episodes_of_runs_table, episodes_table, save_episode_figures
+from agents.reports.set_episodes import save_set_episode_figures, set_episodes_table
 from agents.reports.set_table import set_table
 from agents.reports.tables import evaluation_table, runs_table
 from agents.reports.video import VIDEO_FILE, write_video
@@ -59,6 +68,9 @@ from experiments.pictures import Format, Pictures
 from experiments.places import check_folder, folder
 from experiments.whole_parts import say
 from experiments.workers import Workers, executor
+
+#: Mechanisms for episodes that policies for every market stand beside; others do not know the future either.
+_BESIDE_SETS = ("adaptive_pacing", "even_spending")
 
 
 @dataclass(frozen=True)
@@ -180,6 +192,12 @@ def main(arguments: Arguments, console: Console) -> int:
         if arguments.video or asked[0] or arguments.scenario is not None:
             raise ValueError("--video, --scenario and market files are for runs in which mobile users have no wallets")
         mechanisms = [one for one in EPISODE_MECHANISMS.values() if one.name != EpisodeOracle.name]
+        if len(arguments.runs) == 1 and has_sizes_of_episodes(arguments.runs[0]):
+            compared = [mechanism for mechanism in mechanisms if mechanism.name in _BESIDE_SETS]
+            with writing(out):
+                found = evaluate_sizes_of_episodes(arguments.runs[0], asked[1], compared, execute, console)
+                write_sizes_of_episodes(arguments.runs[0], found, out, arguments, console)
+            return 0
         with writing(out):
             measured = evaluate_episodes_of(arguments.runs, asked[1], mechanisms, execute, console)
             write_whole_episodes(measured, out, arguments, console)
@@ -266,6 +284,20 @@ def write_whole_episodes(runs: Sequence[EpisodesOfRun], out: Path, arguments: Ar
         console.print(episodes_table(runs[0].result, escape(runs[0].name)))
     else:
         console.print(episodes_of_runs_table({escape(run.name): run.result for run in runs}))
+    written = ", ".join([EVALUATION_FILE, EPISODES_FILE, *(path.name for path in figures)])
+    say(console, f"Written: {written} in {out}")
+
+
+def write_sizes_of_episodes(
+    run: Path, result: SetEvaluation[Any], out: Path, arguments: Arguments, console: Console
+) -> None:
+    """Write what was measured over episodes of several sizes into a folder, and show it."""
+    write_json(out / EVALUATION_FILE, {"runs": {str(run): result.summary()}})
+    curve = learning_curve(run)
+    by_size = [EpisodesOfRun(f"{run} {m}x{n}", found, curve) for (m, n), found in result.by_size.items()]
+    write_episodes(by_size, out / EPISODES_FILE)
+    figures = save_set_episode_figures(result, curve, pictures_of(arguments, out, about_runs(arguments)))
+    console.print(set_episodes_table(result, escape(str(run))))
     written = ", ".join([EVALUATION_FILE, EPISODES_FILE, *(path.name for path in figures)])
     say(console, f"Written: {written} in {out}")
 

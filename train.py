@@ -21,6 +21,7 @@ One network for every market, whatever its size: fresh markets in every update, 
     python train.py --policy set                  # leaders, on their exact first-order conditions
     python train.py --policy set --algorithm ppo  # the same network, from rewards alone
     python train.py --policy set --train followers
+    python train.py --policy set --scenario prepaid  # mobile users with wallets, from the oracle's levels
     python train.py --policy set --num-mus 3 12 --num-asps 2 6 --loads 0.5 2
 
 The run folder holds the policies, TensorBoard events, metrics and figures; python evaluate.py RUN measures it again.

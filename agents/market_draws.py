@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from aigc_market_env import BatchedMarketEnv, Market, Scenario
 from aigc_market_env.model.parameters import FIELDS
+from aigc_market_env.scenarios import PRESETS
 from aigc_market_env.scenarios.dynamics import faded_efficiency
 
 #: M and N.
@@ -47,8 +48,7 @@ class MarketDistribution:
         for size in ("num_mus", "num_asps"):
             if not all(type(end) is int for end in getattr(self, size)):
                 raise ValueError(f"{size} = {getattr(self, size)} must be whole numbers")
-        if self._preset(self.num_mus[1], self.num_asps[1]).wallet is not None:
-            raise ValueError(f"scenario = {self.scenario!r} has wallets, which set policies do not see; choose another")
+        self._preset(self.num_mus[1], self.num_asps[1])  # which refuses what is impossible
 
     def describe(self) -> str:
         """In a few words: the preset, sizes and loads."""
@@ -75,6 +75,16 @@ class MarketDistribution:
     @property
     def _follows_trace(self) -> bool:
         return Scenario.preset(self.scenario).dynamics.trace is not None
+
+    @property
+    def has_wallets(self) -> bool:
+        """Whether MUs have wallets, so that whole episodes are to be drawn (:mod:`agents.episode_draws`)."""
+        return PRESETS[self.scenario].wallet is not None
+
+    def scenario_of(self, num_mus: int, num_asps: int) -> Scenario:
+        """The scenario of markets of a size, the load drawn with each of them."""
+        load, satiation = self.load_range, self.satiation
+        return Scenario.preset(self.scenario, num_mus=num_mus, num_asps=num_asps, load=load, satiation=satiation)
 
     @property
     def satiated(self) -> bool:

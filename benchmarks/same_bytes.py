@@ -28,7 +28,7 @@ from agents.algorithms.set_ppo import SetPPOConfig
 from agents.config import FollowerConfig, JointConfig, LeaderConfig
 from agents.documents import with_fields
 from agents.market_draws import MarketDistribution
-from agents.set_training.run import train_set_policy
+from agents.set_training.train import train_set_policy
 from agents.training.both import train_both
 from agents.training.one_side import train_followers, train_leaders
 from aigc_market_env import BatchedMarketEnv, Dynamics, Scenario, market_v0, solve_equilibrium

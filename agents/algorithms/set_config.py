@@ -39,8 +39,9 @@ class SetConfig(ABC):
         layers: exchangeable layers.
         evaluate_every: updates between two measurements of regret, in held-out markets of the usual size; by default a
             twentieth of all.
-        evaluation_markets: how many markets they take.
-        final_evaluation_markets: markets of each size in the last evaluation; by default about 2,000 links of each.
+        evaluation_markets: how many markets they take; episodes, where mobile users have wallets.
+        final_evaluation_markets: markets of each size in the last evaluation; by default about 2,000 links of each, or
+            4 episodes.
         larger_sizes: sizes never trained on that the last evaluation measures as well.
         checkpoint_seconds: time between two checkpoints.
     """
@@ -48,6 +49,8 @@ class SetConfig(ABC):
     #: The field that says how long a run is.
     length: ClassVar[str] = "updates"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    #: Whether it is for MUs with wallets, and for them alone.
+    wallets: ClassVar[bool] = False
     #: Whether the policy acts in markets of any size: it does.
     any_size: ClassVar[Literal[True]] = True
     algorithm: ClassVar[str]
@@ -114,6 +117,21 @@ class SetConfig(ABC):
         finite_numbers(self, "learning_rate", "checkpoint_seconds", least=0.0)
         if not isinstance(self.markets, MarketDistribution):
             raise ValueError(f"markets = {self.markets!r} must be a MarketDistribution")
+        if self.markets.has_wallets != self.wallets:
+            self._refuse_wallets()
         for size in self.larger_sizes:
             if len(size) != 2 or not all(type(count) is int and count > 0 for count in size):
                 raise ValueError(f"larger_sizes = {self.larger_sizes!r} must be pairs of positive whole numbers")
+
+    def _refuse_wallets(self) -> None:
+        """Say which algorithm is for what MUs have.
+
+        Raises:
+            ValueError: always.
+        """
+        others = " or ".join(name for name, kind in SET_ALGORITHMS.items() if kind.wallets != self.wallets)
+        have = "no wallets" if self.wallets else "wallets"
+        raise ValueError(
+            f"scenario = {self.markets.scenario!r}: its mobile users have {have}, and algorithm {self.algorithm} is "
+            f"for those that have {'some' if self.wallets else 'none'}; choose algorithm {others}"
+        )

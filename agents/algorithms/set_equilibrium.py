@@ -22,6 +22,7 @@ from agents.policy.follower_set import FollowerSetArchitecture, capacity_states
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, played, rewards_seen
 from agents.policy.link_features import capacity_states as exact_states
 from agents.policy.link_features import follower_features
+from agents.policy.network import SetNetwork
 from aigc_market_env.equilibrium.first_order import FirstOrder, first_order
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
@@ -113,26 +114,41 @@ class LeaderEquilibriumLearner(EquilibriumLearner):
         super().__init__(config, LeaderSetArchitecture(config.width, config.layers, satiation=config.markets.satiated))
 
     def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:
-        config, architecture, network = self.config, self.architecture, self.network
-        start = rewards_seen(architecture, network, market)
-        log_shares = architecture.log_shares(network, torch.from_numpy(architecture.features(market, start)))
-        said = log_shares.detach().numpy().astype(np.float64)
-        shares, bound = played(said), market.reward_bound[..., None]
-        rewards = shares * bound
-        at = first_order(market, rewards, kink_width=config.kink_width)
-        step = np.clip(at.step + np.log(shares) - said, -config.longest_step, config.longest_step)
-        worth = _worth_of_rewards(market, rewards, at)
-        weight = _EVEN_WEIGHT + (1.0 - _EVEN_WEIGHT) * worth / worth.mean()
-        target = torch.from_numpy((said + step).astype(np.float32))
-        loss = 0.5 * (torch.from_numpy(weight.astype(np.float32)) * (log_shares - target).square()).mean()
-        return loss, math.sqrt((worth * step**2).mean() / worth.mean())
+        config = self.config
+        return leaders_loss(self.architecture, self.network, market, config.kink_width, config.longest_step)
 
     def _agents(self, market: Market) -> int:
         return market.num_mus
 
     def _features(self, market: Market, rng: np.random.Generator) -> list[Features]:
-        seen_at = first_rewards(market), _towards_equilibrium(market)
-        return [self.architecture.features(market, rewards) for rewards in seen_at]
+        return leaders_features(self.architecture, market)
+
+
+def leaders_loss(
+    architecture: LeaderSetArchitecture, network: SetNetwork, market: Market, kink_width: float, longest_step: float
+) -> tuple[torch.Tensor, float]:
+    """How far rewards are from where the first-order conditions put them in a batch of markets; see the config.
+
+    Returns:
+        The loss, and the root mean square of what log r lacks, weighted by what it is worth.
+    """
+    start = rewards_seen(architecture, network, market)
+    log_shares = architecture.log_shares(network, torch.from_numpy(architecture.features(market, start)))
+    said = log_shares.detach().numpy().astype(np.float64)
+    shares, bound = played(said), market.reward_bound[..., None]
+    rewards = shares * bound
+    at = first_order(market, rewards, kink_width=kink_width)
+    step = np.clip(at.step + np.log(shares) - said, -longest_step, longest_step)
+    worth = _worth_of_rewards(market, rewards, at)
+    weight = _EVEN_WEIGHT + (1.0 - _EVEN_WEIGHT) * worth / worth.mean()
+    target = torch.from_numpy((said + step).astype(np.float32))
+    loss = 0.5 * (torch.from_numpy(weight.astype(np.float32)) * (log_shares - target).square()).mean()
+    return loss, math.sqrt((worth * step**2).mean() / worth.mean())
+
+
+def leaders_features(architecture: LeaderSetArchitecture, market: Market) -> list[Features]:
+    """What a network may see in a batch of markets, at first and near equilibrium. Each (B, M, N, K)."""
+    return [architecture.features(market, rewards) for rewards in (first_rewards(market), _towards_equilibrium(market))]
 
 
 def _worth_of_rewards(market: Market, rewards: FloatArray, at: FirstOrder) -> FloatArray:

@@ -9,11 +9,14 @@ import torch
 
 from agents.algorithms.set_config import SetConfig
 from agents.policy.agent_features import Features
-from agents.policy.follower_set import FollowerSetArchitecture, FollowerSetPolicy
-from agents.policy.leader_set import LeaderSetArchitecture, LeaderSetPolicy
+from agents.policy.follower_set import FollowerSetArchitecture
+from agents.policy.leader_set import LeaderSetArchitecture
+from agents.policy.level_set import LevelSetArchitecture
+from agents.policy.network import SetNetwork
 from agents.torch_settings import usual_numerics
 
 Metrics = dict[str, float]
+AnySetArchitecture = LeaderSetArchitecture | FollowerSetArchitecture | LevelSetArchitecture
 
 #: What random numbers of a run are for: generators are seeded with (seed, purpose) or (seed, purpose, update).
 _STANDARD, _UPDATE = 0, 1
@@ -35,15 +38,13 @@ class SetLearner(ABC):
     """
 
     @usual_numerics()
-    def __init__(self, config: SetConfig, architecture: LeaderSetArchitecture | FollowerSetArchitecture) -> None:
+    def __init__(self, config: SetConfig, architecture: AnySetArchitecture) -> None:
         self.config, self.architecture = config, architecture
         self.update = self.transitions = 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = architecture.network()
-        torch.nn.init.zeros_(self.network.last.weight)  # begin at the correction that the features suggest
-        torch.nn.init.zeros_(self.network.last.bias)
-        self.network.standardise(self._typical_features(np.random.default_rng([config.seed, _STANDARD])))
+            self.network: Any = architecture.network()  # SetNetwork, or the two of levels
+        self._begin(np.random.default_rng([config.seed, _STANDARD]))
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
 
     @property
@@ -60,10 +61,10 @@ class SetLearner(ABC):
         self.update += 1
         return metrics | {"learning_rate": self.optimiser.param_groups[0]["lr"]}
 
-    def policy(self) -> LeaderSetPolicy | FollowerSetPolicy:
+    def policy(self) -> Any:
         """A policy with a copy of the present weights."""
         with torch.device("meta"):
-            network = self.architecture.network()
+            network: Any = self.architecture.network()
         weights = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         network.load_state_dict(weights, assign=True)
         return self.architecture.policy(network)
@@ -90,6 +91,10 @@ class SetLearner(ABC):
         except (KeyError, RuntimeError, TypeError) as error:
             raise ValueError(f"not the saved state of a run: {error}") from None
 
+    def _begin(self, rng: np.random.Generator) -> None:
+        """Have the network begin at no correction at all, and features be of order one."""
+        begin_at_none(self.network, self._typical_features(rng))
+
     def _descend(self, loss: torch.Tensor) -> None:
         """Make a gradient step."""
         self.optimiser.zero_grad(set_to_none=True)
@@ -108,6 +113,13 @@ class SetLearner(ABC):
     @abstractmethod
     def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
         """Features of links as the network will see them, to standardise by. (L, K)."""
+
+
+def begin_at_none(network: SetNetwork, features: torch.Tensor) -> None:
+    """Have a network begin at the output that features suggest, and standardise these by a sample (..., K)."""
+    torch.nn.init.zeros_(network.last.weight)
+    torch.nn.init.zeros_(network.last.bias)
+    network.standardise(features)
 
 
 def flat_features(sample: list[Features]) -> torch.Tensor:

@@ -15,6 +15,7 @@ from agents.market_draws import LARGER_SIZES, MarketDistribution, Size
 from agents.policy.follower_set import FollowerSetPolicy
 from agents.policy.leader_set import LeaderSetPolicy
 from aigc_market_env import Market, Scenario, follower_regret
+from aigc_market_env.evaluation.episodes import EpisodeEvaluation
 from aigc_market_env.evaluation.followers import FollowerEvaluation
 from aigc_market_env.evaluation.leaders import EVALUATION_SEED, LeaderEvaluation, judge_rewards
 from aigc_market_env.evaluation.protocol import OneSidedEvaluation
@@ -22,7 +23,7 @@ from aigc_market_env.evaluation.reward_sources import NEAR, RewardSource, Situat
 from aigc_market_env.evaluation.side_regret import worst_of
 
 AnySetPolicy = LeaderSetPolicy | FollowerSetPolicy
-OneSize = TypeVar("OneSize", LeaderEvaluation, FollowerEvaluation, covariant=True)
+OneSize = TypeVar("OneSize", LeaderEvaluation, FollowerEvaluation, EpisodeEvaluation, covariant=True)
 
 #: Evaluation markets of a size have about so many links in all, and so many markets at least.
 LINKS, LEAST_MARKETS = 2048, 8
@@ -33,7 +34,8 @@ class SetEvaluation(Generic[OneSize]):
     """What a set policy comes to, size by size.
 
     Attributes:
-        by_size: the evaluation of every size measured; its "slots" are markets, each seen once.
+        by_size: the evaluation of every size measured; its "slots" are markets, each seen once, or
+            episodes of MUs with wallets.
         trained: the distribution that the policy was trained on.
     """
 

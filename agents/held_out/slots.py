@@ -12,6 +12,7 @@ from agents.config import FollowerConfig
 from agents.evaluation.sets import evaluation_sizes, held_out, judge_set_policy
 from agents.market_draws import Size
 from agents.policy.files import AnyPolicy, check_fits, load_policy
+from agents.policy.level_set import LevelSetPolicy
 from agents.run_folder import read_config
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market, Scenario
@@ -79,6 +80,7 @@ class HeldOutSlots:
         seed = EVALUATION_SEED + self.first
         if policy.any_size:
             assert self.market is not None  # set policies are measured in markets, see slots_of
+            assert not isinstance(policy, LevelSetPolicy)  # which are measured over whole episodes
             return judge_set_policy(policy, self.market, seed=seed, certify=True)
         scenario = self.scenario
         if scenario is None:
@@ -176,6 +178,8 @@ def _fresh(folder: Path, count: int | None, preset: str | None) -> Iterator[Mark
     distribution = config.markets.held_out
     if preset is not None:
         distribution = replace(config.markets, scenario=preset, loads=None, satiation=None)
+        if distribution.has_wallets:
+            raise ValueError(f"scenario = {preset!r} has wallets, which the policy of {folder} does not see")
     for size in evaluation_sizes(config.markets, config.larger_sizes):
         yield held_out(distribution, size, count)
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from rich.console import Console
 
 from agents.policy.files import check_fits, load_policy
+from agents.policy.leader_set import LeaderSetPolicy
 from agents.torch_settings import one_torch_thread
 from aigc_market_env import Market
 from aigc_market_env.model.parameters import FloatArray
@@ -54,7 +55,7 @@ class RunFolder:
         """See :class:`Source`."""
         policy = load_policy(self.folder)
         if policy.any_size or task.view == "market":
-            if policy.any_size and policy.mus is not None and task.view == "market":
+            if isinstance(policy, LeaderSetPolicy) and task.view == "market":
                 return {"mu": _Pricing(policy.mus.rewards)}
             kind = "any size" if policy.any_size else "one market"
             raise ValueError(f"{self.folder} holds a policy for {kind}, which {task.name} does not ask for")

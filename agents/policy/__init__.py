@@ -6,6 +6,7 @@ from agents.policy.followers import FollowerPolicy
 from agents.policy.joint import JointPolicy
 from agents.policy.leader_set import LeaderSetPolicy
 from agents.policy.leaders import LeaderPolicy
+from agents.policy.level_set import LevelSetPolicy
 from agents.policy.protocol import Policy
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "JointPolicy",
     "LeaderPolicy",
     "LeaderSetPolicy",
+    "LevelSetPolicy",
     "Policy",
     "load_one_side",
     "load_policy",

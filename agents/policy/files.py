@@ -15,6 +15,7 @@ from agents.policy.followers import FollowerPolicy
 from agents.policy.joint import JointPolicy
 from agents.policy.leader_set import LeaderSetPolicy
 from agents.policy.leaders import LeaderPolicy
+from agents.policy.level_set import LevelSetPolicy
 from agents.runs import write_json
 from aigc_market_env import Scenario
 from aigc_market_env.files import read_json, write_whole
@@ -22,16 +23,16 @@ from aigc_market_env.files import read_json, write_whole
 SCHEMA = "aigc-market-policy/1"
 WEIGHTS_FILE, DESCRIPTION_FILE = "policy.safetensors", "policy.json"
 
-OneSidePolicy = LeaderPolicy | FollowerPolicy | LeaderSetPolicy | FollowerSetPolicy
+OneSidePolicy = LeaderPolicy | FollowerPolicy | LeaderSetPolicy | FollowerSetPolicy | LevelSetPolicy
 AnyPolicy = OneSidePolicy | JointPolicy
-P = TypeVar("P", LeaderPolicy, FollowerPolicy, LeaderSetPolicy, FollowerSetPolicy)
+P = TypeVar("P", LeaderPolicy, FollowerPolicy, LeaderSetPolicy, FollowerSetPolicy, LevelSetPolicy)
 
 #: Sub-folders of a run of both sides, each with the files of one policy.
 MUS_FOLDER, ASPS_FOLDER = "mus", "asps"
 
 #: Every kind of policy by the name that its file gives it.
 KINDS: dict[str, type[OneSidePolicy]] = {
-    kind.kind: kind for kind in (LeaderPolicy, FollowerPolicy, LeaderSetPolicy, FollowerSetPolicy)
+    kind.kind: kind for kind in (LeaderPolicy, FollowerPolicy, LeaderSetPolicy, FollowerSetPolicy, LevelSetPolicy)
 }
 
 

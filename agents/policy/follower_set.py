@@ -46,6 +46,7 @@ class FollowerSetPolicy(SetPolicy):
         network: the network itself.
     """
 
+    network: SetNetwork
     kind: ClassVar[str] = "follower_set"
     architecture_type: ClassVar[type[SetArchitecture]] = FollowerSetArchitecture
 

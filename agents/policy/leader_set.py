@@ -93,6 +93,7 @@ class LeaderSetPolicy(SetPolicy):
     """
 
     architecture: LeaderSetArchitecture
+    network: SetNetwork
     kind: ClassVar[str] = "leader_set"
     architecture_type: ClassVar[type[SetArchitecture]] = LeaderSetArchitecture
 

@@ -76,14 +76,20 @@ class SetNetwork(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Features (B, M, N, K) to outputs, (B, M, N, outputs) or (B, N, outputs)."""
-        over_mus, over_asps = _weights(features, self.shares_of_asp, 1), _weights(features, self.shares_of_mu, 2)
-        standard = (features - self.feature_mean) * self.feature_gain
-        hidden = self.first(standard.clamp(-_FARTHEST, _FARTHEST))
-        for layer in self.layers:
-            hidden = hidden + nn.functional.gelu(layer(hidden, over_mus, over_asps))
+        hidden = self.hidden(features)
         if not self.shares_of_mu:
+            over_mus = _weights(features, self.shares_of_asp, 1)
             hidden = torch.cat([(weights * hidden).sum(dim=1) for weights in over_mus], dim=-1)
         return cast(torch.Tensor, self.last(hidden))
+
+    def hidden(self, features: torch.Tensor) -> torch.Tensor:
+        """Hidden features of links after the last layer. (B, M, N, W)."""
+        over_mus, over_asps = _weights(features, self.shares_of_asp, 1), _weights(features, self.shares_of_mu, 2)
+        standard = (features - self.feature_mean) * self.feature_gain
+        hidden: torch.Tensor = self.first(standard.clamp(-_FARTHEST, _FARTHEST))
+        for layer in self.layers:
+            hidden = hidden + nn.functional.gelu(layer(hidden, over_mus, over_asps))
+        return hidden
 
     def standardise(self, features: torch.Tensor) -> None:
         """Give features the mean 0 and the deviation 1 that they have in a sample (..., K)."""

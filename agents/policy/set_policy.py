@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from torch import nn
 
-from agents.policy.network import SetNetwork
 from aigc_market_env import Scenario
 from aigc_market_env.model.parameters import FloatArray
 
@@ -37,7 +37,7 @@ class SetArchitecture:
                 raise ValueError(f"{name} = {size!r} must be an integer from 1 to {largest}")
         return cls(document["width"], document["layers"])
 
-    def network(self) -> SetNetwork:
+    def network(self) -> nn.Module:
         """The network, its weights drawn from torch's global generator."""
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ class SetPolicy:
     any_size: ClassVar[Literal[True]] = True
     architecture_type: ClassVar[type[SetArchitecture]]
 
-    def __init__(self, architecture: SetArchitecture, network: SetNetwork) -> None:
+    def __init__(self, architecture: SetArchitecture, network: nn.Module) -> None:
         self.architecture = architecture
         self.network = network.eval()
 

@@ -29,7 +29,7 @@ _CAPTION = (
 )
 
 
-def _heading(play: str) -> str:
+def heading_of(play: str) -> str:
     """Of mechanisms of one's own the name, in words."""
     return HEADINGS.get(play, play.replace("_", " "))
 
@@ -47,7 +47,7 @@ def episodes_table(result: EpisodeEvaluation, name: str) -> NumberTable:
     table = NumberTable(f"{name}: {episodes} evaluation episodes of {slots} slots", _CAPTION)
     table.add_column("", justify="left")
     for play in figures:
-        table.add_column(_heading(play))
+        table.add_column(heading_of(play))
     regret = "leader_regret_relative"
     table.add_row("regret, at most", *(shown(regret, column[regret]) for column in figures.values()))
     intervals = (column[f"{regret}_interval_95"] for column in figures.values())
@@ -79,7 +79,7 @@ def episodes_of_runs_table(results: Mapping[str, EpisodeEvaluation]) -> NumberTa
     for heading in ("regret, at most", "95 %", "worst MU", "utility ratio"):
         table.add_column(heading)
     plays = {run: result.learned for run, result in results.items()}
-    plays |= {_heading(name): play for name, play in first.plays.items() if name != "learned"}
+    plays |= {heading_of(name): play for name, play in first.plays.items() if name != "learned"}
     for number, (name, play) in enumerate(plays.items()):
         if number == len(results):
             table.add_section()
@@ -161,7 +161,7 @@ def _draw_causes(axes: Axes, plays: dict[str, EpisodePlay]) -> None:
     for cause in CAUSES:
         label, colour = _OF_CAUSES[cause]
         shares = np.array([100.0 * found[cause] for found in causes.values()])
-        axes.barh([_heading(name) for name in plays], shares, left=left, color=colour, label=label)
+        axes.barh([heading_of(name) for name in plays], shares, left=left, color=colour, label=label)
         left += shares
     axes.invert_yaxis()
     axes.set(xlabel="regret bound, % of utility at equilibrium", title="Where regret over an episode comes from")

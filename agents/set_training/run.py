@@ -1,7 +1,6 @@
 """Training of one network for every market, by PPO or on exact conditions: the run around the learning."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,26 +12,13 @@ from agents.documents import learning_fields
 from agents.evaluation.sets import SetEvaluation, evaluate_set_policy, evaluation_sizes, usual_size
 from agents.policy.files import OneSidePolicy
 from agents.reports.set_table import save_set_figures, set_table
-from agents.torch_settings import one_torch_thread
 from agents.training.checkpoint import check_goes_on
-from agents.training.run import HERE, Run, train
+from agents.training.run import HERE, Run
 from aigc_market_env.evaluation.protocol import OneSidedEvaluation
 from experiments.tables import NumberTable
 
 #: Updates whose figures TensorBoard shows as one point.
 _UPDATES_PER_POINT = 10
-
-
-@one_torch_thread()
-def train_set_policy(
-    config: SetConfig, out: Path, *, resume: bool = False
-) -> tuple[SetEvaluation[Any], dict[str, Any]]:
-    """Train a policy that acts in every market; otherwise like :func:`agents.training.train_leaders`.
-
-    Regret is measured in held-out markets, by size; while the policy learns, in those of the usual size. Torch computes
-    on one thread meanwhile.
-    """
-    return train(SetRun, config, out, resume=resume)
 
 
 class SetRun(Run[SetEvaluation[Any]]):

@@ -23,6 +23,7 @@ from agents.runs import CONFIG_FILE
 from agents.sweeps.grid import combinations
 from agents.sweeps.sweep import Values
 from aigc_market_env import Scenario
+from aigc_market_env.scenarios import PRESETS
 from experiments.own_code import own_scenario
 from experiments.places import folder
 from experiments.workers import Workers
@@ -47,7 +48,7 @@ class Choice:
         algorithm: How. ppo: from rewards alone, of what it has just played; the default, except for set policies. sac
             (mlp only): likewise, but from the latest 200,000 transitions, by way of a critic; on campus neither side
             got as near as with ppo. equilibrium (set only): on exact conditions of optimality, without sampled returns;
-            the default of set policies.
+            the default of set policies. levels (set only): likewise, where mobile users have wallets.
         preset: How long to train: less than a minute, a few minutes (the default), or a quarter of an hour.
         config: Begin with the configuration in a file, such as RUN/config.json, instead of the four above.
     """
@@ -58,8 +59,8 @@ class Choice:
     preset: Annotated[Literal["quick", "default", "long"] | None, _UNSET] = None
     config: Annotated[Path | None, _UNSET, tyro.conf.arg(metavar="FILE")] = None
 
-    def configuration(self) -> Config:
-        """The configuration that is chosen, before its own options.
+    def configuration(self, scenario: str = "") -> Config:
+        """The configuration that is chosen, before its own options; of set policies, what suits a scenario.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -73,7 +74,7 @@ class Choice:
             if not os.path.isfile(file):
                 raise FileNotFoundError(f"--config {file}: no such file; name that of a run, such as RUN/{CONFIG_FILE}")
             return read_config_file(file)
-        chosen = self._set() if self.policy == "set" else self._fixed_market()
+        chosen = self._set(scenario) if self.policy == "set" else self._fixed_market()
         return with_fields(chosen, chosen.presets[self.preset or "default"])
 
     def _fixed_market(self) -> Config:
@@ -82,13 +83,20 @@ class Choice:
             raise ValueError(f"--algorithm {name}: --policy mlp, the default, learns by {' or '.join(ALGORITHMS)}")
         return SIDES[self.train or "both"](algorithm=ALGORITHMS[name]())
 
-    def _set(self) -> Config:
-        name = self.algorithm or "equilibrium"
+    def _set(self, scenario: str) -> Config:
+        name = self.algorithm or ("levels" if scenario in PRESETS and PRESETS[scenario].wallet else "equilibrium")
         if name not in SET_ALGORITHMS:
             raise ValueError(f"--algorithm {name}: --policy set learns by {' or '.join(SET_ALGORITHMS)}")
         if self.train == "both":
             raise ValueError("--policy set learns one side at a time; choose --train leaders or --train followers")
         return SET_ALGORITHMS[name](side=self.train or "leaders")
+
+
+@dataclass(frozen=True)
+class _Where:
+    """The scenario that was typed, which says what suits it, before it is read as a field."""
+
+    scenario: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,8 +181,9 @@ def parse(description: str | None, typed: Sequence[str] | None = None) -> Argume
     registry = _registry()
     known: dict[str, Any] = {"args": typed, "return_unknown_args": True, "add_help": False, "registry": registry}
     choice, _ = tyro.cli(Choice, config=_MARKERS, **known)
+    where, _ = tyro.cli(_Where, config=_MARKERS, **known)
     runs, _ = tyro.cli(Runs, config=_MARKERS, **known)
-    begun = _begun(choice, runs)
+    begun = _begun(choice, runs, where.scenario)
     shown = unchecked(begun)
     groups = [("training", Choice, choice), ("configuration", type(shown), shown), ("runs", Runs, Runs())]
     found: Any = tyro.cli(
@@ -195,11 +204,11 @@ def parse(description: str | None, typed: Sequence[str] | None = None) -> Argume
     return Arguments(found.training, config, found.runs, frozenset(values))
 
 
-def _begun(choice: Choice, runs: Runs) -> Config:
+def _begun(choice: Choice, runs: Runs, scenario: str) -> Config:
     """The configuration whose options there are: of the run that is to go on, where one is named."""
     if runs.resume and choice.config is None and runs.out is not None and os.path.isfile(runs.out / CONFIG_FILE):
         return read_config(runs.out)
-    return choice.configuration()
+    return choice.configuration(scenario)
 
 
 def names_object(scenario: Any) -> bool:

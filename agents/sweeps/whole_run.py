@@ -10,7 +10,7 @@ from typing import Any
 from agents.config import Config
 from agents.evaluation.sets import SetEvaluation
 from agents.runs import EVALUATION_FILE, write_json
-from agents.set_training.run import SetRun
+from agents.set_training.train import set_run_of
 from agents.torch_settings import one_torch_thread
 from agents.training.both import JointRun
 from agents.training.episode_run import EpisodeRun
@@ -65,7 +65,7 @@ def train_whole(config: Config, out: Path, *, resume: bool) -> Trained:
 
 def _kind_of(config: Config) -> type[Run[Any]]:
     if config.any_size:
-        return SetRun
+        return set_run_of(config)
     return EpisodeRun if config.side == "leaders" and config.has_wallets else _ON_ONE_MARKET[config.side]
 
 

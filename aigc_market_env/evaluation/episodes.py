@@ -5,12 +5,13 @@ What is called regret is the bound of :func:`~aigc_market_env.episode_regret`: w
 could gain at most, by posting other rewards in any slots, the others' posted rewards fixed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from aigc_market_env import (
     BatchedMarketEnv,
@@ -37,6 +38,8 @@ from aigc_market_env.wallets.play import play_episode
 from aigc_market_env.wallets.posted import Posted
 from aigc_market_env.wallets.regret import regret_along
 
+#: From the markets of a slot (B,) and observations of the MUs (B, M, D) to rewards as shares of ω/q (B, M, N).
+MarketPosting = Callable[[Market, npt.NDArray[np.float32]], FloatArray]
 #: Bounds are lowered until no MU's is further from the best deviation found than this share of what MUs earn.
 _NEAR = 5e-4
 #: Plays by the name that files give them, with what tables and figures call them.
@@ -105,12 +108,16 @@ class HeldOutEpisodes:
 
     def posted_by(self, policy: Posting) -> FloatArray:
         """What a policy posts slot by slot, credits per QoE. (E, T, M, N)."""
+        return self.posted_in_markets(lambda _, seen: policy(seen))
+
+    def posted_in_markets(self, post: MarketPosting) -> FloatArray:
+        """The same of a policy that sees the market of the slot as well."""
         num_slots = self.path.batch_shape[1]
         env = BatchedMarketEnv(self.scenario, len(self.seeds), asps="best_response", max_cycles=num_slots)
         observations, _ = env.reset(seed=self.seeds)
         shares = []
         for _ in range(num_slots):
-            shares.append(np.clip(policy(observations["mu"]), 0.0, 1.0))
+            shares.append(np.clip(post(env.market, observations["mu"]), 0.0, 1.0))
             observations, *_ = env.step({"mu": shares[-1]})
         rewards: FloatArray = np.stack(shares, axis=1) * self.path.reward_bound[..., None]
         return rewards
@@ -208,6 +215,21 @@ class EpisodeEvaluation:
         return self.plays["learned"]
 
     @property
+    def relative(self) -> SideRegret:
+        """Bounds on relative regrets of what was learned."""
+        return self.learned.relative
+
+    @property
+    def leader_regret_relative(self) -> float:
+        """Their mean."""
+        return self.relative.mean
+
+    def interval(self) -> tuple[float, float] | None:
+        """Of that mean, over episodes, 95 %; None for a single one."""
+        found = self.learned.figures()["leader_regret_relative_interval_95"]
+        return None if found is None else (found[0], found[1])
+
+    @property
     def payoffs(self) -> FloatArray:
         """Mean utility of each MU in each episode, credits per slot. (E, M)."""
         mean: FloatArray = self.learned.episode.outcome.mu_utility.mean(axis=1)
@@ -256,8 +278,15 @@ def evaluate_episodes(
             oracle's rewards, too; otherwise bounds are those at the equilibrium's prices, which takes a tenth of the
             time and may be several times as much.
     """
+    return evaluate_rewards(held_out.posted_by(policy), held_out, mechanisms, thorough=thorough)
+
+
+def evaluate_rewards(
+    rewards: FloatArray, held_out: HeldOutEpisodes, mechanisms: Sequence[Mechanism] = (), *, thorough: bool = False
+) -> EpisodeEvaluation:
+    """As :func:`evaluate_episodes`, of what was posted, credits per QoE. (E, T, M, N)."""
     path, wallet, oracle = held_out.path, held_out.wallet, held_out.oracle
-    episodes: dict[str, Episode] = {"learned": play_episode(path, held_out.posted_by(policy), wallet)}
+    episodes: dict[str, Episode] = {"learned": play_episode(path, rewards, wallet)}
     if thorough:
         episodes["oracle"] = oracle
     episodes |= {mechanism.name: play_by(mechanism, held_out) for mechanism in mechanisms}

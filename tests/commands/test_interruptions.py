@@ -16,7 +16,7 @@ from agents.algorithms.set_ppo import SetPPOConfig
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
 from agents.run_folder import write_config
-from agents.set_training.run import train_set_policy
+from agents.set_training.train import train_set_policy
 from agents.training.one_side import train_leaders
 
 

@@ -67,6 +67,12 @@ BAD_TRAINING = {
     "followers of every market by ppo": (["--policy", "set", "--train", "followers", "--algorithm", "ppo"], "ppo"),
     "exact conditions of one market": (["--algorithm", "equilibrium"], "--policy mlp"),
     "resume nothing": (["--resume"], "campus-seed0"),
+    "wallets by ppo": (["--policy", "set", "--scenario", "prepaid", "--algorithm", "ppo"], "scenario = 'prepaid'"),
+    "followers of wallets": (
+        ["--policy", "set", "--scenario", "prepaid", "--train", "followers"],
+        "side = 'followers'",
+    ),
+    "no wallets by levels": (["--policy", "set", "--scenario", "town", "--algorithm", "levels"], "scenario = 'town'"),
     "resume no set policy": (["--resume", "--policy", "set"], "campus-set-leaders-equilibrium-seed0"),
     "resume another folder": (["--resume", "--out", "nowhere"], "nowhere"),
     "out a file": (["--out", "bad.json/x"], "bad.json"),
@@ -181,3 +187,9 @@ def test_a_market_of_ones_own_takes_no_load_and_no_code_comes_from_a_file(comman
     document = as_document(LeaderConfig()) | {"scenario": "mine.py:base"}
     (tmp_path / "config.json").write_text(json.dumps(document))
     assert fails(command("train.py", "--config", "config.json"), "mine.py:base", "no such file")
+
+
+@pytest.mark.parametrize(("scenario", "algorithm"), [("prepaid", "levels"), ("town", "equilibrium")])
+def test_whether_there_are_wallets_says_how_set_policies_learn(scenario, algorithm):
+    config = typed(f"--policy set --scenario {scenario} --updates 3").config
+    assert (config.algorithm, config.markets.scenario, config.updates) == (algorithm, scenario, 3)

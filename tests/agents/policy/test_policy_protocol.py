@@ -35,6 +35,8 @@ def make(kind):
 
 
 EVERY = pytest.mark.parametrize("kind", [*KINDS, "both"])
+#: Policies that act where MUs have wallets, and only there: tests/agents/policy/test_level_set.py.
+WITHOUT_WALLETS = pytest.mark.parametrize("kind", [*(kind for kind in KINDS if kind != "leader_levels"), "both"])
 
 
 @EVERY
@@ -47,7 +49,7 @@ def test_a_policy_acts_for_the_sides_that_it_says(kind):
     )
 
 
-@EVERY
+@WITHOUT_WALLETS
 def test_what_a_side_posts_and_serves_are_actions_of_the_batched_environment(kind):
     policy, env = make(kind), BatchedMarketEnv(DUO, 3, asps="agents", max_cycles=None, seed=0)
     observations, _ = env.reset()
@@ -66,7 +68,7 @@ def test_what_a_side_posts_and_serves_are_actions_of_the_batched_environment(kin
     env.step({"asp": served})
 
 
-@EVERY
+@WITHOUT_WALLETS
 def test_a_policy_of_one_market_refuses_markets_of_another_size(kind):
     policy = make(kind)
     policy.check_fits(DUO)

@@ -16,7 +16,7 @@ from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
 from agents.run_folder import read_config
 from agents.set_training import run as set_training
-from agents.set_training.run import train_set_policy
+from agents.set_training.train import train_set_policy
 
 SIZE = {
     "markets": MarketDistribution(num_mus=(2, 3), num_asps=(1, 2)),

@@ -16,7 +16,7 @@ from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.config import FollowerConfig, JointConfig
 from agents.documents import flat
 from agents.market_draws import MarketDistribution
-from agents.set_training.run import train_set_policy
+from agents.set_training.train import train_set_policy
 from agents.training import run as loop
 from agents.training.both import train_both
 from agents.training.checkpoint import save_checkpoint

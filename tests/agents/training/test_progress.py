@@ -15,7 +15,7 @@ from tiny_configs import TINY, made
 from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.config import JointConfig
 from agents.market_draws import MarketDistribution
-from agents.set_training.run import train_set_policy
+from agents.set_training.train import train_set_policy
 from agents.sweeps.follow import Followed, follow
 from agents.sweeps.sweep import SweepRun, begin, train_runs
 from agents.training import progress as shown

@@ -11,7 +11,7 @@ from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.config import JointConfig
 from agents.market_draws import MarketDistribution
 from agents.policy.files import WEIGHTS_FILE
-from agents.set_training.run import train_set_policy
+from agents.set_training.train import train_set_policy
 from agents.training import run as loop
 from agents.training.both import train_both
 from agents.training.checkpoint import CHECKPOINT_FILE

@@ -15,7 +15,7 @@ from agents.algorithms.set_equilibrium import EquilibriumConfig
 from agents.algorithms.set_ppo import SetPPOConfig
 from agents.config import FollowerConfig, JointConfig
 from agents.market_draws import MarketDistribution
-from agents.set_training.run import train_set_policy
+from agents.set_training.train import train_set_policy
 from agents.training.both import train_both
 from agents.training.one_side import train_followers, train_leaders
 from agents.training.tags import LAYOUT, tagged
