@@ -47,9 +47,6 @@ BURSTS: dict[str, Dynamics] = {
 }
 
 
-_CAPS = 2.0, 4.0, 8.0, 32.0, np.inf
-
-
 class Cell(NamedTuple):
     """A scenario and how long its episodes are, what of it is varied, and how."""
 
@@ -74,13 +71,13 @@ def wallets_of(cap: float) -> WalletRange:
 def cells(*, quick: bool) -> list[Cell]:
     """All of them; the preset's own stands among those of every kind."""
     usual = Cell("", "", PREPAID_DYNAMICS, PREPAID_WALLETS, 64)
-    own_caps = usual._replace(varied=_CAP, value="8 to 24")
-    caps = {cap: usual._replace(varied=_CAP, value=f"{cap:g}", wallets=wallets_of(cap)) for cap in _CAPS}
+    caps = [
+        usual._replace(varied=_CAP, value=f"{cap:g}", wallets=wallets_of(cap)) for cap in (2.0, 4.0, 8.0, 32.0, np.inf)
+    ]
+    caps.insert(3, usual._replace(varied=_CAP, value="8 to 24"))
     lengths = [usual._replace(varied=_LENGTH, value=f"{length}", horizon=length) for length in (16, 32, 64, 128)]
     demands = [usual._replace(varied=_DEMAND, value=name, dynamics=BURSTS[name]) for name in BURSTS]
-    if quick:
-        return [caps[2.0], own_caps, lengths[0], demands[0]]
-    return [*(caps[cap] for cap in (2.0, 4.0, 8.0)), own_caps, caps[32.0], caps[np.inf], *lengths, *demands]
+    return [caps[0], caps[3], lengths[0], demands[0]] if quick else [*caps, *lengths, *demands]
 
 
 def played(cell: Cell, held_out: HeldOutEpisodes) -> dict[str, Episode]:
