@@ -16,7 +16,7 @@ import torch
 
 from agents.algorithms.checks import finite_numbers
 from agents.algorithms.set_config import QUICK, SetConfig
-from agents.algorithms.set_learner import Metrics, SetLearner, flat_features
+from agents.algorithms.set_learner import Metrics, SetLearner, begin_at_none
 from agents.policy.agent_features import Features
 from agents.policy.follower_set import FollowerSetArchitecture, capacity_states
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, played, rewards_seen
@@ -83,11 +83,11 @@ class EquilibriumLearner(SetLearner):
         self._descend(loss)
         return {"loss": float(loss.detach()), "error": error}
 
-    def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
+    def _begin(self, rng: np.random.Generator) -> None:
         sample: list[Features] = []
         for _ in range(_STANDARD_BATCHES):
             sample += self._features(self.config.markets.sample(rng, self.config.links), rng)
-        return flat_features(sample)
+        begin_at_none(self.network, sample)
 
     @abstractmethod
     def _loss(self, market: Market, rng: np.random.Generator) -> tuple[torch.Tensor, float]:

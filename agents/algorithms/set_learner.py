@@ -91,10 +91,6 @@ class SetLearner(ABC):
         except (KeyError, RuntimeError, TypeError) as error:
             raise ValueError(f"not the saved state of a run: {error}") from None
 
-    def _begin(self, rng: np.random.Generator) -> None:
-        """Have the network begin at no correction at all, and features be of order one."""
-        begin_at_none(self.network, self._typical_features(rng))
-
     def _descend(self, loss: torch.Tensor) -> None:
         """Make a gradient step."""
         self.optimiser.zero_grad(set_to_none=True)
@@ -111,17 +107,12 @@ class SetLearner(ABC):
         """Draw markets and learn from them."""
 
     @abstractmethod
-    def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
-        """Features of links as the network will see them, to standardise by. (L, K)."""
+    def _begin(self, rng: np.random.Generator) -> None:
+        """Have networks :func:`begin at no correction <begin_at_none>`, by features as they will see them."""
 
 
-def begin_at_none(network: SetNetwork, features: torch.Tensor) -> None:
-    """Have a network begin at the output that features suggest, and standardise these by a sample (..., K)."""
+def begin_at_none(network: SetNetwork, sample: list[Features]) -> None:
+    """Have a network begin at the output that features suggest, and standardise these by samples (..., K)."""
     torch.nn.init.zeros_(network.last.weight)
     torch.nn.init.zeros_(network.last.bias)
-    network.standardise(features)
-
-
-def flat_features(sample: list[Features]) -> torch.Tensor:
-    """Features of links, each array (..., K), as one table. (L, K)."""
-    return torch.cat([torch.from_numpy(seen).reshape(-1, seen.shape[-1]) for seen in sample])
+    network.standardise(torch.cat([torch.from_numpy(seen).reshape(-1, seen.shape[-1]) for seen in sample]))

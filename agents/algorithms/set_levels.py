@@ -24,7 +24,7 @@ import torch
 from agents.algorithms.checks import finite_numbers, whole_numbers
 from agents.algorithms.set_config import SetConfig
 from agents.algorithms.set_equilibrium import leaders_features, leaders_loss
-from agents.algorithms.set_learner import Metrics, SetLearner, begin_at_none, flat_features
+from agents.algorithms.set_learner import Metrics, SetLearner, begin_at_none
 from agents.episode_draws import Episodes, drawn_episodes
 from agents.market_draws import MarketDistribution
 from agents.policy.level_features import Plan, SlotSeen, slot_seen
@@ -133,11 +133,8 @@ class LevelLearner(SetLearner):
             of_levels.append(self.architecture.features(slot_seen(episodes.path, plan), plan))
             market = self._some_slots(paced(episodes.path, _random_levels(plan, rng)), rng)
             of_prices += leaders_features(self.architecture.pricing, market)
-        begin_at_none(self.network.levels, flat_features(of_levels))
-        begin_at_none(self.network.pricing, flat_features(of_prices))
-
-    def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
-        raise NotImplementedError  # there are two networks, see _begin
+        begin_at_none(self.network.levels, of_levels)
+        begin_at_none(self.network.pricing, of_prices)
 
     def _learn(self, rng: np.random.Generator) -> Metrics:
         """Gradient steps of both networks; ``error`` is of log s, ``pricing_error`` of log r, root mean squares."""

@@ -31,7 +31,7 @@ import torch
 
 from agents.algorithms.checks import finite_numbers, whole_numbers
 from agents.algorithms.set_config import QUICK, SetConfig
-from agents.algorithms.set_learner import Metrics, SetLearner, flat_features
+from agents.algorithms.set_learner import Metrics, SetLearner, begin_at_none
 from agents.policy.agent_features import Features
 from agents.policy.leader_set import LeaderSetArchitecture, first_rewards, rewards_seen
 from agents.policy.network import SetNetwork
@@ -152,14 +152,14 @@ class PPOLearner(SetLearner):
         drawn, judged = (torch.from_numpy(array.astype(np.float32)) for array in (noise, advantage))
         return AntitheticPlays(features, mean, drawn, judged, float(earned.mean()))
 
-    def _typical_features(self, rng: np.random.Generator) -> torch.Tensor:
+    def _begin(self, rng: np.random.Generator) -> None:
         sample: list[Features] = []
         for _ in range(_STANDARD_BATCHES):
             market = self.config.markets.sample(rng, self.config.links)
             start = first_rewards(market)
             random = start * np.exp(self.config.initial_std * rng.standard_normal(start.shape))
             sample += [self.architecture.features(market, rewards) for rewards in (start, 0.5 * random)]
-        return flat_features(sample)
+        begin_at_none(self.network, sample)
 
 
 def explorers_utilities(market: Market, mean: FloatArray, deviation: FloatArray) -> FloatArray:
