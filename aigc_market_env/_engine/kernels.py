@@ -50,18 +50,23 @@ from aigc_market_env._engine.replay import LOG_EFFICIENCY, begin_trace, follow_t
 from aigc_market_env._engine.slot import (
     NOISE,
     Shares,
+    ask_asps,
     deliver,
     new_scratch,
     pay,
-    respond,
     split,
     spread,
+    take_responses,
     take_rewards,
 )
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
-from aigc_market_env.game.demand import new_providers
+from aigc_market_env.game.demand import WIDTH, new_providers
+from aigc_market_env.game.shadow_prices import find_responses
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import draw_request
+
+#: ASPs whose best responses are sought together, if need be those of several lanes: one waits where others do not.
+_ASPS_TOGETHER = 2 * WIDTH
 
 
 @compiled
@@ -81,7 +86,7 @@ def begin(
     """Start episodes: stationary shadows, each MU with its own request, prices at cost, nothing served yet."""
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
-    scratch = new_scratch(lanes)
+    scratch = new_scratch(lanes)[0]
     for i in range(start, stop):
         mus[i, at.UTILITY : at.SCORE_TIMELINESS + 1] = 0.0
         asps[i, at.PROFIT :] = 0.0
@@ -171,7 +176,7 @@ def resume(
 ) -> None:
     """Write anew all that follows from the lanes' quantities."""
     lanes, current = Lanes(mus, asps, links, streams), Observations(mus_now, asps_now)
-    scratch = new_scratch(lanes)
+    scratch = new_scratch(lanes)[0]
     for i in range(start, stop):
         for m in range(mus.shape[2]):
             describe_mu(i, m, lanes)
@@ -223,7 +228,7 @@ def serve(
     """ASPs allocate ``shares`` (B, N, 2, M) of their capacities; the slot closes, the next begins."""
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
-    scratch = new_scratch(lanes)
+    scratch = new_scratch(lanes)[0]
     for i in range(start, stop):
         fetch_serving(i + 1, stop, lanes, process)
         spread(i, lanes, scratch)
@@ -253,20 +258,27 @@ def trade(
     """MUs post ``shares`` (B, M, N) of the bound ω/q, ASPs respond at their best; the slot closes, the next begins."""
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
-    scratch = new_scratch(lanes)
-    providers = new_providers(mus.shape[2], asps.shape[2])
-    for i in range(start, stop):
-        fetch_serving(i + 1, stop, lanes, process)
-        take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
-        spread(i, lanes, scratch)
-        if process[TRACED] > 0.0:
-            measure_entries(i, lanes)
-        respond(i, lanes, tolerance, scratch, providers)
-        write_rewards(i, lanes, current)
-        _close(i, lanes, current, process, scratch)
-        hand_out(i, lanes, current, out, True)
-        if process[TRACED] > 0.0:
-            fetch_drives(i + 1, stop, lanes, process)
+    num_asps = asps.shape[2]
+    together = max(_ASPS_TOGETHER // num_asps, 1)
+    scratches, providers = new_scratch(lanes, together), new_providers(mus.shape[2], together * num_asps)
+    for first in range(start, stop, together):
+        last = min(first + together, stop)
+        for i in range(first, last):
+            scratch = scratches[i - first]
+            fetch_serving(i + together, stop, lanes, process)
+            take_rewards(i, lanes, shares, process[WALLETS] > 0.0)
+            spread(i, lanes, scratch)
+            if process[TRACED] > 0.0:
+                measure_entries(i, lanes)
+            ask_asps(i, (i - first) * num_asps, lanes, scratch, providers)
+        find_responses(providers, tolerance)
+        for i in range(first, last):
+            take_responses(i, (i - first) * num_asps, lanes, providers)
+            write_rewards(i, lanes, current)
+            _close(i, lanes, current, process, scratches[i - first])
+            hand_out(i, lanes, current, out, True)
+            if process[TRACED] > 0.0:
+                fetch_drives(i + together, stop, lanes, process)
 
 
 @compiled_inner

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
-from aigc_market_env.game.demand import LAM, MU, RATE, REWARD, WIDTH, Providers, allocated
-from aigc_market_env.game.shadow_prices import STEPS, Asp, allocate, find_shadow_prices, put_asp
+from aigc_market_env.game.demand import LAM, MU, RATE, REWARD, WIDTH, Providers, allocated, of_asp, reward_in_all
+from aigc_market_env.game.shadow_prices import STEPS, Asp, allocate, follow, put_asp
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import CROSS, SIGMA, bandwidth_per_rate, channel, throughput
 from aigc_market_env.model.parameters import FloatArray
@@ -37,10 +37,10 @@ SCRATCH_ROWS = 12
 
 
 @compiled
-def new_scratch(lanes: Lanes) -> FloatArray:
-    """Scratch for one lane after another; the row of noise has a column to spare, for normals come in pairs."""
+def new_scratch(lanes: Lanes, together: int = 1) -> FloatArray:
+    """Scratch for so many lanes; the row of noise has a column to spare, for normals come in pairs."""
     links = lanes.links.shape[2]
-    return np.empty((SCRATCH_ROWS, links + links % 2))
+    return np.empty((together, SCRATCH_ROWS, links + links % 2))
 
 
 @compiled_inner
@@ -92,9 +92,12 @@ def split(i: int, lanes: Lanes, shares: Shares, scratch: FloatArray) -> None:
 
 
 @compiled_inner
-def respond(i: int, lanes: Lanes, tolerance: float, scratch: FloatArray, providers: Providers) -> None:
-    """ASPs serve as is best for them, from the shadow prices of the last slot on; ``providers`` is scratch."""
-    asps, link, num_mus = lanes.asps[i], lanes.links[i], lanes.mus.shape[2]
+def ask_asps(i: int, first: int, lanes: Lanes, scratch: FloatArray, providers: Providers) -> None:
+    """Ask for best responses; ``providers`` is scratch, from ``first`` on.
+
+    The search begins at the effective prices of the last slot, times what rewards have grown by since.
+    """
+    asps = lanes.asps[i]
     _measure_channels(i, lanes, scratch)
     for n in range(asps.shape[1]):
         asp = Asp(
@@ -104,15 +107,26 @@ def respond(i: int, lanes: Lanes, tolerance: float, scratch: FloatArray, provide
             asps[at.COMPUTE_CAPACITY, n],
             asps[at.BANDWIDTH_CAPACITY, n],
         )
-        prices = asps[at.COMPUTE_SHADOW_PRICE : at.BANDWIDTH_SHADOW_PRICE + 1, n]
-        put_asp(asp, prices, providers.asps[n])
-        _fill_blocks(i, n, lanes, scratch, providers.blocks[n])
-    find_shadow_prices(providers, tolerance)
+        blocks = providers.blocks[first + n]
+        _fill_blocks(i, n, lanes, scratch, blocks)
+        before, posted = asps[at.POSTED_IN_ALL, n], reward_in_all(blocks)
+        change = posted / before if before > 0.0 else 1.0
+        lam = follow(asps[at.COMPUTE_SHADOW_PRICE, n], asp.compute_cost, change)
+        mu = follow(asps[at.BANDWIDTH_SHADOW_PRICE, n], asp.bandwidth_cost, change)
+        asps[at.POSTED_IN_ALL, n] = posted
+        put_asp(asp, lam, mu, providers.asps, first + n)
+
+
+@compiled_inner
+def take_responses(i: int, first: int, lanes: Lanes, providers: Providers) -> None:
+    """ASPs serve as was found to be best for them."""
+    asps, link, num_mus = lanes.asps[i], lanes.links[i], lanes.mus.shape[2]
     for n in range(asps.shape[1]):
-        column, blocks = providers.asps[n], providers.blocks[n]
-        allocate(column, blocks)
-        asps[at.NEWTON_STEPS, n] = column[STEPS]
-        asps[at.COMPUTE_SHADOW_PRICE, n], asps[at.BANDWIDTH_SHADOW_PRICE, n] = column[LAM], column[MU]
+        blocks = providers.blocks[first + n]
+        allocate(providers, first + n)
+        asps[at.NEWTON_STEPS, n] = of_asp(providers.asps, first + n, STEPS)
+        asps[at.COMPUTE_SHADOW_PRICE, n] = of_asp(providers.asps, first + n, LAM)
+        asps[at.BANDWIDTH_SHADOW_PRICE, n] = of_asp(providers.asps, first + n, MU)
         for m in range(num_mus):
             k = n * num_mus + m
             link[at.RATE, k], link[at.COMPUTE, k], link[at.BANDWIDTH, k] = allocated(blocks, m)

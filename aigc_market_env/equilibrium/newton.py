@@ -52,7 +52,7 @@ def start_from(
         asp = asp_of(market, k, n)
         lam, mu = prices[n, 0], prices[n, 1]
         u, w = asp.compute_cost + lam, asp.bandwidth_cost + mu
-        huu, huw, hww = hessian_of(providers.asps[n])
+        huu, huw, hww = hessian_of(providers.asps, n)
         state[n] = 0.0
         state[n, Z_U] = 1.0 + math.log(u / asp.compute_cost) if lam > 0.0 else 0.0
         state[n, Z_W] = 1.0 + math.log(w / asp.bandwidth_cost) if mu > 0.0 else 0.0

@@ -19,37 +19,39 @@ from aigc_market_env.game.demand import (
     COMPUTE_CAPACITY,
     COMPUTE_COST,
     KAPPA,
-    LAM,
-    MOVED,
-    MU,
     PROFIT,
     Providers,
     add_to_mean,
+    ask_for,
     choking_use,
     find_demand,
     forget_rates,
+    of_asp,
+    set_of_asp,
     start_mean,
     take_mean,
 )
 
 
 @compiled_in_place
-def bisect_prices(provider: Providers) -> float:
-    """Minimise the dual of a single ASP down to neighbouring floating-point prices; set them, demand, and throughputs.
+def bisect_prices(providers: Providers, n: int) -> float:
+    """Minimise the dual of ASP ``n`` down to neighbouring floating-point prices; set them, demand, and throughputs.
+
+    No other ASP may be asked.
 
     Returns:
         The dual's value, credits per slot, on the upper side, where it is steep by no more than the capacity.
     """
-    asp, blocks = provider.asps[0], provider.blocks[0]
-    cost, capacity = asp[BANDWIDTH_COST], asp[BANDWIDTH_CAPACITY]
+    blocks = providers.blocks[n]
+    cost, capacity = of_asp(providers.asps, n, BANDWIDTH_COST), of_asp(providers.asps, n, BANDWIDTH_CAPACITY)
     low = high = cost
-    lower = upper = _bisect_compute_price(provider, 0.0)
+    lower = upper = _bisect_compute_price(providers, n, 0.0)
     if upper.bandwidth > capacity:
-        high = _choking_prices(provider)[1]
-        upper = _bisect_compute_price(provider, high - cost)
+        high = _choking_prices(providers, n)[1]
+        upper = _bisect_compute_price(providers, n, high - cost)
     middle = _halfway(low, high)
     while low < middle < high:
-        between = _bisect_compute_price(provider, middle - cost)
+        between = _bisect_compute_price(providers, n, middle - cost)
         if between.bandwidth > capacity:
             low, lower = middle, between
         else:
@@ -57,9 +59,10 @@ def bisect_prices(provider: Providers) -> float:
         middle = _halfway(low, high)
     share = _share(lower.bandwidth, upper.bandwidth, capacity)
     start_mean(blocks)
-    _add_throughput(provider, lower, low - cost, share)
-    _add_throughput(provider, upper, high - cost, 1.0 - share)
-    _demand_anew(provider, upper.high, high - cost)
+    _add_throughput(providers, n, lower, low - cost, share)
+    _add_throughput(providers, n, upper, high - cost, 1.0 - share)
+    _demand_anew(providers, n, upper.high, high - cost)
+    set_of_asp(providers.asps, n, ASKED, 0.0)
     take_mean(blocks)
     return upper.dual
 
@@ -75,17 +78,17 @@ class _Sides(NamedTuple):
 
 
 @compiled
-def _bisect_compute_price(provider: Providers, mu: float) -> _Sides:
-    asp = provider.asps[0]
-    cost, capacity = asp[COMPUTE_COST], asp[COMPUTE_CAPACITY]
+def _bisect_compute_price(providers: Providers, n: int, mu: float) -> _Sides:
+    asps = providers.asps
+    cost, capacity = of_asp(asps, n, COMPUTE_COST), of_asp(asps, n, COMPUTE_CAPACITY)
     low = high = cost
-    lower = upper = _demand_anew(provider, 0.0, mu)
+    lower = upper = _demand_anew(providers, n, 0.0, mu)
     if upper[1] > capacity:
-        high = _choking_prices(provider)[0]
-        upper = _demand_anew(provider, high - cost, mu)
+        high = _choking_prices(providers, n)[0]
+        upper = _demand_anew(providers, n, high - cost, mu)
     middle = _halfway(low, high)
     while low < middle < high:
-        between = _demand_anew(provider, middle - cost, mu)
+        between = _demand_anew(providers, n, middle - cost, mu)
         if between[1] > capacity:
             low, lower = middle, between
         else:
@@ -93,25 +96,27 @@ def _bisect_compute_price(provider: Providers, mu: float) -> _Sides:
         middle = _halfway(low, high)
     share, lam = _share(lower[1], upper[1], capacity), high - cost
     bandwidth = upper[2] + share * (lower[2] - upper[2])
-    return _Sides(low - cost, lam, share, bandwidth, upper[0] + lam * capacity + mu * asp[BANDWIDTH_CAPACITY])
+    return _Sides(
+        low - cost, lam, share, bandwidth, upper[0] + lam * capacity + mu * of_asp(asps, n, BANDWIDTH_CAPACITY)
+    )
 
 
 @compiled_in_place
-def _demand_anew(provider: Providers, lam: float, mu: float) -> tuple[float, float, float]:
+def _demand_anew(providers: Providers, n: int, lam: float, mu: float) -> tuple[float, float, float]:
     """Profit at shadow prices, compute and bandwidth used, the same whatever was asked before."""
-    asp = provider.asps[0]
-    asp[ASKED], asp[LAM], asp[MU], asp[MOVED] = 1.0, lam, mu, 0.0
-    forget_rates(provider.blocks[0])
-    find_demand(provider)
-    return asp[PROFIT], asp[COMPUTE], asp[BANDWIDTH]
+    asps = providers.asps
+    ask_for(asps, n, lam, mu)
+    forget_rates(providers.blocks[n])
+    find_demand(providers)
+    return of_asp(asps, n, PROFIT), of_asp(asps, n, COMPUTE), of_asp(asps, n, BANDWIDTH)
 
 
 @compiled_in_place
-def _add_throughput(provider: Providers, sides: _Sides, mu: float, weight: float) -> None:
+def _add_throughput(providers: Providers, n: int, sides: _Sides, mu: float, weight: float) -> None:
     """Add a weight times the mean of the throughputs on both sides."""
     for lam, share in ((sides.low, sides.share), (sides.high, 1.0 - sides.share)):
-        _demand_anew(provider, lam, mu)
-        add_to_mean(provider.blocks[0], weight * share)
+        _demand_anew(providers, n, lam, mu)
+        add_to_mean(providers.blocks[n], weight * share)
 
 
 @compiled
@@ -121,11 +126,12 @@ def _share(lower: float, upper: float, capacity: float) -> float:
 
 
 @compiled_in_place
-def _choking_prices(provider: Providers) -> tuple[float, float]:
+def _choking_prices(providers: Providers, n: int) -> tuple[float, float]:
     """Effective prices of compute and of bandwidth, each of which alone keeps the ASP from serving anybody."""
-    asp = provider.asps[0]
-    by_compute, by_bandwidth = choking_use(provider.blocks[0], asp[KAPPA])
-    return 2.0 * max(asp[COMPUTE_COST], by_compute), 2.0 * max(asp[BANDWIDTH_COST], by_bandwidth)
+    asps = providers.asps
+    by_compute, by_bandwidth = choking_use(providers.blocks[n], of_asp(asps, n, KAPPA))
+    costs = of_asp(asps, n, COMPUTE_COST), of_asp(asps, n, BANDWIDTH_COST)
+    return 2.0 * max(costs[0], by_compute), 2.0 * max(costs[1], by_bandwidth)
 
 
 @compiled

@@ -1,13 +1,14 @@
-"""What MUs would use at given prices of ASPs, eight MUs at a time (docs/market.md#what-a-provider-does).
+"""What MUs would use at given prices of ASPs, eight at a time (docs/market.md#what-a-provider-does).
 
 At effective prices u of compute and w of bandwidth a token/s to MU m costs an ASP C_m = (√(uκ) + √(wσ_m))², so that it
 serves x_m with r_m Q'_m(x_m) = C_m, or nothing when r_m Q'_m(0) <= C_m.
 
-A *block* holds eight MUs of one ASP side by side, quantity after quantity. Loops over a block have a length that the
-compiler knows, and no branches: one instruction treats all eight. Where M is not a multiple of eight, an ASP's last
-block is filled up with MUs who post nothing. ASPs go through each stage together, because every stage is a chain of
-slow instructions, and chains of several ASPs overlap. Nobody's result depends on who else is in the block or beside
-it, and sums are taken in an order of their own, the same on every machine.
+A *block* holds eight MUs of one ASP side by side, quantity after quantity, and a *group* eight ASPs. Loops over them
+have a length that the compiler knows, and no branches: one instruction treats all eight. Where M is not a multiple of
+eight, an ASP's last block is filled up with MUs who post nothing; where N is not, the last group has ASPs who are never
+asked. ASPs go through each stage together, because every stage is a chain of slow instructions, and chains of several
+ASPs overlap. Nobody's result depends on who else is in the block or beside it, and sums are taken in an order of their
+own, the same on every machine.
 """
 
 import math
@@ -20,7 +21,7 @@ from aigc_market_env.model import qoe
 from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA, throughput
 from aigc_market_env.model.parameters import FloatArray
 
-#: MUs in a block.
+#: MUs in a block, and ASPs in a group.
 WIDTH = 8
 # Where the quantities of a block begin. The first are those of a link table.
 _V1, _V2, _V3, _K1, _K2, _K3 = range(0, 6 * WIDTH, WIDTH)
@@ -43,13 +44,12 @@ _OPEN = _TERMS + 6 * WIDTH  # positive while an MU of the block has not arrived 
 _BLOCK = _OPEN + WIDTH
 # Steps to a throughput that all MUs of a block take together; the few that need more are finished one by one.
 _TOGETHER = 8
-_CLOSE = 1e-5  # of x: a step after which nothing is left to be done, for convergence is cubic
-#: After prices have moved by at most this, relative to them, demand is found as closely as anew.
-EXACT_WITHIN = 4e-3
-_CLOSE_ENOUGH = _CLOSE / EXACT_WITHIN**2
-_FARTHEST = 0.03  # beyond which what Taylor's formula says of Q'' after the step could have the wrong sign
+#: A last step to a throughput, relative to it, after which nothing is left to be done, for convergence is cubic.
+CLOSEST = 1e-5
+#: The longest after which Taylor's formula is still good for Q'': beyond, it could have the wrong sign.
+FARTHEST = 0.1
 
-# Columns of an ASP: what it is,
+# Where the quantities of a group begin: what an ASP is,
 (
     KAPPA,  # κ, TFLOP/token
     COMPUTE_COST,  # c_f, credits per slot per TFLOP/s
@@ -59,25 +59,26 @@ _FARTHEST = 0.03  # beyond which what Taylor's formula says of Q'' after the ste
     ASKED,  # whether demand is wanted, 1 or 0; what follows is for those for whom it is
     LAM,  # λ >= 0, the shadow price of compute to be tried, credits per slot per TFLOP/s
     MU,  # μ >= 0, that of bandwidth, credits per slot per MHz
-    MOVED,  # by how much effective prices have moved since demand was found, relative to them; 0 to find it anew
+    CLOSE,  # a last step to a throughput that is short enough, relative to it
+    MOVED,  # 1 where prices have moved since demand was found, whose slopes tell what to expect; 0 to find it anew
     _RATIO,  # √(w/u)
     _INVERSE,  # √(u/w)
+    _HALF,  # ½/√(uw)
     PROFIT,  # Σ_m max_x [rQ - Cx] at these prices
     COMPUTE,  # used
     BANDWIDTH,  # used
     HUU,  # the dual's Hessian -∂(Σf, Σb)/∂(u, w)
     HUW,
     HWW,
-) = range(17)
-#: Columns that are left to the search for shadow prices.
-DEMAND_COLUMNS = HWW + 1
-_SEARCH_COLUMNS = 9
+) = range(0, 19 * WIDTH, WIDTH)
+#: Where those begin that are left to the search for shadow prices, and how many they are.
+SEARCH, _SEARCH_QUANTITIES = HWW + WIDTH, 11
 
 
 class Providers(NamedTuple):
     """Some ASPs side by side, with what each MU asks of them. Scratch of whoever asks for a demand or a response."""
 
-    asps: FloatArray  # (N, columns)
+    asps: FloatArray  # (⌈N/8⌉, quantities of eight ASPs)
     blocks: FloatArray  # (N, ⌈M/8⌉, quantities of eight MUs)
 
 
@@ -86,7 +87,32 @@ def new_providers(num_mus: int, num_asps: int) -> Providers:
     """Room for N ASPs and M MUs, who all post nothing."""
     blocks = np.ones((num_asps, -(-num_mus // WIDTH), _BLOCK))
     blocks[:, :, REWARD : RATE + WIDTH] = 0.0
-    return Providers(np.zeros((num_asps, DEMAND_COLUMNS + _SEARCH_COLUMNS)), blocks)
+    asps = np.ones((-(-num_asps // WIDTH), SEARCH + _SEARCH_QUANTITIES * WIDTH))
+    asps[:, ASKED : ASKED + WIDTH] = 0.0
+    return Providers(asps, blocks)
+
+
+@compiled_inner
+def of_asp(asps: FloatArray, n: int, quantity: int) -> float:
+    """A quantity of ASP ``n``."""
+    value: float = asps[n // WIDTH, quantity + n % WIDTH]
+    return value
+
+
+@compiled_inner
+def set_of_asp(asps: FloatArray, n: int, quantity: int, value: float) -> None:
+    """Set a quantity of ASP ``n``."""
+    asps[n // WIDTH, quantity + n % WIDTH] = value
+
+
+@compiled_inner
+def ask_for(asps: FloatArray, n: int, lam: float, mu: float) -> None:
+    """Ask for the demand of ASP ``n`` at shadow prices, found anew and as closely as can be."""
+    set_of_asp(asps, n, ASKED, 1.0)
+    set_of_asp(asps, n, LAM, lam)
+    set_of_asp(asps, n, MU, mu)
+    set_of_asp(asps, n, CLOSE, CLOSEST)
+    set_of_asp(asps, n, MOVED, 0.0)
 
 
 @compiled
@@ -98,10 +124,18 @@ def per_rate(kappa: float, sigma: float, cross: float, ratio: float, inverse: fl
     return kappa + cross * ratio, sigma + cross * inverse
 
 
+@compiled
+def roots(u: float, w: float) -> tuple[float, float, float]:
+    """√(w/u), √(u/w) and ½/√(uw) by one root and one division."""
+    inverse = 1.0 / math.sqrt(u * w)
+    return w * inverse, u * inverse, 0.5 * inverse
+
+
 @compiled_in_place
 def marginal_use(link: FloatArray, m: int, kappa: float, u: float, w: float) -> tuple[float, float]:
     """:func:`per_rate` of MU ``m`` in a link table."""
-    return per_rate(kappa, link[SIGMA, m], link[CROSS, m], math.sqrt(w / u), math.sqrt(u / w))
+    ratio, inverse, _ = roots(u, w)
+    return per_rate(kappa, link[SIGMA, m], link[CROSS, m], ratio, inverse)
 
 
 @compiled_inner
@@ -113,6 +147,15 @@ def fill_blocks(link: FloatArray, rewards: FloatArray, x: FloatArray, blocks: Fl
             for row in range(LINK_ROWS):
                 block[row * WIDTH + j] = link[row, first + j]
             block[REWARD + j], block[RATE + j] = rewards[first + j], x[first + j]
+
+
+@compiled_inner
+def reward_in_all(blocks: FloatArray) -> float:
+    """The sum of what is posted to an ASP."""
+    total = 0.0
+    for i in range(blocks.shape[0]):
+        total += _sum(blocks[i], REWARD)
+    return total
 
 
 @compiled_inner
@@ -136,9 +179,9 @@ def read_rates(blocks: FloatArray, x: FloatArray) -> None:
 
 
 @compiled_inner
-def hessian_of(asp: FloatArray) -> tuple[float, float, float]:
-    """The dual's Hessian -∂(Σf, Σb)/∂(u, w) at an ASP's prices, as (uu, uw, ww)."""
-    return asp[HUU], asp[HUW], asp[HWW]
+def hessian_of(asps: FloatArray, n: int) -> tuple[float, float, float]:
+    """The dual's Hessian -∂(Σf, Σb)/∂(u, w) at the prices of ASP ``n``, as (uu, uw, ww)."""
+    return of_asp(asps, n, HUU), of_asp(asps, n, HUW), of_asp(asps, n, HWW)
 
 
 @compiled_inner
@@ -155,34 +198,49 @@ def allocated(blocks: FloatArray, m: int) -> tuple[float, float, float]:
 def find_demand(providers: Providers) -> None:
     """Fill PROFIT to HWW of all ASPs that are asked, at their prices; throughputs are in their blocks then.
 
-    Where prices have MOVED since, throughputs are sought from where they are to be expected, and only as closely as a
-    Newton step of that length is worth, which leaves an error of the order of its square.
+    Where prices have MOVED since, throughputs are sought from where they are to be expected. Convergence is cubic: a
+    last step as short as CLOSE leaves an error of the order of its third power.
     """
     asps, blocks = providers
-    for n in range(asps.shape[0]):
-        if asps[n, ASKED] > 0.0:
-            _open(asps[n], blocks[n])
+    for group in range(asps.shape[0]):
+        take_roots(asps[group])
+    for n in range(blocks.shape[0]):
+        if of_asp(asps, n, ASKED) > 0.0:
+            open_blocks(asps, n, blocks[n])
     for step in range(_TOGETHER + 1):
         still_open = 0.0
-        for n in range(asps.shape[0]):
-            if asps[n, ASKED] > 0.0:
-                close = min(max(_CLOSE_ENOUGH * asps[n, MOVED] ** 2, _CLOSE), _FARTHEST)
-                still_open = max(still_open, _step(blocks[n], close, step == _TOGETHER))
+        for n in range(blocks.shape[0]):
+            if of_asp(asps, n, ASKED) > 0.0:
+                still_open = max(still_open, _step(blocks[n], of_asp(asps, n, CLOSE), step == _TOGETHER))
         if still_open <= 0.0:
             break
-    for n in range(asps.shape[0]):
-        if asps[n, ASKED] > 0.0:
-            _add_up(asps[n], blocks[n])
+    for n in range(blocks.shape[0]):
+        if of_asp(asps, n, ASKED) > 0.0:
+            _add_up(asps, n, blocks[n])
 
 
 @compiled_inner
-def _open(asp: FloatArray, blocks: FloatArray) -> None:
-    """Begin the search for throughputs at the ASP's prices."""
-    u, w = asp[COMPUTE_COST] + asp[LAM], asp[BANDWIDTH_COST] + asp[MU]
-    ratio, inverse = math.sqrt(w / u), math.sqrt(u / w)  # as in marginal_use, to the bit: an entry threshold is one
-    asp[_RATIO], asp[_INVERSE] = ratio, inverse
+def take_roots(group: FloatArray) -> None:
+    """Of effective prices."""
+    for j in range(WIDTH):
+        u, w = group[COMPUTE_COST + j] + group[LAM + j], group[BANDWIDTH_COST + j] + group[MU + j]
+        group[_RATIO + j], group[_INVERSE + j], group[_HALF + j] = roots(u, w)
+
+
+@compiled_inner
+def open_blocks(asps: FloatArray, n: int, blocks: FloatArray) -> None:
+    """Begin the search for throughputs at the prices of ASP ``n``."""
+    u, w = prices_of(asps, n)
     for i in range(blocks.shape[0]):
-        _offer(blocks[i], asp[KAPPA], u, w, ratio, inverse, asp[MOVED] > 0.0)
+        _offer(
+            blocks[i],
+            of_asp(asps, n, KAPPA),
+            u,
+            w,
+            of_asp(asps, n, _RATIO),
+            of_asp(asps, n, _INVERSE),
+            of_asp(asps, n, MOVED) > 0.0,
+        )
         blocks[i, _OPEN] = 1.0
 
 
@@ -201,14 +259,14 @@ def _step(blocks: FloatArray, close: float, last: bool) -> float:
 
 
 @compiled_inner
-def _add_up(asp: FloatArray, blocks: FloatArray) -> None:
-    for column in range(PROFIT, HWW + 1):
-        asp[column] = 0.0
-    half = 0.5 / math.sqrt((asp[COMPUTE_COST] + asp[LAM]) * (asp[BANDWIDTH_COST] + asp[MU]))
+def _add_up(asps: FloatArray, n: int, blocks: FloatArray) -> None:
+    group, j = asps[n // WIDTH], n % WIDTH
+    for quantity in range(PROFIT, HWW + WIDTH, WIDTH):
+        group[quantity + j] = 0.0
     for i in range(blocks.shape[0]):
-        _use(blocks[i], asp[KAPPA], asp[_RATIO], asp[_INVERSE], half)
-        for term in range(6):
-            asp[PROFIT + term] += _sum(blocks[i], _TERMS + term * WIDTH)
+        _use(blocks[i], group[KAPPA + j], group[_RATIO + j], group[_INVERSE + j], group[_HALF + j])
+        for term in range(0, 6 * WIDTH, WIDTH):
+            group[PROFIT + term + j] += _sum(blocks[i], _TERMS + term)
 
 
 @compiled_inner
@@ -247,7 +305,7 @@ def _approach(block: FloatArray, close: float) -> None:
         block[_VALUE + j] = value if moving else block[_VALUE + j]
         block[_CURVATURE + j] = curvature if moving else block[_CURVATURE + j]
         block[_MISSED + j] = abs(nearer - x) - close * nearer if moving else 0.0
-    block[_OPEN] = _largest(block, _MISSED)
+    block[_OPEN] = largest(block, _MISSED)
 
 
 @compiled_in_place
@@ -280,7 +338,7 @@ def _use(block: FloatArray, kappa: float, ratio: float, inverse: float, half: fl
 
 
 @compiled_inner
-def _largest(block: FloatArray, at: int) -> float:
+def largest(block: FloatArray, at: int) -> float:
     """The largest of a quantity over a block."""
     return max(
         max(max(block[at], block[at + 4]), max(block[at + 2], block[at + 6])),
@@ -343,16 +401,24 @@ def choking_use(blocks: FloatArray, kappa: float) -> tuple[float, float]:
 
 
 @compiled_inner
-def spend(asp: FloatArray, blocks: FloatArray) -> tuple[float, float]:
-    """Allocate what the throughputs take at the ASP's prices; compute and bandwidth in all."""
-    u, w = asp[COMPUTE_COST] + asp[LAM], asp[BANDWIDTH_COST] + asp[MU]
-    ratio, inverse = math.sqrt(w / u), math.sqrt(u / w)
+def prices_of(asps: FloatArray, n: int) -> tuple[float, float]:
+    """Effective prices u and w of ASP ``n``."""
+    u, w = of_asp(asps, n, COMPUTE_COST) + of_asp(asps, n, LAM), of_asp(asps, n, BANDWIDTH_COST) + of_asp(asps, n, MU)
+    return u, w
+
+
+@compiled_inner
+def spend(asps: FloatArray, n: int, blocks: FloatArray) -> tuple[float, float]:
+    """Allocate what the throughputs take at the prices of ASP ``n``; compute and bandwidth in all."""
+    u, w = prices_of(asps, n)
+    ratio, inverse, _ = roots(u, w)
+    kappa = of_asp(asps, n, KAPPA)
     compute = bandwidth = 0.0
     for i in range(blocks.shape[0]):
         block = blocks[i]
         for j in range(WIDTH):
             rate = block[RATE + j]
-            cu, cw = per_rate(asp[KAPPA], block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
+            cu, cw = per_rate(kappa, block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
             block[_COMPUTE + j], block[_BANDWIDTH + j] = rate * cu, rate * cw
         compute += _sum(block, _COMPUTE)
         bandwidth += _sum(block, _BANDWIDTH)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, over_markets
-from aigc_market_env.game.demand import LAM, MU, allocated, fill_blocks, find_demand, new_providers, spend
+from aigc_market_env.game.demand import LAM, MU, allocated, fill_blocks, find_demand, new_providers, of_asp, spend
 from aigc_market_env.game.shadow_prices import DUAL, allocate, asp_of, find_shadow_prices, put_asp
 from aigc_market_env.market import Market
 from aigc_market_env.model import qoe
@@ -196,24 +196,25 @@ def _respond(
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
     links, r, idle = np.empty((num_asps, LINK_ROWS, num_mus)), np.empty((num_asps, num_mus)), np.zeros(num_mus)
     providers = new_providers(num_mus, num_asps)
+    asps = providers.asps
     for i in range(start, stop):
         r[:] = rewards[i].T
         for n in range(num_asps):
             fill_links(market, index[i], n, links[n])
             fill_blocks(links[n], r[n], idle, providers.blocks[n])
-            put_asp(asp_of(market, index[i], n), prices[i, n], providers.asps[n])
+            put_asp(asp_of(market, index[i], n), prices[i, n, 0], prices[i, n, 1], asps, n)
         find_shadow_prices(providers, tolerance)
         for n in range(num_asps):
             asp, blocks = asp_of(market, index[i], n), providers.blocks[n]
-            prices[i, n, 0], prices[i, n, 1] = providers.asps[n, LAM], providers.asps[n, MU]
-            allocate(providers.asps[n], blocks)
+            prices[i, n, 0], prices[i, n, 1] = of_asp(asps, n, LAM), of_asp(asps, n, MU)
+            allocate(providers, n)
             profit = 0.0
             for m in range(num_mus):
                 x, f, b = allocated(blocks, m)
                 rates[i, m, n], compute[i, m, n], bandwidth[i, m, n] = x, f, b
                 profit += r[n, m] * qoe.value(x, coefficients_of(links[n], m))
                 profit -= asp.compute_cost * f + asp.bandwidth_cost * b
-            gap[i, n] = max(providers.asps[n, DUAL] - profit, 0.0)
+            gap[i, n] = max(of_asp(asps, n, DUAL) - profit, 0.0)
 
 
 @compiled
@@ -230,16 +231,16 @@ def _demands(
     rates: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    link, r, idle, tried = np.empty((LINK_ROWS, num_mus)), np.empty(num_mus), np.zeros(num_mus), np.empty(2)
+    link, r, idle = np.empty((LINK_ROWS, num_mus)), np.empty(num_mus), np.zeros(num_mus)
     providers = new_providers(num_mus, 1)
-    asp, blocks = providers.asps[0], providers.blocks[0]
+    asps, blocks = providers.asps, providers.blocks[0]
     for i in range(start, stop):
         for n in range(num_asps):
             fill_links(market, index[i], n, link)
-            r[:], tried[0], tried[1] = rewards[i, :, n], compute_price[i, 0, n], bandwidth_price[i, 0, n]
-            put_asp(asp_of(market, index[i], n), tried, asp)
+            r[:] = rewards[i, :, n]
+            put_asp(asp_of(market, index[i], n), compute_price[i, 0, n], bandwidth_price[i, 0, n], asps, 0)
             fill_blocks(link, r, idle, blocks)
             find_demand(providers)
-            spend(asp, blocks)
+            spend(asps, 0, blocks)
             for m in range(num_mus):
                 rates[i, m, n], compute[i, m, n], bandwidth[i, m, n] = allocated(blocks, m)

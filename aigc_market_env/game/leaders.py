@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, over_markets
-from aigc_market_env.game.demand import LAM, MU, Providers, fill_blocks, hessian_of, new_providers, read_rates
+from aigc_market_env.game.demand import LAM, MU, Providers, fill_blocks, hessian_of, new_providers, of_asp, read_rates
 from aigc_market_env.game.followers import TOLERANCE
 from aigc_market_env.game.leader_bound import best_row, new_search
 from aigc_market_env.game.reactions import throughput_slope
@@ -170,11 +170,11 @@ def settle(
     for n in range(links.shape[0]):
         fill_links(market, k, n, links[n])
         fill_blocks(links[n], rewards[n], x[n], providers.blocks[n])
-        put_asp(asp_of(market, k, n), prices[n], providers.asps[n])
+        put_asp(asp_of(market, k, n), prices[n, 0], prices[n, 1], providers.asps, n)
     find_shadow_prices(providers, TOLERANCE)
     for n in range(links.shape[0]):
         read_rates(providers.blocks[n], x[n])
-        prices[n, 0], prices[n, 1] = providers.asps[n, LAM], providers.asps[n, MU]
+        prices[n, 0], prices[n, 1] = of_asp(providers.asps, n, LAM), of_asp(providers.asps, n, MU)
 
 
 @compiled_in_place
@@ -212,10 +212,10 @@ def _gradients(
             _, worth[m] = standing(market, k, links, m, r, x)
         for n in range(num_asps):
             asp = asp_of(market, k, n)
-            hessian = hessian_of(providers.asps[n])
+            hessian = hessian_of(providers.asps, n)
             for m in range(num_mus):
                 c = coefficients_of(links[n], m)
-                response = throughput_slope(links[n], m, asp, prices[n], r[n, m], x[n, m], hessian)
+                response = throughput_slope(links[n], m, asp, prices[n, 0], prices[n, 1], r[n, m], x[n, m], hessian)
                 marginal = qoe.slope(x[n, m], c) * response
                 gradient[i, m, n] = (worth[m] - r[n, m]) * marginal - qoe.value(x[n, m], c)
 

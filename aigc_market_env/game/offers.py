@@ -25,8 +25,10 @@ from aigc_market_env.game.demand import (
     hessian_of,
     marginal_use,
     new_providers,
+    of_asp,
     put_reward,
     rate_of,
+    set_of_asp,
 )
 from aigc_market_env.game.followers import TOLERANCE
 from aigc_market_env.game.marginal_cost import Supply, slope_range
@@ -114,7 +116,7 @@ def open_tables(s: Offers, m: int, market: MarketArrays, k: int, prices: FloatAr
     num_asps, bound = x.shape[0], satisfaction.marginal(0.0, wants_of(market, k, m))
     s.guess[:] = x
     for n in range(num_asps):
-        put_asp(asp_of(market, k, n), prices[n], s.providers.asps[n])
+        put_asp(asp_of(market, k, n), prices[n, 0], prices[n, 1], s.providers.asps, n)
         fill_blocks(s.links[n], s.rewards[n], x[n], s.providers.blocks[n])
         s.length[n], s.row[n], s.asked[n] = 1, 0, 0.0
     _ask(s, m, 0, num_asps)
@@ -167,9 +169,11 @@ def _make_room(s: Offers, n: int, reward: float) -> tuple[int, int]:
     for column in range(COLUMNS):
         table[j + 1, column] = table[j, column]
     table[j, OWN] = table[j + 1, OWN] = 0.0
-    asp, before, after = s.providers.asps[n], table[j], table[j + 2]
-    asp[LAM] = between(asp[COMPUTE_COST], before[COMPUTE_PRICE], after[COMPUTE_PRICE])
-    asp[MU] = between(asp[BANDWIDTH_COST], before[BANDWIDTH_PRICE], after[BANDWIDTH_PRICE])
+    asps, before, after = s.providers.asps, table[j], table[j + 2]
+    lam = between(of_asp(asps, n, COMPUTE_COST), before[COMPUTE_PRICE], after[COMPUTE_PRICE])
+    mu = between(of_asp(asps, n, BANDWIDTH_COST), before[BANDWIDTH_PRICE], after[BANDWIDTH_PRICE])
+    set_of_asp(asps, n, LAM, lam)
+    set_of_asp(asps, n, MU, mu)
     s.asked[n] = reward
     return j + 1, j + 1
 
@@ -185,12 +189,12 @@ def _ask(s: Offers, m: int, first: int, last: int) -> None:
     """Fill ``s.row`` of the tables of ASPs ``first`` to ``last`` with what ``s.asked`` buys, where there is a row."""
     asps, blocks = s.providers
     for n in range(first, last):
-        asps[n, ASKED] = 1.0 if s.row[n] >= 0 else 0.0
+        set_of_asp(asps, n, ASKED, 1.0 if s.row[n] >= 0 else 0.0)
         put_reward(blocks[n], m, s.asked[n])
-    find_shadow_prices(Providers(asps[first:last], blocks[first:last]), TOLERANCE)
+    find_shadow_prices(s.providers, TOLERANCE)
     for n in range(first, last):
         if s.row[n] >= 0:
-            write_offer(s.links[n], m, asps[n], s.asked[n], rate_of(blocks[n], m), s.table[n, s.row[n]])
+            write_offer(s.links[n], m, asps, n, s.asked[n], rate_of(blocks[n], m), s.table[n, s.row[n]])
 
 
 @compiled_in_place
@@ -213,22 +217,22 @@ def ask(
     posted, rewards[m] = rewards[m], reward
     shadow_prices(link, asp, rewards, TOLERANCE, prices, x, providers)
     rewards[m] = posted
-    write_offer(link, m, providers.asps[0], reward, x[m], offer)
+    write_offer(link, m, providers.asps, 0, reward, x[m], offer)
 
 
 @compiled_in_place
-def write_offer(link: FloatArray, m: int, provider: FloatArray, reward: float, x: float, offer: FloatArray) -> None:
-    """Fill the first eight columns of an offer to MU ``m`` from an ASP's columns after its search."""
-    asp, prices = asp_in(provider), provider[LAM : MU + 1]
+def write_offer(link: FloatArray, m: int, asps: FloatArray, n: int, reward: float, x: float, offer: FloatArray) -> None:
+    """Fill the first eight columns of an offer to MU ``m`` from what ASP ``n`` ended its search with."""
+    asp, prices = asp_in(asps, n), (of_asp(asps, n, LAM), of_asp(asps, n, MU))
     # Of demand at the prices: x itself may be a mean of what is best on either side of a price that cannot be hit.
-    huu, huw, hww = hessian_of(provider)
-    f, b = provider[COMPUTE], provider[BANDWIDTH]
+    huu, huw, hww = hessian_of(asps, n)
+    f, b = of_asp(asps, n, COMPUTE), of_asp(asps, n, BANDWIDTH)
     u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
     c = coefficients_of(link, m)
     cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
     offer[REWARD], offer[RATE], offer[QOE], offer[COST] = reward, x, qoe.value(x, c), u * cu + w * cw
     offer[COMPUTE_PRICE], offer[BANDWIDTH_PRICE] = prices[0], prices[1]
-    offer[RESPONSE] = qoe.slope(x, c) * throughput_slope(link, m, asp, prices, reward, x, (huu, huw, hww))
+    offer[RESPONSE] = qoe.slope(x, c) * throughput_slope(link, m, asp, *prices, reward, x, (huu, huw, hww))
     # A Newton step to where the capacities would be met: what it would do to the unit cost, and to the throughput.
     free_u, free_w = prices[0] > 0.0 or f > asp.compute_capacity, prices[1] > 0.0 or b > asp.bandwidth_capacity
     missed_u, missed_w = abs(f - asp.compute_capacity), abs(b - asp.bandwidth_capacity)

@@ -13,7 +13,8 @@ def throughput_slope(
     link: FloatArray,
     m: int,
     asp: Asp,
-    prices: FloatArray,
+    lam: float,
+    mu: float,
     reward: float,
     x: float,
     hessian: tuple[float, float, float],
@@ -26,7 +27,7 @@ def throughput_slope(
         return 0.0
     slope, curvature = qoe.slope_and_curvature(x, coefficients_of(link, m))
     direct = -slope / (reward * curvature)
-    u, w = asp.compute_cost + prices[0], asp.bandwidth_cost + prices[1]
+    u, w = asp.compute_cost + lam, asp.bandwidth_cost + mu
     cu, cw = marginal_use(link, m, asp.flops_per_token, u, w)
-    du, dw = solve_prices(prices[0] > 0.0, prices[1] > 0.0, cu * direct, cw * direct, *hessian)
+    du, dw = solve_prices(lam > 0.0, mu > 0.0, cu * direct, cw * direct, *hessian)
     return direct + (cu * du + cw * dw) / (reward * curvature)

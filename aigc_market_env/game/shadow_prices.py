@@ -8,21 +8,24 @@ effective prices u = c_f + λ and w = c_b + μ. The shadow prices of an ASP mini
 over λ, μ >= 0: two unknowns per ASP, with the Hessian in closed form.
 """
 
+import math
 from typing import NamedTuple
 
+import numpy as np
+
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
-from aigc_market_env._numerics.elementary import log
 from aigc_market_env.game.bisected_prices import bisect_prices
 from aigc_market_env.game.demand import (
     ASKED,
     BANDWIDTH,
     BANDWIDTH_CAPACITY,
     BANDWIDTH_COST,
+    CLOSE,
+    CLOSEST,
     COMPUTE,
     COMPUTE_CAPACITY,
     COMPUTE_COST,
-    DEMAND_COLUMNS,
-    EXACT_WITHIN,
+    FARTHEST,
     HUU,
     HUW,
     HWW,
@@ -31,24 +34,45 @@ from aigc_market_env.game.demand import (
     MOVED,
     MU,
     PROFIT,
+    SEARCH,
+    WIDTH,
     Providers,
+    ask_for,
     fill_blocks,
     find_demand,
+    largest,
+    of_asp,
+    open_blocks,
     read_rates,
     rescale,
+    set_of_asp,
     spend,
+    take_roots,
 )
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
 _MAX_STEPS = 200
 _MAX_LOG_STEP = 3.0  # a factor of 13 in an effective price per Newton step
 _RIDGE = 1.0 + 1e-13
+_CLOSENESS = 0.1  # of throughputs, for an error a thousandth of what capacities may be missed by
 _FAR = 1e30 * 2.0**400  # farther than any price is from zero; the power of two leaves the digits as they were
 _MISSED = 1e-7  # of a capacity: what it costs is its square, relative to what the ASP is paid
 _HEADROOM = 1.0 - 1e-14  # keeps a sum over MUs below capacity in whatever order it is summed
 
-# Columns of an ASP after those of its demand: the point that its search stands at, and the step tried from there.
-_LAM, _MU, _COMPUTE, _BANDWIDTH, DUAL, STEPS, _STEP_U, _STEP_W, _SCALE = range(DEMAND_COLUMNS, DEMAND_COLUMNS + 9)
+# Quantities of a group after those of its demand: the point that an ASP's search stands at, the step tried from there,
+(
+    _LAM,
+    _MU,
+    _OVER_U,  # use less capacity
+    _OVER_W,
+    DUAL,
+    _BLUR,  # by how much, relative to it, the dual may be wrong where throughputs were not found closely
+    STEPS,
+    _STEP_U,  # in logarithms of effective prices
+    _STEP_W,
+    _SCALE,  # of the step, as it has been shortened
+    _TAKEN,  # 1 where the step is not to be shortened further
+) = range(SEARCH, SEARCH + 11 * WIDTH, WIDTH)
 
 
 class Asp(NamedTuple):
@@ -74,24 +98,32 @@ def asp_of(market: MarketArrays, k: int, n: int) -> Asp:
 
 
 @compiled_inner
-def put_asp(asp: Asp, prices: FloatArray, column: FloatArray) -> None:
-    """Write an ASP into its columns, and ask for its shadow prices, the search beginning at the prices (2,) given."""
-    column[ASKED] = 1.0
-    column[KAPPA], column[COMPUTE_COST], column[BANDWIDTH_COST] = asp[0], asp[1], asp[2]
-    column[COMPUTE_CAPACITY], column[BANDWIDTH_CAPACITY] = asp[3], asp[4]
-    column[LAM], column[MU] = prices[0], prices[1]
+def put_asp(asp: Asp, lam: float, mu: float, asps: FloatArray, n: int) -> None:
+    """Write ASP ``n``, and ask for its shadow prices, the search beginning at those given."""
+    ask_for(asps, n, lam, mu)
+    set_of_asp(asps, n, KAPPA, asp[0])
+    set_of_asp(asps, n, COMPUTE_COST, asp[1])
+    set_of_asp(asps, n, BANDWIDTH_COST, asp[2])
+    set_of_asp(asps, n, COMPUTE_CAPACITY, asp[3])
+    set_of_asp(asps, n, BANDWIDTH_CAPACITY, asp[4])
 
 
 @compiled_inner
-def asp_in(column: FloatArray) -> Asp:
-    """The ASP in its columns."""
+def asp_in(asps: FloatArray, n: int) -> Asp:
+    """ASP ``n`` as it was written."""
     return Asp(
-        column[KAPPA],
-        column[COMPUTE_COST],
-        column[BANDWIDTH_COST],
-        column[COMPUTE_CAPACITY],
-        column[BANDWIDTH_CAPACITY],
+        of_asp(asps, n, KAPPA),
+        of_asp(asps, n, COMPUTE_COST),
+        of_asp(asps, n, BANDWIDTH_COST),
+        of_asp(asps, n, COMPUTE_CAPACITY),
+        of_asp(asps, n, BANDWIDTH_CAPACITY),
     )
+
+
+@compiled_inner
+def follow(price: float, cost: float, change: float) -> float:
+    """A shadow price to begin with where rewards have changed by a factor: all by the same, effective prices would."""
+    return max((cost + price) * change - cost, 0.0) if price > 0.0 else 0.0
 
 
 @compiled_in_place
@@ -111,106 +143,169 @@ def shadow_prices(
     Returns:
         The dual's value at the prices returned, credits per slot: an upper bound on the profit.
     """
-    column, blocks = providers.asps[0], providers.blocks[0]
-    put_asp(asp, prices, column)
-    fill_blocks(link, rewards, x, blocks)
-    find_shadow_prices(Providers(providers.asps[:1], providers.blocks[:1]), tolerance)
-    read_rates(blocks, x)
-    prices[0], prices[1] = column[LAM], column[MU]
-    return column[DUAL]
+    asps, blocks = providers
+    put_asp(asp, prices[0], prices[1], asps, 0)
+    fill_blocks(link, rewards, x, blocks[0])
+    find_shadow_prices(providers, tolerance)
+    read_rates(blocks[0], x)
+    prices[0], prices[1] = of_asp(asps, 0, LAM), of_asp(asps, 0, MU)
+    return of_asp(asps, 0, DUAL)
 
 
 @compiled_in_place
-def find_shadow_prices(providers: Providers, tolerance: float) -> None:
+def find_shadow_prices(
+    providers: Providers, tolerance: float, closest: float = CLOSEST, longest: float = np.inf
+) -> None:
     """Minimise the dual of every ASP that is asked; LAM, MU and throughputs hold a start, and the answer on return.
+
+    The search ends where capacities are met to a relative ``tolerance``, throughputs as close as ``closest`` makes them
+    (see :func:`find_demand`), and the next step would be no longer than ``longest``.
 
     Projected Newton on log(use/capacity) against log(effective price): demand is close to a power law, so this is
     nearly linear even when a shadow price is many times the cost. Steps are halved until the dual falls. Where this
     ends short of a capacity, bisection takes over. DUAL is the dual's value in the end, an upper bound on the profit,
     STEPS counts Newton's, and the columns of demand tell what it is at the prices found.
     """
-    asps, blocks = providers
-    for n in range(asps.shape[0]):
-        asps[n, STEPS], asps[n, MOVED] = -1.0, 0.0
-    searching = 1
-    while searching > 0:
+    asps = providers.asps
+    for group in range(asps.shape[0]):
+        _begin(asps[group])
+    searching = 1.0
+    while searching > 0.0:
         find_demand(providers)
-        searching = 0
-        for n in range(asps.shape[0]):
-            if asps[n, ASKED] > 0.0:
-                searching += _go_on(asps[n], tolerance)
-    for n in range(asps.shape[0]):
-        if asps[n, STEPS] < 0.0:
-            continue
-        missed_u = _missed(asps[n, COMPUTE], asps[n, COMPUTE_CAPACITY], asps[n, LAM])
-        missed_w = _missed(asps[n, BANDWIDTH], asps[n, BANDWIDTH_CAPACITY], asps[n, MU])
-        if max(missed_u, missed_w) > max(tolerance, _MISSED):
-            asps[n, DUAL] = bisect_prices(Providers(asps[n : n + 1], blocks[n : n + 1]))
-            asps[n, ASKED] = 0.0
+        searching = 0.0
+        for group in range(asps.shape[0]):
+            _judge(asps[group])
+            _aim(asps[group], tolerance, closest, longest)
+            _try(asps[group], closest)
+            searching = max(searching, largest(asps[group], ASKED))
+    for n in range(providers.blocks.shape[0]):
+        if of_asp(asps, n, STEPS) >= 0.0 and _missed_by(asps, n) > max(tolerance, _MISSED):
+            set_of_asp(asps, n, DUAL, bisect_prices(providers, n))
+            set_of_asp(asps, n, _STEP_U, 0.0)
+            set_of_asp(asps, n, _STEP_W, 0.0)
+
+
+@compiled_in_place
+def find_responses(providers: Providers, tolerance: float) -> None:
+    """:func:`find_shadow_prices` for who wants to know no more than throughputs and prices: sooner done.
+
+    A step of Newton's squares what capacities are missed by. So the search ends at the root of the tolerance, and a
+    last step is taken, with throughputs along their slopes, without finding demand where it leads to. It is no longer
+    than that root, for whoever would enter on the way is left out.
+    """
+    enough = math.sqrt(tolerance)
+    closest = min(max(_CLOSENESS * enough ** (1.0 / 3.0), CLOSEST), FARTHEST)
+    find_shadow_prices(providers, enough, closest, enough)
+    asps, blocks = providers
+    for group in range(asps.shape[0]):
+        _step_on(asps[group])
+    for n in range(blocks.shape[0]):
+        if of_asp(asps, n, STEPS) >= 0.0 and of_asp(asps, n, MOVED) > 0.0:
+            open_blocks(asps, n, blocks[n])
 
 
 @compiled_inner
-def _go_on(asp: FloatArray, tolerance: float) -> bool:
-    """Judge the step that demand was found for: shorten it, take the next one, or end the search and return False."""
-    dual = asp[PROFIT] + asp[LAM] * asp[COMPUTE_CAPACITY] + asp[MU] * asp[BANDWIDTH_CAPACITY]
-    if asp[STEPS] >= 0.0:
-        moved_u, moved_w = asp[LAM] - asp[_LAM], asp[MU] - asp[_MU]
-        before = (asp[_COMPUTE] - asp[COMPUTE_CAPACITY]) * moved_u + (
-            asp[_BANDWIDTH] - asp[BANDWIDTH_CAPACITY]
-        ) * moved_w
-        after = (asp[COMPUTE_CAPACITY] - asp[COMPUTE]) * moved_u + (asp[BANDWIDTH_CAPACITY] - asp[BANDWIDTH]) * moved_w
+def _step_on(group: FloatArray) -> None:
+    for j in range(WIDTH):
+        lam, mu, step_u, step_w = group[LAM + j], group[MU + j], group[_STEP_U + j], group[_STEP_W + j]
+        new_lam, new_mu = _moved(lam, group[COMPUTE_COST + j], step_u), _moved(mu, group[BANDWIDTH_COST + j], step_w)
+        group[LAM + j], group[MU + j] = lam if step_u == 0.0 else new_lam, mu if step_w == 0.0 else new_mu
+        group[MOVED + j] = 1.0 if (step_u != 0.0) | (step_w != 0.0) else 0.0
+    take_roots(group)
+
+
+@compiled_inner
+def _begin(group: FloatArray) -> None:
+    """The first demand is but a place to start from."""
+    for j in range(WIDTH):
+        group[STEPS + j], group[MOVED + j], group[CLOSE + j] = -1.0, 0.0, FARTHEST
+
+
+@compiled_inner
+def _judge(group: FloatArray) -> None:
+    """Judge the steps that demand was found for: each is taken, or shortened; too short a one ends the search."""
+    for j in range(WIDTH):
+        asked, first = group[ASKED + j] > 0.0, group[STEPS + j] < 0.0
+        lam, mu = group[LAM + j], group[MU + j]
+        capacity_u, capacity_w = group[COMPUTE_CAPACITY + j], group[BANDWIDTH_CAPACITY + j]
+        over_u, over_w = group[COMPUTE + j] - capacity_u, group[BANDWIDTH + j] - capacity_w
+        dual = group[PROFIT + j] + lam * capacity_u + mu * capacity_w
+        moved_u, moved_w = lam - group[_LAM + j], mu - group[_MU + j]
+        before = group[_OVER_U + j] * moved_u + group[_OVER_W + j] * moved_w
+        after = -over_u * moved_u - over_w * moved_w
+        # Taylor's formula misses Q by the fourth power of the step.
+        blur = group[CLOSE + j] * group[CLOSE + j] * (group[CLOSE + j] * group[CLOSE + j])
         # Near the minimum the dual's fall drowns in rounding; there the slope at the step's end must have shrunk.
-        fell = dual <= asp[DUAL] - 1e-4 * before
-        shrunk = before <= 1e-9 * abs(asp[DUAL]) and after <= 0.9 * before
-        if not (fell or shrunk or asp[_SCALE] < 1e-12):
-            asp[_SCALE] *= 0.5
-            _try(asp)
-            return True
-        stood = moved_u == 0.0 and moved_w == 0.0
-        if stood and (asp[_STEP_U] != 0.0 or asp[_STEP_W] != 0.0):  # a step too short for floating point
-            asp[ASKED], asp[DUAL] = 0.0, dual
-            return False
-    asp[STEPS] += 1.0
-    asp[DUAL], asp[_LAM], asp[_MU] = dual, asp[LAM], asp[MU]
-    asp[_COMPUTE], asp[_BANDWIDTH] = asp[COMPUTE], asp[BANDWIDTH]
-    if not _aim(asp, tolerance) or asp[STEPS] >= _MAX_STEPS:
-        if asp[MOVED] <= EXACT_WITHIN:
-            asp[ASKED] = 0.0
-            return False
-        asp[_STEP_U] = asp[_STEP_W] = 0.0  # find demand here once more, as closely as can be
-    _try(asp)
-    return True
+        fell = dual <= group[DUAL + j] - 1e-4 * before + (blur + group[_BLUR + j]) * abs(group[DUAL + j])
+        shrunk = (before <= 1e-9 * abs(group[DUAL + j])) & (after <= 0.9 * before)
+        good = first | fell | shrunk | (group[_SCALE + j] < 1e-12)
+        intended = (group[_STEP_U + j] != 0.0) | (group[_STEP_W + j] != 0.0)
+        stood = (moved_u == 0.0) & (moved_w == 0.0) & (not first)
+        lost = asked & good & intended & stood  # a step too short for floating point
+        taken = asked & good & (not lost)
+        group[_TAKEN + j] = 1.0 if taken else 0.0
+        group[ASKED + j] = 1.0 if asked & (not lost) else 0.0
+        group[DUAL + j] = dual if asked & good else group[DUAL + j]
+        group[_SCALE + j] = group[_SCALE + j] if taken else 0.5 * group[_SCALE + j]
+        group[_LAM + j], group[_MU + j] = lam if taken else group[_LAM + j], mu if taken else group[_MU + j]
+        group[_OVER_U + j] = over_u if taken else group[_OVER_U + j]
+        group[_OVER_W + j] = over_w if taken else group[_OVER_W + j]
+        group[_BLUR + j] = blur if taken else group[_BLUR + j]
+        group[_STEP_U + j], group[_STEP_W + j] = (
+            0.0 if lost else group[_STEP_U + j],
+            0.0 if lost else group[_STEP_W + j],
+        )
 
 
 @compiled_inner
-def _aim(asp: FloatArray, tolerance: float) -> bool:
-    """Find the next Newton step, in logarithms of effective prices; False where the prices are right as they are."""
-    lam, mu = asp[LAM], asp[MU]
-    f, b, capacity_u, capacity_w = asp[COMPUTE], asp[BANDWIDTH], asp[COMPUTE_CAPACITY], asp[BANDWIDTH_CAPACITY]
-    free_u, free_w = lam > 0.0 or f > capacity_u, mu > 0.0 or b > capacity_w
-    done_u = not free_u or abs(f - capacity_u) <= tolerance * capacity_u
-    done_w = not free_w or abs(b - capacity_w) <= tolerance * capacity_w
-    if done_u and done_w:
-        return False
-    huu, huw, hww = asp[HUU], asp[HUW], asp[HWW]
-    step_u, step_w = solve_prices(free_u, free_w, _log_excess(f, capacity_u), _log_excess(b, capacity_w), huu, huw, hww)
-    if (f - capacity_u) * step_u + (b - capacity_w) * step_w <= 0.0:  # uphill: ignore the cross effect
-        step_u, step_w = solve_prices(free_u, free_w, f - capacity_u, b - capacity_w, huu, 0.0, hww)
-    step_u, step_w = step_u / (asp[COMPUTE_COST] + lam), step_w / (asp[BANDWIDTH_COST] + mu)
-    longest = max(abs(step_u), abs(step_w))
-    shortening = _MAX_LOG_STEP / longest if longest > _MAX_LOG_STEP else 1.0
-    asp[_STEP_U], asp[_STEP_W], asp[_SCALE] = step_u * shortening, step_w * shortening, 1.0
-    return True
+def _aim(group: FloatArray, tolerance: float, closest: float, longest: float) -> None:
+    """Find the next Newton step of those whose last one was taken; where prices are right, the search ends.
+
+    They can only be said to be right where demand was found as closely as can be. Elsewhere that is done next.
+    """
+    for j in range(WIDTH):
+        lam, mu = group[LAM + j], group[MU + j]
+        f, b, capacity_u, capacity_w = (
+            group[COMPUTE + j],
+            group[BANDWIDTH + j],
+            group[COMPUTE_CAPACITY + j],
+            group[BANDWIDTH_CAPACITY + j],
+        )
+        over_u, over_w, huu, huw, hww = f - capacity_u, b - capacity_w, group[HUU + j], group[HUW + j], group[HWW + j]
+        inverse_u, inverse_w = 1.0 / (group[COMPUTE_COST + j] + lam), 1.0 / (group[BANDWIDTH_COST + j] + mu)
+        free_u, free_w = (lam > 0.0) | (over_u > 0.0), (mu > 0.0) | (over_w > 0.0)
+        missed_u, missed_w = abs(over_u) > tolerance * capacity_u, abs(over_w) > tolerance * capacity_w
+        right = not ((free_u & missed_u) | (free_w & missed_w))
+        step_u, step_w = solve_prices(
+            free_u, free_w, _log_excess(f, capacity_u), _log_excess(b, capacity_w), huu, huw, hww
+        )
+        alone_u, alone_w = solve_prices(free_u, free_w, over_u, over_w, huu, 0.0, hww)
+        uphill = over_u * step_u + over_w * step_w <= 0.0  # ignore the cross effect
+        step_u, step_w = alone_u if uphill else step_u, alone_w if uphill else step_w
+        step_u, step_w = step_u * inverse_u, step_w * inverse_w
+        length = max(abs(step_u), abs(step_w))
+        shortening = _MAX_LOG_STEP / length if length > _MAX_LOG_STEP else 1.0
+        ends = (right & (length <= longest)) | (group[STEPS + j] >= _MAX_STEPS - 1.0)
+        taken, exact = group[_TAKEN + j] > 0.0, group[CLOSE + j] <= closest
+        shortening = 0.0 if ends & (not exact) else shortening
+        group[_STEP_U + j] = step_u * shortening if taken else group[_STEP_U + j]
+        group[_STEP_W + j] = step_w * shortening if taken else group[_STEP_W + j]
+        group[_SCALE + j] = 1.0 if taken else group[_SCALE + j]
+        group[STEPS + j] = group[STEPS + j] + 1.0 if taken else group[STEPS + j]
+        group[ASKED + j] = 0.0 if taken & ends & exact else group[ASKED + j]
 
 
 @compiled_inner
-def _try(asp: FloatArray) -> None:
-    """Have demand found where the step leads to."""
-    asp[LAM] = _moved(asp[_LAM], asp[COMPUTE_COST], asp[_SCALE] * asp[_STEP_U])
-    asp[MU] = _moved(asp[_MU], asp[BANDWIDTH_COST], asp[_SCALE] * asp[_STEP_W])
-    moved_u = abs(asp[LAM] - asp[_LAM]) / (asp[COMPUTE_COST] + asp[_LAM])
-    moved_w = abs(asp[MU] - asp[_MU]) / (asp[BANDWIDTH_COST] + asp[_MU])
-    asp[MOVED] = max(moved_u, moved_w)
+def _try(group: FloatArray, closest: float) -> None:
+    """Have demand found where the steps lead to, as closely as the next ones, of the order of their square, need it."""
+    for j in range(WIDTH):
+        asked, lam, mu = group[ASKED + j] > 0.0, group[_LAM + j], group[_MU + j]
+        step_u, step_w = group[_SCALE + j] * group[_STEP_U + j], group[_SCALE + j] * group[_STEP_W + j]
+        new_lam, new_mu = _moved(lam, group[COMPUTE_COST + j], step_u), _moved(mu, group[BANDWIDTH_COST + j], step_w)
+        step = max(abs(step_u), abs(step_w))
+        group[LAM + j], group[MU + j] = new_lam if asked else group[LAM + j], new_mu if asked else group[MU + j]
+        group[MOVED + j] = 1.0 if (new_lam != lam) | (new_mu != mu) else 0.0
+        group[CLOSE + j] = min(max(step * math.sqrt(step), closest), FARTHEST)
 
 
 @compiled
@@ -222,8 +317,14 @@ def _moved(price: float, cost: float, log_step: float) -> float:
 
 @compiled
 def _log_excess(used: float, capacity: float) -> float:
-    """used·log(used/capacity) above capacity, where demand is near a power law; used - capacity below it."""
-    return used * log(used / capacity) if used > capacity else used - capacity
+    """used·log(used/capacity) above capacity, where demand is near a power law; used - capacity below it.
+
+    By Padé's formula for 2·log √(used/capacity), which is right to the fifth order and never exceeds 6, twice the
+    longest step: a logarithm would take three times as long, with everything else waiting for it.
+    """
+    excess = used - capacity
+    logarithm = 6.0 * excess / (used + 4.0 * math.sqrt(used * capacity) + capacity)
+    return used * logarithm if excess > 0.0 else excess
 
 
 @compiled
@@ -241,6 +342,15 @@ def solve_prices(
     return step_u, step_w
 
 
+@compiled_inner
+def _missed_by(asps: FloatArray, n: int) -> float:
+    """How far ASP ``n`` ended from a capacity, relative to it."""
+    return max(
+        _missed(of_asp(asps, n, COMPUTE), of_asp(asps, n, COMPUTE_CAPACITY), of_asp(asps, n, LAM)),
+        _missed(of_asp(asps, n, BANDWIDTH), of_asp(asps, n, BANDWIDTH_CAPACITY), of_asp(asps, n, MU)),
+    )
+
+
 @compiled
 def _missed(used: float, capacity: float, price: float) -> float:
     """How far use is from where it has to be at a shadow price, relative to the capacity."""
@@ -248,16 +358,17 @@ def _missed(used: float, capacity: float, price: float) -> float:
 
 
 @compiled_in_place
-def allocate(asp: FloatArray, blocks: FloatArray) -> None:
+def allocate(providers: Providers, n: int) -> None:
     """Turn an ASP's throughputs at its shadow prices into an allocation within capacities to the last bit.
 
     A resource with a positive shadow price is used up: next to an entry threshold, use is so sensitive to the price
     that no floating-point price hits the capacity. Throughputs are updated to what the allocation delivers.
     """
-    f, b = spend(asp, blocks)
-    scale_u = _scale(f, asp[COMPUTE_CAPACITY] * _HEADROOM, asp[LAM])
-    scale_w = _scale(b, asp[BANDWIDTH_CAPACITY] * _HEADROOM, asp[MU])
-    rescale(asp[KAPPA], blocks, scale_u, scale_w)
+    asps, blocks = providers.asps, providers.blocks[n]
+    f, b = spend(asps, n, blocks)
+    scale_u = _scale(f, of_asp(asps, n, COMPUTE_CAPACITY) * _HEADROOM, of_asp(asps, n, LAM))
+    scale_w = _scale(b, of_asp(asps, n, BANDWIDTH_CAPACITY) * _HEADROOM, of_asp(asps, n, MU))
+    rescale(of_asp(asps, n, KAPPA), blocks, scale_u, scale_w)
 
 
 @compiled

@@ -150,4 +150,4 @@ def towards(x: float, ratio: float, c: Coefficients) -> tuple[float, float, floa
     step = step if abs(step) < np.inf else 0.0  # beyond what floating point can tell from zero
     nearer = max(x + step, 0.0)
     moved = nearer - x
-    return nearer, value + moved * (s + moved * (0.5 * d + moved * (third / 6.0))), d + moved * third
+    return nearer, value + moved * (s + moved * (0.5 * d + moved * (third * (1.0 / 6.0)))), d + moved * third

@@ -8,22 +8,26 @@ from aigc_market_env.game.demand import (
     ASKED,
     BANDWIDTH,
     BANDWIDTH_COST,
+    CLOSE,
+    CLOSEST,
     COMPUTE,
     COMPUTE_COST,
-    EXACT_WITHIN,
+    FARTHEST,
     HUU,
     HUW,
     HWW,
     KAPPA,
-    LAM,
     MOVED,
-    MU,
     PROFIT,
+    WIDTH,
     Providers,
+    ask_for,
     fill_blocks,
     find_demand,
     new_providers,
+    of_asp,
     read_rates,
+    set_of_asp,
 )
 from aigc_market_env.model import qoe
 from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA
@@ -39,19 +43,29 @@ def links(rng: np.random.Generator, num_mus: int, spread: float) -> np.ndarray:
     return link
 
 
+def ask(providers: Providers, n: int, prices: tuple[float, float]) -> None:
+    """Ask for the demand of an ASP with κ = 1 at effective prices (u, w)."""
+    set_of_asp(providers.asps, n, KAPPA, 1.0)
+    set_of_asp(providers.asps, n, COMPUTE_COST, prices[0])
+    set_of_asp(providers.asps, n, BANDWIDTH_COST, prices[1])
+    ask_for(providers.asps, n, 0.0, 0.0)
+
+
 def asked(
-    link: np.ndarray, rewards: np.ndarray, prices: np.ndarray, start: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of an ASP with κ = 1 at effective prices (u, w), and throughputs."""
+    link: np.ndarray, rewards: np.ndarray, prices: tuple[float, float], start: np.ndarray
+) -> tuple[dict[int, float], np.ndarray]:
+    """What is found for an ASP with κ = 1 at effective prices (u, w), and throughputs."""
     providers = new_providers(rewards.size, 1)
-    asp = providers.asps[0]
-    asp[KAPPA] = asp[ASKED] = 1.0
-    asp[COMPUTE_COST], asp[BANDWIDTH_COST] = prices
+    ask(providers, 0, prices)
     fill_blocks(link, rewards, start, providers.blocks[0])
     find_demand(providers)
     x = np.empty(rewards.size)
     read_rates(providers.blocks[0], x)
-    return asp, x
+    return found(providers, 0), x
+
+
+def found(providers: Providers, n: int) -> dict[int, float]:
+    return {quantity: of_asp(providers.asps, n, quantity) for quantity in range(PROFIT, HWW + 1, WIDTH)}
 
 
 def costs(link: np.ndarray, u: float, w: float) -> np.ndarray:
@@ -87,12 +101,12 @@ def test_use_and_hessian_are_derivatives_of_profit(num_mus):
     link, rewards = links(rng, num_mus, 0.5), np.full(num_mus, 1e3)
     start = np.zeros(num_mus)
 
-    def at(u: float, w: float) -> np.ndarray:
+    def at(u: float, w: float) -> dict[int, float]:
         return asked(link, rewards, (u, w), start)[0]
 
     middle, step = at(1.0, 1.0), 1e-5
-    by_u = (at(1.0 + step, 1.0) - at(1.0 - step, 1.0)) / (2 * step)
-    by_w = (at(1.0, 1.0 + step) - at(1.0, 1.0 - step)) / (2 * step)
+    by_u = {q: (at(1.0 + step, 1.0)[q] - at(1.0 - step, 1.0)[q]) / (2 * step) for q in middle}
+    by_w = {q: (at(1.0, 1.0 + step)[q] - at(1.0, 1.0 - step)[q]) / (2 * step) for q in middle}
     assert [-by_u[PROFIT], -by_w[PROFIT]] == pytest.approx([middle[COMPUTE], middle[BANDWIDTH]], rel=1e-7)
     assert [-by_u[COMPUTE], -by_w[BANDWIDTH]] == pytest.approx([middle[HUU], middle[HWW]], rel=1e-7)
     assert [-by_u[BANDWIDTH], -by_w[COMPUTE]] == pytest.approx([middle[HUW]] * 2, rel=1e-7)
@@ -105,36 +119,42 @@ def test_an_mu_gets_the_same_bits_whoever_is_beside_it():
     for m in range(21):
         _, alone = asked(link[:, [m]], rewards[[m]], (0.3, 0.2), start[:1])
         assert alone[0] == together[m]
-    several = new_providers(21, 3)
-    for n, scale in enumerate((1.0, 3.0, 1e6)):
-        fill_blocks(link, scale * rewards, start, several.blocks[n])
-        several.asps[n, [KAPPA, ASKED, COMPUTE_COST, BANDWIDTH_COST]] = 1.0, float(n != 1), 0.3, 0.2
+    several = new_providers(21, 10)
+    for n in (0, 1, 9):
+        fill_blocks(link, (1.0 + n) * rewards, start, several.blocks[n])
+        ask(several, n, (0.3, 0.2))
+    set_of_asp(several.asps, 1, ASKED, 0.0)
+    before = found(several, 1)
     find_demand(several)
     x = np.empty(21)
     read_rates(several.blocks[0], x)
     assert (x == together).all()
-    assert not several.asps[1, LAM : HWW + 1].any()  # who is not asked is left alone
-    only = Providers(several.asps[1:2], several.blocks[1:2])
-    only.asps[0, ASKED], only.asps[0, MU] = 1.0, 0.0
-    find_demand(only)
-    assert only.asps[0, PROFIT] > several.asps[0, PROFIT]
+    assert found(several, 1) == before  # who is not asked is left alone
+    set_of_asp(several.asps, 1, ASKED, 1.0)
+    find_demand(several)
+    assert found(several, 0)[PROFIT] < found(several, 1)[PROFIT] < found(several, 9)[PROFIT]
 
 
 @pytest.mark.parametrize("num_mus", [1, 8, 21])
-@pytest.mark.parametrize("moved", [1e-6, EXACT_WITHIN, 0.03, 0.3, 3.0])
-def test_demand_after_prices_have_moved_is_that_found_anew_within_the_square(num_mus, moved):
+@pytest.mark.parametrize("close", [CLOSEST, 1e-3, 1e-2, FARTHEST])
+@pytest.mark.parametrize("moved", [0.0, 1e-6, 1e-3, 0.03, 0.3, 3.0])
+def test_demand_is_as_close_as_is_asked_for_wherever_the_search_begins(num_mus, close, moved):
     rng = np.random.default_rng(num_mus)
     for direction in (-1.0, 1.0):
         link, rewards = links(rng, num_mus, 0.5), np.exp(rng.normal(size=num_mus) + 4.0)
         providers = new_providers(num_mus, 1)
-        asp = providers.asps[0]
-        asp[[KAPPA, ASKED, COMPUTE_COST, BANDWIDTH_COST]] = 1.0, 1.0, 0.3, 0.2
         fill_blocks(link, rewards, np.zeros(num_mus), providers.blocks[0])
+        ask(providers, 0, (0.3, 0.2))
         find_demand(providers)
-        factor = np.exp(direction * moved)
-        asp[[COMPUTE_COST, BANDWIDTH_COST, MOVED]] = 0.3 * factor, 0.2, abs(factor - 1.0)
+        prices = 0.3 * np.exp(direction * moved), 0.2
+        ask(providers, 0, prices)
+        set_of_asp(providers.asps, 0, CLOSE, close)
+        set_of_asp(providers.asps, 0, MOVED, float(moved > 0.0))
         find_demand(providers)
-        anew, _ = asked(link, rewards, (0.3 * factor, 0.2), np.zeros(num_mus))
-        error = 1e-13 if moved <= EXACT_WITHIN else min(moved, 0.1) ** 2 * 1e-2
-        assert asp[PROFIT:HUU] == pytest.approx(anew[PROFIT:HUU], rel=error, abs=1e-300)
-        assert (asp[[HUU, HWW]] > 0.0).all()
+        now, anew = found(providers, 0), asked(link, rewards, prices, np.zeros(num_mus))[0]
+        for quantity in (COMPUTE, BANDWIDTH):
+            assert now[quantity] == pytest.approx(anew[quantity], rel=1e-13 + close**3, abs=1e-300)
+        assert now[PROFIT] == pytest.approx(anew[PROFIT], rel=1e-13 + close**4, abs=1e-300)
+        for quantity in (HUU, HWW):
+            assert now[quantity] == pytest.approx(anew[quantity], rel=1e-9 + 10.0 * close**2, abs=1e-300)
+            assert now[quantity] > 0.0
