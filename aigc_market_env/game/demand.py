@@ -109,10 +109,18 @@ def set_of_asp(asps: FloatArray, n: int, quantity: int, value: float) -> None:
 def ask_for(asps: FloatArray, n: int, lam: float, mu: float) -> None:
     """Ask for the demand of ASP ``n`` at shadow prices, found anew and as closely as can be."""
     set_of_asp(asps, n, ASKED, 1.0)
-    set_of_asp(asps, n, LAM, lam)
-    set_of_asp(asps, n, MU, mu)
     set_of_asp(asps, n, CLOSE, CLOSEST)
     set_of_asp(asps, n, MOVED, 0.0)
+    set_prices(asps[n // WIDTH], n % WIDTH, lam, mu)
+
+
+@compiled_inner
+def set_prices(group: FloatArray, j: int, lam: float, mu: float) -> None:
+    """Set an ASP's shadow prices, and what is asked of them most."""
+    group[LAM + j], group[MU + j] = lam, mu
+    group[_RATIO + j], group[_INVERSE + j], group[_HALF + j] = roots(
+        group[COMPUTE_COST + j] + lam, group[BANDWIDTH_COST + j] + mu
+    )
 
 
 @compiled
@@ -202,8 +210,6 @@ def find_demand(providers: Providers) -> None:
     last step as short as CLOSE leaves an error of the order of its third power.
     """
     asps, blocks = providers
-    for group in range(asps.shape[0]):
-        take_roots(asps[group])
     for n in range(blocks.shape[0]):
         if of_asp(asps, n, ASKED) > 0.0:
             open_blocks(asps, n, blocks[n])
@@ -217,14 +223,6 @@ def find_demand(providers: Providers) -> None:
     for n in range(blocks.shape[0]):
         if of_asp(asps, n, ASKED) > 0.0:
             _add_up(asps, n, blocks[n])
-
-
-@compiled_inner
-def take_roots(group: FloatArray) -> None:
-    """Of effective prices."""
-    for j in range(WIDTH):
-        u, w = group[COMPUTE_COST + j] + group[LAM + j], group[BANDWIDTH_COST + j] + group[MU + j]
-        group[_RATIO + j], group[_INVERSE + j], group[_HALF + j] = roots(u, w)
 
 
 @compiled_inner
@@ -410,13 +408,11 @@ def prices_of(asps: FloatArray, n: int) -> tuple[float, float]:
 @compiled_inner
 def spend(asps: FloatArray, n: int, blocks: FloatArray) -> tuple[float, float]:
     """Allocate what the throughputs take at the prices of ASP ``n``; compute and bandwidth in all."""
-    u, w = prices_of(asps, n)
-    ratio, inverse, _ = roots(u, w)
-    kappa = of_asp(asps, n, KAPPA)
+    kappa, ratio, inverse = of_asp(asps, n, KAPPA), of_asp(asps, n, _RATIO), of_asp(asps, n, _INVERSE)
     compute = bandwidth = 0.0
     for i in range(blocks.shape[0]):
         block = blocks[i]
-        for j in range(WIDTH):
+        for j in range(_width(block)):
             rate = block[RATE + j]
             cu, cw = per_rate(kappa, block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
             block[_COMPUTE + j], block[_BANDWIDTH + j] = rate * cu, rate * cw
@@ -430,7 +426,13 @@ def rescale(kappa: float, blocks: FloatArray, compute: float, bandwidth: float) 
     """Take an allocation times a factor for each resource, and throughputs to what it then delivers."""
     for i in range(blocks.shape[0]):
         block = blocks[i]
-        for j in range(WIDTH):
+        for j in range(_width(block)):
             f, b = block[_COMPUTE + j] * compute, block[_BANDWIDTH + j] * bandwidth
             block[_COMPUTE + j], block[_BANDWIDTH + j] = f, b
             block[RATE + j] = throughput(f, b, kappa, block[_SIGMA + j])
+
+
+@compiled_inner
+def _width(block: FloatArray) -> int:
+    """WIDTH, as the compiler cannot know: it writes short loops out, number by number, before it makes vectors."""
+    return block.shape[0] // (_BLOCK // WIDTH)

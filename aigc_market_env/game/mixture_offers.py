@@ -42,8 +42,8 @@ from aigc_market_env.model.parameters import FloatArray
 
 #: Rewards tried at first, evenly in log from the lowest entry threshold to the reward bound.
 _GRID = 8
-#: Offers that a table holds, at most.
-_MOST_OFFERS = 512
+#: Rewards that a table holds, at most; up to how many cells are halved, for climbs need room as well.
+_MOST_OFFERS, _MOST_HALVED = 576, 512
 #: Steps of a climb, at most; every so many it bisects; relative width at which its bracket is closed.
 _CLIMB, _BISECT_EVERY, _CLOSED = 100, 3, 1e-9
 
@@ -204,10 +204,10 @@ def best_reward(
             if s.bound[n, i] > bound:
                 bound, widest = s.bound[n, i], i
         length = s.length[n]
-        if bound <= reached + tolerance:
+        if bound <= reached + tolerance or length >= _MOST_HALVED:
             return best, bound
         new = insert_reward(s, n, m, asp, math.sqrt(reward_of(s, n, widest) * reward_of(s, n, widest + 1)))
-        if s.length[n] == length:  # the table is full, or nothing lies in between
+        if s.length[n] == length:  # nothing lies in between
             return best, bound
         last += 1
         best = best + 1 if best >= new else best

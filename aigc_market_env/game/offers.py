@@ -21,6 +21,7 @@ from aigc_market_env.game.demand import (
     LAM,
     MU,
     Providers,
+    ask_for,
     fill_blocks,
     hessian_of,
     marginal_use,
@@ -49,8 +50,8 @@ from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 
 #: Rewards tried at first, evenly in log from the entry threshold to the reward bound.
 _GRID = 8
-#: Offers that a table holds, at most.
-_MOST_OFFERS = 256
+#: Offers that a table holds, at most; up to how many cells are halved, for climbs need room as well.
+_MOST_OFFERS, _MOST_HALVED = 320, 256
 #: Columns of a table: the reward; throughput, QoE and its derivative in the reward; unit cost and the shadow prices;
 #: how far rounding and the solver's tolerance may have moved them, as a share; then, of the cell up to the next reward:
 #: the range of the marginal cost's slope, whether it was taken from this very cell, and the bound on the surplus.
@@ -172,8 +173,7 @@ def _make_room(s: Offers, n: int, reward: float) -> tuple[int, int]:
     asps, before, after = s.providers.asps, table[j], table[j + 2]
     lam = between(of_asp(asps, n, COMPUTE_COST), before[COMPUTE_PRICE], after[COMPUTE_PRICE])
     mu = between(of_asp(asps, n, BANDWIDTH_COST), before[BANDWIDTH_PRICE], after[BANDWIDTH_PRICE])
-    set_of_asp(asps, n, LAM, lam)
-    set_of_asp(asps, n, MU, mu)
+    ask_for(asps, n, lam, mu)
     s.asked[n] = reward
     return j + 1, j + 1
 
@@ -271,10 +271,10 @@ def best_offer(
             if table[j, BOUND] > bound:
                 bound, widest = table[j, BOUND], j
         length = s.length[n]
-        if bound <= reached + tolerance:
+        if bound <= reached + tolerance or length >= _MOST_HALVED:
             return best, bound
         new = insert(s, n, m, math.sqrt(table[widest, REWARD] * table[widest + 1, REWARD]))
-        if s.length[n] == length:  # the table is full, or nothing lies in between
+        if s.length[n] == length:  # nothing lies in between
             return best, bound
         last += 1
         best = _better(table, worth, best, new)

@@ -46,8 +46,8 @@ from aigc_market_env.game.demand import (
     read_rates,
     rescale,
     set_of_asp,
+    set_prices,
     spend,
-    take_roots,
 )
 from aigc_market_env.model.parameters import FloatArray, MarketArrays
 
@@ -100,12 +100,12 @@ def asp_of(market: MarketArrays, k: int, n: int) -> Asp:
 @compiled_inner
 def put_asp(asp: Asp, lam: float, mu: float, asps: FloatArray, n: int) -> None:
     """Write ASP ``n``, and ask for its shadow prices, the search beginning at those given."""
-    ask_for(asps, n, lam, mu)
     set_of_asp(asps, n, KAPPA, asp[0])
     set_of_asp(asps, n, COMPUTE_COST, asp[1])
     set_of_asp(asps, n, BANDWIDTH_COST, asp[2])
     set_of_asp(asps, n, COMPUTE_CAPACITY, asp[3])
     set_of_asp(asps, n, BANDWIDTH_CAPACITY, asp[4])
+    ask_for(asps, n, lam, mu)
 
 
 @compiled_inner
@@ -209,9 +209,8 @@ def _step_on(group: FloatArray) -> None:
     for j in range(WIDTH):
         lam, mu, step_u, step_w = group[LAM + j], group[MU + j], group[_STEP_U + j], group[_STEP_W + j]
         new_lam, new_mu = _moved(lam, group[COMPUTE_COST + j], step_u), _moved(mu, group[BANDWIDTH_COST + j], step_w)
-        group[LAM + j], group[MU + j] = lam if step_u == 0.0 else new_lam, mu if step_w == 0.0 else new_mu
+        set_prices(group, j, lam if step_u == 0.0 else new_lam, mu if step_w == 0.0 else new_mu)
         group[MOVED + j] = 1.0 if (step_u != 0.0) | (step_w != 0.0) else 0.0
-    take_roots(group)
 
 
 @compiled_inner
@@ -303,7 +302,7 @@ def _try(group: FloatArray, closest: float) -> None:
         step_u, step_w = group[_SCALE + j] * group[_STEP_U + j], group[_SCALE + j] * group[_STEP_W + j]
         new_lam, new_mu = _moved(lam, group[COMPUTE_COST + j], step_u), _moved(mu, group[BANDWIDTH_COST + j], step_w)
         step = max(abs(step_u), abs(step_w))
-        group[LAM + j], group[MU + j] = new_lam if asked else group[LAM + j], new_mu if asked else group[MU + j]
+        set_prices(group, j, new_lam if asked else group[LAM + j], new_mu if asked else group[MU + j])
         group[MOVED + j] = 1.0 if (new_lam != lam) | (new_mu != mu) else 0.0
         group[CLOSE + j] = min(max(step * math.sqrt(step), closest), FARTHEST)
 

@@ -230,6 +230,14 @@ PER_MU = (
 )
 
 
+def test_a_table_filled_by_proofs_has_room_for_the_climb():
+    # Next to no capacity, bounds are as wide as prices are uncertain, and halving cells does not help.
+    market, rewards = next(end[1:] for end in ugly_ends() if end[0] == "next to no capacities")
+    for k in range(8):
+        posted = rewards * (1.0 + 1e-9 * k)
+        assert deviations(market, posted).utility[0] == pytest.approx(5.60155655e-05, rel=1e-7)
+
+
 @pytest.mark.parametrize(("name", "market", "rewards"), [pytest.param(*end, id=end[0]) for end in ugly_ends()])
 def test_ugly_ends(name, market, rewards):
     # With next to no capacity, hardly a price is such that the ASP's use of it is exact: the bound is wider for it.
