@@ -10,7 +10,19 @@ import numpy.typing as npt
 from aigc_market_env._engine import lanes as at
 from aigc_market_env._engine.lanes import Lanes
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
-from aigc_market_env.game.demand import LAM, MU, RATE, REWARD, WIDTH, Providers, allocated, of_asp, reward_in_all
+from aigc_market_env._numerics.eight import copy_eight
+from aigc_market_env.game.demand import (
+    ALLOCATED_BANDWIDTH,
+    ALLOCATED_COMPUTE,
+    LAM,
+    MU,
+    RATE,
+    REWARD,
+    WIDTH,
+    Providers,
+    of_asp,
+    reward_in_all,
+)
 from aigc_market_env.game.shadow_prices import STEPS, Asp, allocate, follow, put_asp
 from aigc_market_env.model import qoe, satisfaction
 from aigc_market_env.model.links import CROSS, SIGMA, bandwidth_per_rate, channel, throughput
@@ -127,9 +139,11 @@ def take_responses(i: int, first: int, lanes: Lanes, providers: Providers) -> No
         asps[at.NEWTON_STEPS, n] = of_asp(providers.asps, first + n, STEPS)
         asps[at.COMPUTE_SHADOW_PRICE, n] = of_asp(providers.asps, first + n, LAM)
         asps[at.BANDWIDTH_SHADOW_PRICE, n] = of_asp(providers.asps, first + n, MU)
-        for m in range(num_mus):
-            k = n * num_mus + m
-            link[at.RATE, k], link[at.COMPUTE, k], link[at.BANDWIDTH, k] = allocated(blocks, m)
+        for b in range(blocks.shape[0]):
+            place, count = n * num_mus + b * WIDTH, num_mus - b * WIDTH
+            _copy(blocks[b], RATE, count, link[at.RATE], place)
+            _copy(blocks[b], ALLOCATED_COMPUTE, count, link[at.COMPUTE], place)
+            _copy(blocks[b], ALLOCATED_BANDWIDTH, count, link[at.BANDWIDTH], place)
 
 
 @compiled_inner
@@ -156,14 +170,13 @@ def _fill_blocks(i: int, n: int, lanes: Lanes, scratch: FloatArray, blocks: Floa
 
 
 @compiled_inner
-def _copy(source: FloatArray, first: int, count: int, block: FloatArray, at_block: int) -> None:
-    """Copy up to eight numbers; in a loop whose length is known where it can be."""
+def _copy(source: FloatArray, start: int, count: int, target: FloatArray, place: int) -> None:
+    """Copy ``count`` numbers, or eight where they are more."""
     if count >= WIDTH:
-        for j in range(WIDTH):
-            block[at_block + j] = source[first + j]
+        copy_eight(source, start, target, place)
     else:
         for j in range(count):
-            block[at_block + j] = source[first + j]
+            target[place + j] = source[start + j]
 
 
 @compiled_inner

@@ -36,8 +36,8 @@ _ENTRY, _SIGMA, _CROSS = ENTRY * WIDTH, SIGMA * WIDTH, CROSS * WIDTH
     _CURVATURE,  # Q''
     _MISSED,  # by how much more than is allowed the last step moved x
     _MEAN,  # of throughputs
-    _COMPUTE,  # f, allocated
-    _BANDWIDTH,  # b
+    ALLOCATED_COMPUTE,  # f, allocated
+    ALLOCATED_BANDWIDTH,  # b
     _TERMS,  # six quantities that are summed over the MUs
 ) = range(LINK_ROWS * WIDTH, (LINK_ROWS + 12) * WIDTH, WIDTH)
 _OPEN = _TERMS + 6 * WIDTH  # positive while an MU of the block has not arrived at its throughput
@@ -196,7 +196,7 @@ def hessian_of(asps: FloatArray, n: int) -> tuple[float, float, float]:
 def allocated(blocks: FloatArray, m: int) -> tuple[float, float, float]:
     """Throughput, compute and bandwidth of MU ``m`` in an ASP's blocks."""
     i, j = m // WIDTH, m % WIDTH
-    return blocks[i, RATE + j], blocks[i, _COMPUTE + j], blocks[i, _BANDWIDTH + j]
+    return blocks[i, RATE + j], blocks[i, ALLOCATED_COMPUTE + j], blocks[i, ALLOCATED_BANDWIDTH + j]
 
 
 # Demand --------------------------------------------------------------------------------------------------------------
@@ -415,9 +415,9 @@ def spend(asps: FloatArray, n: int, blocks: FloatArray) -> tuple[float, float]:
         for j in range(_width(block)):
             rate = block[RATE + j]
             cu, cw = per_rate(kappa, block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
-            block[_COMPUTE + j], block[_BANDWIDTH + j] = rate * cu, rate * cw
-        compute += _sum(block, _COMPUTE)
-        bandwidth += _sum(block, _BANDWIDTH)
+            block[ALLOCATED_COMPUTE + j], block[ALLOCATED_BANDWIDTH + j] = rate * cu, rate * cw
+        compute += _sum(block, ALLOCATED_COMPUTE)
+        bandwidth += _sum(block, ALLOCATED_BANDWIDTH)
     return compute, bandwidth
 
 
@@ -427,8 +427,8 @@ def rescale(kappa: float, blocks: FloatArray, compute: float, bandwidth: float) 
     for i in range(blocks.shape[0]):
         block = blocks[i]
         for j in range(_width(block)):
-            f, b = block[_COMPUTE + j] * compute, block[_BANDWIDTH + j] * bandwidth
-            block[_COMPUTE + j], block[_BANDWIDTH + j] = f, b
+            f, b = block[ALLOCATED_COMPUTE + j] * compute, block[ALLOCATED_BANDWIDTH + j] * bandwidth
+            block[ALLOCATED_COMPUTE + j], block[ALLOCATED_BANDWIDTH + j] = f, b
             block[RATE + j] = throughput(f, b, kappa, block[_SIGMA + j])
 
 
