@@ -73,9 +73,8 @@ MU_QUANTITIES = REQUEST + 1
     NEWTON_STEPS,
     COMPUTE_SHADOW_PRICE,  # λ and μ, the warm start of best responses
     BANDWIDTH_SHADOW_PRICE,
-    POSTED_IN_ALL,  # rewards, in the slot of those prices
-) = range(21)
-ASP_QUANTITIES = POSTED_IN_ALL + 1
+) = range(20)
+ASP_QUANTITIES = BANDWIDTH_SHADOW_PRICE + 1
 #: Rows of ``Lanes.links`` that are those of link tables: QoE coefficients and the entry slope.
 DESCRIBED = ENTRY + 1
 # Rows after them.

@@ -109,7 +109,7 @@ def ask_asps(i: int, first: int, lanes: Lanes, scratch: FloatArray, providers: P
 
     The search begins at the effective prices of the last slot, times what rewards have grown by since.
     """
-    asps = lanes.asps[i]
+    asps, link, num_mus = lanes.asps[i], lanes.links[i], lanes.mus.shape[2]
     _measure_channels(i, lanes, scratch)
     for n in range(asps.shape[1]):
         asp = Asp(
@@ -121,11 +121,12 @@ def ask_asps(i: int, first: int, lanes: Lanes, scratch: FloatArray, providers: P
         )
         blocks = providers.blocks[first + n]
         _fill_blocks(i, n, lanes, scratch, blocks)
-        before, posted = asps[at.POSTED_IN_ALL, n], reward_in_all(blocks)
-        change = posted / before if before > 0.0 else 1.0
+        before = 0.0
+        for k in range(n * num_mus, (n + 1) * num_mus):
+            before += link[at.REWARD, k]
+        change = reward_in_all(blocks) / before if before > 0.0 else 1.0
         lam = follow(asps[at.COMPUTE_SHADOW_PRICE, n], asp.compute_cost, change)
         mu = follow(asps[at.BANDWIDTH_SHADOW_PRICE, n], asp.bandwidth_cost, change)
-        asps[at.POSTED_IN_ALL, n] = posted
         put_asp(asp, lam, mu, providers.asps, first + n)
 
 
