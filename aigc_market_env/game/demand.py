@@ -187,6 +187,13 @@ def read_rates(blocks: FloatArray, x: FloatArray) -> None:
 
 
 @compiled_inner
+def inverse_prices(group: FloatArray, j: int) -> tuple[float, float]:
+    """1/u and 1/w of an ASP in a group."""
+    double = 2.0 * group[_HALF + j]
+    return double * group[_RATIO + j], double * group[_INVERSE + j]
+
+
+@compiled_inner
 def hessian_of(asps: FloatArray, n: int) -> tuple[float, float, float]:
     """The dual's Hessian -∂(Σf, Σb)/∂(u, w) at the prices of ASP ``n``, as (uu, uw, ww)."""
     return of_asp(asps, n, HUU), of_asp(asps, n, HUW), of_asp(asps, n, HWW)

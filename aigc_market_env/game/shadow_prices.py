@@ -40,6 +40,7 @@ from aigc_market_env.game.demand import (
     ask_for,
     fill_blocks,
     find_demand,
+    inverse_prices,
     largest,
     of_asp,
     open_blocks,
@@ -271,16 +272,15 @@ def _aim(group: FloatArray, tolerance: float, closest: float, longest: float) ->
             group[BANDWIDTH_CAPACITY + j],
         )
         over_u, over_w, huu, huw, hww = f - capacity_u, b - capacity_w, group[HUU + j], group[HUW + j], group[HWW + j]
-        inverse_u, inverse_w = 1.0 / (group[COMPUTE_COST + j] + lam), 1.0 / (group[BANDWIDTH_COST + j] + mu)
         free_u, free_w = (lam > 0.0) | (over_u > 0.0), (mu > 0.0) | (over_w > 0.0)
         missed_u, missed_w = abs(over_u) > tolerance * capacity_u, abs(over_w) > tolerance * capacity_w
         right = not ((free_u & missed_u) | (free_w & missed_w))
-        step_u, step_w = solve_prices(
-            free_u, free_w, _log_excess(f, capacity_u), _log_excess(b, capacity_w), huu, huw, hww
-        )
-        alone_u, alone_w = solve_prices(free_u, free_w, over_u, over_w, huu, 0.0, hww)
+        excess_u, excess_w = _log_excess(f, capacity_u), _log_excess(b, capacity_w)
+        step_u, step_w = solve_prices(free_u, free_w, excess_u, excess_w, huu, huw, hww)
         uphill = over_u * step_u + over_w * step_w <= 0.0  # ignore the cross effect
-        step_u, step_w = alone_u if uphill else step_u, alone_w if uphill else step_w
+        step_u = _solve_price(free_u, excess_u, huu) if uphill else step_u
+        step_w = _solve_price(free_w, excess_w, hww) if uphill else step_w
+        inverse_u, inverse_w = inverse_prices(group, j)
         step_u, step_w = step_u * inverse_u, step_w * inverse_w
         length = max(abs(step_u), abs(step_w))
         shortening = _MAX_LOG_STEP / length if length > _MAX_LOG_STEP else 1.0
@@ -331,14 +331,19 @@ def solve_prices(
     free_u: bool, free_w: bool, excess_u: float, excess_w: float, huu: float, huw: float, hww: float
 ) -> tuple[float, float]:
     """Solve H Δ = excess over the free prices; the ridge keeps H regular where an MU enters and it is near singular."""
-    huu, hww = huu * _RIDGE, hww * _RIDGE
-    if free_u and free_w and huu > 0.0:
-        determinant = huu * hww - huw * huw
-        return (hww * excess_u - huw * excess_w) / determinant, (huu * excess_w - huw * excess_u) / determinant
-    # Without curvature nobody is served, so prices are too high: fall as far as the caller allows.
-    step_u = (excess_u / huu if huu > 0.0 else -_FAR) if free_u else 0.0
-    step_w = (excess_w / hww if hww > 0.0 else -_FAR) if free_w else 0.0
+    ridged_u, ridged_w = huu * _RIDGE, hww * _RIDGE
+    inverse = 1.0 / (ridged_u * ridged_w - huw * huw)
+    both = free_u and free_w and huu > 0.0
+    step_u = (ridged_w * excess_u - huw * excess_w) * inverse if both else _solve_price(free_u, excess_u, huu)
+    step_w = (ridged_u * excess_w - huw * excess_u) * inverse if both else _solve_price(free_w, excess_w, hww)
     return step_u, step_w
+
+
+@compiled
+def _solve_price(free: bool, excess: float, curvature: float) -> float:
+    """One price alone. Without curvature nobody is served, so it is too high: fall as far as the caller allows."""
+    step = excess / curvature if curvature > 0.0 else -_FAR
+    return step if free else 0.0
 
 
 @compiled_inner
