@@ -36,8 +36,8 @@ from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
 #: highest QoE there is, for MUs that get next to nothing.
 _TOLERANCE, _FLOOR = 1e-9, 1e-14
 #: Relative width at which a bracket on the worth v is closed, and mismatch of QoE that is none, over the QoE in which
-#: its worth falls off.
-_CLOSED, _MET = 1e-7, 1e-8
+#: its worth falls off; relative difference of rewards that are not the same.
+_CLOSED, _MET, _APART = 1e-7, 1e-8, 1e-12
 #: Until v is right, proofs are as fine as this share of what a wrong v costs, and rewards as this share of a proof. In
 #: the end, rewards are as fine as a share of what the bound may be apart.
 _COARSE, _SETTLING, _SETTLED = 0.1, 1e-2, 1e-6
@@ -217,7 +217,7 @@ def _jump(s: Search) -> int:
     found, widest = -1, 0.0
     for n in range(s.row.shape[0]):
         width = abs(s.bought[1, n] - s.bought[0, n])
-        apart = abs(s.chosen[1, n] - s.chosen[0, n]) > _MET * s.chosen[0, n]
+        apart = abs(s.chosen[1, n] - s.chosen[0, n]) > _APART * s.chosen[0, n]
         if apart and width > widest:
             found, widest = n, width
     return found

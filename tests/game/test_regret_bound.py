@@ -247,7 +247,7 @@ def test_ugly_ends(name, market, rewards):
         "next to no capacities": (1e-2, 1e-9),
         "requirement times 1e-06": (1e-6, 1e-7),
         "requirement times 1e-06, satiation 2.0": (1e-6, 1e-7),
-        "requirement times 1e-06, satiation 100.0": (2e-4, 1e-5),
+        "requirement times 1e-06, satiation 100.0": (1e-6, 1e-5),
     }
     apart, exact = ends.get(name, (1e-6, 1e-9))
     found = deviations(market, rewards)
