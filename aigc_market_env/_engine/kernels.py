@@ -60,13 +60,14 @@ from aigc_market_env._engine.slot import (
     take_rewards,
 )
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
-from aigc_market_env.game.demand import WIDTH, new_providers
+from aigc_market_env.game.demand import blocks_of, new_providers
 from aigc_market_env.game.shadow_prices import find_responses
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.scenarios.dynamics import draw_request
 
-#: ASPs whose best responses are sought together, if need be those of several lanes: one waits where others do not.
-_ASPS_TOGETHER = 2 * WIDTH
+#: Blocks of MUs whose ASPs are asked for best responses together, those of several lanes where one has fewer: one waits
+#: where others do not. More would leave the nearest cache.
+_BLOCKS_TOGETHER = 24
 
 
 @compiled
@@ -259,7 +260,7 @@ def trade(
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
     num_asps = asps.shape[2]
-    together = max(_ASPS_TOGETHER // num_asps, 1)
+    together = max(_BLOCKS_TOGETHER // (num_asps * blocks_of(mus.shape[2])), 1)
     scratches, providers = new_scratch(lanes, together), new_providers(mus.shape[2], together * num_asps)
     for first in range(start, stop, together):
         last = min(first + together, stop)
