@@ -47,13 +47,14 @@ Examples:
     ...     observations, rewards, terminations, truncations, _ = env.step(actions)
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils.env import AECIterable
 from pettingzoo.utils.env_logger import EnvLogger
 
 from aigc_market_env._engine.single import SingleMarket
@@ -67,6 +68,26 @@ __all__ = ["env", "parallel_env", "raw_env"]
 
 ScenarioLike = str | PathLike[str] | Scenario | Market
 Observation = npt.NDArray[np.float32]
+
+
+class _SetByReset:
+    """An attribute that ``reset()`` sets. ``__getattr__`` could say so too, but would slow down all that are there."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        raise AttributeError(f"{self._name} cannot be accessed before reset")
+
+
+class _Turns(AECIterable[str, Observation, npt.ArrayLike]):
+    """What PettingZoo's class of that name does, in less time a turn."""
+
+    def __iter__(self) -> Iterator[str]:
+        env, left = self.env, self.max_iter
+        while left > 0 and env.agents:
+            yield env.agent_selection
+            left -= 1
 
 
 class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N801 - PettingZoo's naming
@@ -90,6 +111,14 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
     # Not parallelizable: a follower's observation would be from before the leaders moved.
     metadata: ClassVar[dict[str, Any]] = SingleMarket.metadata | {"is_parallelizable": False}
     _cycles_per_slot: ClassVar[int] = 1
+    _hands_out: ClassVar[bool] = False
+
+    agents: Any = _SetByReset()
+    agent_selection: Any = _SetByReset()
+    rewards: Any = _SetByReset()
+    terminations: Any = _SetByReset()
+    truncations: Any = _SetByReset()
+    infos: Any = _SetByReset()
 
     def __init__(
         self,
@@ -103,12 +132,6 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         view: ViewName = "board",
     ) -> None:
         SingleMarket.__init__(self, scenario, max_cycles, render_mode, asps, strict, wallet, view)
-
-    def __getattr__(self, name: str) -> Any:
-        of_an_episode = ("agents", "num_agents", "agent_selection", "rewards", "terminations", "truncations", "infos")
-        if name in (*of_an_episode, "market", "base_market", "served", "wallet"):
-            raise AttributeError(f"{name} cannot be accessed before reset")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Begin an episode; without a seed, the random stream goes on.
@@ -135,33 +158,39 @@ class raw_env(SingleMarket, AECEnv[str, Observation, npt.ArrayLike]):  # noqa: N
         """
         if not self._has_reset:
             EnvLogger.error_step_before_reset()
-        if not self.agents:
+        agent, truncations = self.agent_selection, self.truncations
+        if not truncations:  # of nobody
             raise ValueError("step() after the end of the episode; call reset() first")
-        agent = self.agent_selection
-        if self.truncations[agent]:
+        if truncations[agent]:
             self._was_dead_step(action)
             return
         clipped = self._store(agent, action)
         self.infos[agent] = {"acting": True, "clipped": clipped}
         self._cumulative_rewards[agent] = 0.0
-        if self._turn == 0:
+        turn = self._turn
+        if turn == 0:
             self.rewards = self._nothing.copy()
-        self._turn += 1
-        if self._turn == len(self.possible_agents):
+        turn += 1
+        if turn == len(self.possible_agents):
+            turn = 0
             self._close_slot()
-        elif self._turn == self.num_mus:
+        elif turn == self.num_mus:
             self._post()
-        self.agent_selection = self.possible_agents[self._turn]
-        if self.render_mode == "human" and self._turn == 0:
+        self._turn = turn
+        self.agent_selection = self.possible_agents[turn]
+        if turn == 0 and self.render_mode == "human":
             self.render()
 
     def _close_slot(self) -> None:
         self.rewards = self._serve()
         self._cumulative_rewards = self.rewards.copy()  # all agents have acted in this slot, which set theirs to 0
-        self._turn = 0
         self._cycle += 1
         if self._cycle >= self.max_cycles:
             self.truncations = dict.fromkeys(self.agents, True)
+
+    def agent_iter(self, max_iter: int = 2**63) -> AECIterable[str, Observation, npt.ArrayLike]:
+        """The agent whose turn it is, until the episode is over or there were ``max_iter`` turns."""
+        return _Turns(self, max_iter)
 
     def observe(self, agent: str) -> Observation:
         """A fresh copy of what the agent sees now. The array is never overwritten later."""
@@ -188,6 +217,7 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
 
     metadata: ClassVar[dict[str, Any]] = SingleMarket.metadata | {"is_parallelizable": True}
     _cycles_per_slot: ClassVar[int] = 2
+    _hands_out: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -258,7 +288,9 @@ class parallel_env(SingleMarket, ParallelEnv[str, Observation, npt.ArrayLike]): 
         return observations, rewards, self._all[False].copy(), self._all[over].copy(), infos
 
     def _infos(self, clipped: list[int] | None) -> dict[str, dict[str, Any]]:
-        infos = {agent: info.copy() for agent, info in self._plain_infos[self._mus_turn]}
+        infos: dict[str, Any] = self._nothing.copy()  # with room for all, as in _serve
+        for agent, info in self._plain_infos[self._mus_turn]:
+            infos[agent] = info.copy()
         if clipped is not None:
             for info, count in zip(infos.values(), clipped, strict=True):
                 info["clipped"] = count

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_in_place
 from aigc_market_env._numerics.elementary import log
 
 #: What a logarithmic entry is relative to, in the unit of its field.
@@ -218,7 +218,7 @@ def as_action(action: Any, shape: tuple[int, ...], whose: str, *, strict: bool) 
     return array
 
 
-@compiled
+@compiled_in_place
 def any_outside(shares: npt.NDArray[np.float64]) -> bool:
     """Whether an entry of a flat array is not a number in [0, 1]."""
     inside = True
@@ -227,7 +227,7 @@ def any_outside(shares: npt.NDArray[np.float64]) -> bool:
     return not inside
 
 
-@compiled
+@compiled_in_place
 def keep(shares: npt.NDArray[np.floating], kept: npt.NDArray[np.float64]) -> bool:
     """Copy a flat array; whether an entry of it is not a number in [0, 1]."""
     inside = True
@@ -237,7 +237,7 @@ def keep(shares: npt.NDArray[np.floating], kept: npt.NDArray[np.float64]) -> boo
     return not inside
 
 
-@compiled
+@compiled_in_place
 def keep_finite(shares: npt.NDArray[np.floating], kept: npt.NDArray[np.float64]) -> bool:
     """Copy a flat array; whether all entries of it are finite."""
     finite = True

@@ -343,6 +343,21 @@ def test_what_was_served_is_what_the_payoffs_are_of(asps):
         np.testing.assert_array_equal(slot.rewards, env.posted_rewards)
 
 
+@pytest.mark.parametrize("name", ["agents", "agent_selection", "rewards", "terminations", "truncations", "infos"])
+def test_what_reset_sets_is_not_there_before(name):
+    env = market_v0.env("duo")
+    with pytest.raises(AttributeError, match=f"^{name} cannot be accessed before reset$"):
+        getattr(env, name)
+    env.reset()
+    assert getattr(env, name)
+
+
+def test_an_attribute_that_there_is_not_is_named():
+    for env in (market_v0.parallel_env("duo"), market_v0.env("duo")):
+        with pytest.raises(AttributeError, match="env' object has no attribute 'agent'"):
+            _ = env.agent
+
+
 def test_nothing_was_served_before_reset():
     for env in (market_v0.parallel_env("duo"), market_v0.env("duo")):
         with pytest.raises(AttributeError, match="served cannot be accessed before reset"):

@@ -246,3 +246,17 @@ def test_static_dynamics_freeze_the_market():
     go_on(moving, np.random.default_rng(0), 1)
     assert moving.market != first
     np.testing.assert_array_equal(moving.market.spectral_efficiency, first.spectral_efficiency)
+
+
+def test_turns_end_with_the_episode_or_after_as_many_as_asked_for():
+    env = market_v0.env("duo", max_cycles=3)
+    env.reset(seed=0)
+    assert list(env.agent_iter(0)) == []
+    turns = env.agent_iter(2)
+    assert [list(turns), list(turns)] == [["mu_0"] * 2] * 2  # nobody acts
+    acted = []
+    for agent in env.agent_iter():
+        env.step(None if env.truncations[agent] else np.full(env.action_space(agent).shape, 0.3))
+        acted.append(agent)
+    assert acted == env.possible_agents * 4  # the last time as dead
+    assert list(env.agent_iter()) == []

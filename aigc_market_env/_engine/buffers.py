@@ -30,13 +30,10 @@ class ObservationBuffer:
         if agents:
             self.rows = dict(zip(agents, (row for group in self.observations for row in group[0]), strict=True))
         self._parts = [*self.observations, *self.rows.values()]
-        self._unheld = self._references()
+        self.references_unheld = self.references()
 
-    def is_held(self) -> bool:
-        """Whether somebody else has one of the arrays, or one that looks into them."""
-        return self._references() != self._unheld
-
-    def _references(self) -> int:
+    def references(self) -> int:
+        """To all arrays; more than ``references_unheld`` while somebody has one, or one that looks into them."""
         return sum(map(sys.getrefcount, self._parts))
 
 
@@ -55,7 +52,7 @@ class BufferPool:
     def take(self) -> ObservationBuffer:
         """A buffer that nobody holds."""
         for buffer in self._kept:
-            if not buffer.is_held():
+            if buffer.references() == buffer.references_unheld:
                 return buffer
         buffer = ObservationBuffer(self._shapes, self._agents)
         if _COUNTS and len(self._kept) < _KEPT:

@@ -1,6 +1,6 @@
 """The engine that every environment of this package runs on: B markets side by side (private)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from aigc_market_env._engine.buffers import BufferPool, ObservationBuffer
 from aigc_market_env._engine.lanes import Observations
 from aigc_market_env._engine.prefetch import MarketPrefetch, check_satiation, check_slots
 from aigc_market_env._engine.process import process_of
-from aigc_market_env._numerics.compile import over_markets
+from aigc_market_env._engine.slot import SLICE, new_scratch, num_slices
+from aigc_market_env._numerics.compile import over_markets, version_for
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.market import Market
 from aigc_market_env.model.options import check_seed
@@ -25,6 +26,8 @@ from aigc_market_env.wallets import Wallet
 #: Default accuracy of best responses in the environments: the profit that an ASP forgoes is of second order in it, less
 #: than 1e-9 of what it earns.
 TOLERANCE = 1e-6
+#: Attributes that are made anew for a copy.
+_PREPARED = ("_own", "_versions", "_scratch", "_buffers", "_only")
 
 
 class Engine(OwnsArrays):
@@ -93,19 +96,19 @@ class Engine(OwnsArrays):
             self._prefetch.forget()
             self._seeded = True
         self._prefetch.load(self.lanes)
-        return self._run(kernels.begin, self._process)
+        return self._run(kernels.begin, self._scratch)
 
     def post(self, shares: FloatArray) -> ObservationBuffer:
         """MUs post rewards as shares (B, M, N) of ω/q; shares outside [0, 1] are clipped."""
-        return self._run(kernels.post, self._process, shares)
+        return self._run(kernels.post, shares)
 
     def serve(self, shares: FloatArray) -> ObservationBuffer:
         """ASPs allocate shares (B, N, 2, M) of their capacities, and the slot closes."""
-        return self._run(kernels.serve, self._process, shares)
+        return self._run(kernels.serve, shares, self._scratch)
 
     def trade(self, shares: FloatArray) -> ObservationBuffer:
         """MUs post rewards as shares (B, M, N) of ω/q, ASPs respond at their best, and the slot closes."""
-        return self._run(kernels.trade, self._process, self._tolerance, shares)
+        return self._run(kernels.trade, shares, self._tolerance)
 
     def quantity(self, name: str) -> npt.NDArray[Any]:
         """A view of one of the lanes' quantities; it changes with the next step."""
@@ -143,7 +146,7 @@ class Engine(OwnsArrays):
             own[...] = state[name]
         self._prefetch.forget()
         self._seeded = True
-        over_markets(kernels.resume, self.num_lanes, *self.lanes, *self._current, self._process)
+        over_markets(kernels.resume, self.num_lanes, *self._own, self._process, self._scratch, min_slice=SLICE)
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Views of all that the lanes consist of, by name."""
@@ -175,25 +178,32 @@ class Engine(OwnsArrays):
     def observe(self, *, mus_turn: bool) -> Observations:
         """The observations of all agents of both groups, in new arrays."""
         buffer = ObservationBuffer(self._whole)
-        over_markets(kernels.observe, self.num_lanes, *self.lanes, *self._current, *buffer.flat, mus_turn)
+        over_markets(kernels.observe, self.num_lanes, *self._own, *buffer.flat, mus_turn)
         return buffer.observations
 
     def _run(self, kernel: Any, *inputs: Any) -> ObservationBuffer:
         buffer = self._only or self._buffers.take()
-        arrays = (*self.lanes, *self._current, *buffer.flat, *inputs)
+        arguments = (*self._own, *buffer.flat, self._process, *inputs)
+        version = self._versions.get(kernel)
+        if version is None:  # lanes, buffers and inputs are of the same types at every step
+            version = self._versions[kernel] = version_for(kernel, 0, self.num_lanes, *arguments)
         if self.num_lanes == 1:  # there is nothing to share out, and a slot takes no longer than to find that out
-            kernel(0, 1, *arrays)
+            version(0, 1, *arguments)
         else:
-            over_markets(kernel, self.num_lanes, *arrays, slices_per_thread=1)
+            over_markets(version, self.num_lanes, *arguments, min_slice=SLICE, slices_per_thread=1)
         return buffer
 
     def _prepare(self) -> None:
+        """Make what is no part of the state: views, scratch, and buffers to hand out."""
+        self._own = (*self.lanes, *self._current)
+        self._versions: dict[Any, Callable[..., None]] = {}  # of kernels
+        self._scratch = new_scratch(self.lanes, num_slices(self.num_lanes))
         self._buffers = BufferPool(self._shapes, self._agents)
         self._only = None if self.copy else self._buffers.take()  # which every step writes into
 
-    # Copies and pickles of buffers would be arrays that do not look into one another.
+    # Copies and pickles of views and buffers would be arrays that do not look into one another.
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_only", "_buffers")}
+        return {name: value for name, value in vars(self).items() if name not in _PREPARED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -3,7 +3,7 @@
 They only decide what is computed when; a slot is in ``slot``, what changes between slots in ``drift``, observations in
 ``observations``. They take the arrays of ``Lanes`` and of two ``Observations`` one by one: to unpack tuples at each
 call would take Numba longer than a single market's slot takes. The first are the current observations, which the engine
-keeps up to date, the second the buffer that is handed out.
+keeps up to date, the second the buffer that is handed out. Scratch has a row for every slice that there may be.
 """
 
 from aigc_market_env._engine import lanes as at
@@ -49,6 +49,7 @@ from aigc_market_env._engine.process import (
 from aigc_market_env._engine.replay import LOG_EFFICIENCY, begin_trace, follow_trace
 from aigc_market_env._engine.slot import (
     NOISE,
+    SLICE,
     Shares,
     ask_asps,
     deliver,
@@ -83,11 +84,12 @@ def begin(
     mus_out: Float32Array,
     asps_out: Float32Array,
     process: FloatArray,
+    scratches: FloatArray,
 ) -> None:
     """Start episodes: stationary shadows, each MU with its own request, prices at cost, nothing served yet."""
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
-    scratch = new_scratch(lanes)[0]
+    scratch = scratches[start // SLICE]
     for i in range(start, stop):
         mus[i, at.UTILITY : at.SCORE_TIMELINESS + 1] = 0.0
         asps[i, at.PROFIT :] = 0.0
@@ -163,7 +165,7 @@ def observe(
         hand_out(i, lanes, current, out, mus_turn)
 
 
-@compiled
+@compiled_in_place
 def resume(
     start: int,
     stop: int,
@@ -174,10 +176,11 @@ def resume(
     mus_now: Float32Array,
     asps_now: Float32Array,
     process: FloatArray,
+    scratches: FloatArray,
 ) -> None:
     """Write anew all that follows from the lanes' quantities."""
     lanes, current = Lanes(mus, asps, links, streams), Observations(mus_now, asps_now)
-    scratch = new_scratch(lanes)[0]
+    scratch = scratches[start // SLICE]
     for i in range(start, stop):
         for m in range(mus.shape[2]):
             describe_mu(i, m, lanes)
@@ -211,7 +214,7 @@ def post(
         hand_out(i, lanes, current, out, False)
 
 
-@compiled
+@compiled_in_place
 def serve(
     start: int,
     stop: int,
@@ -225,11 +228,12 @@ def serve(
     asps_out: Float32Array,
     process: FloatArray,
     shares: Shares,
+    scratches: FloatArray,
 ) -> None:
     """ASPs allocate ``shares`` (B, N, 2, M) of their capacities; the slot closes, the next begins."""
     lanes = Lanes(mus, asps, links, streams)
     current, out = Observations(mus_now, asps_now), Observations(mus_out, asps_out)
-    scratch = new_scratch(lanes)[0]
+    scratch = scratches[start // SLICE]
     for i in range(start, stop):
         fetch_serving(i + 1, stop, lanes, process)
         spread(i, lanes, scratch)
@@ -253,8 +257,8 @@ def trade(
     mus_out: Float32Array,
     asps_out: Float32Array,
     process: FloatArray,
-    tolerance: float,
     shares: Shares,
+    tolerance: float,
 ) -> None:
     """MUs post ``shares`` (B, M, N) of the bound ω/q, ASPs respond at their best; the slot closes, the next begins."""
     lanes = Lanes(mus, asps, links, streams)

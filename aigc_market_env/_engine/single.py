@@ -1,7 +1,7 @@
 """What the AEC and the Parallel environment share: one market, its agents, their actions and observations (private)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from pettingzoo.utils.env_logger import EnvLogger
 
 from aigc_market_env import rendering, spaces
 from aigc_market_env._engine.engine import Engine
+from aigc_market_env._numerics.compile import version_for
 from aigc_market_env._numerics.owned import OwnsArrays
 from aigc_market_env.market import Market
 from aigc_market_env.model.options import check_asps, check_pettingzoo_options, check_seed, positive_integer
@@ -38,14 +39,12 @@ class ActionBuffer(OwnsArrays):
         self._share_out()
 
     def _share_out(self) -> None:
-        """Give every agent its row of the buffer."""
+        """Give every agent its place in the buffer: the shape of its actions, a view of that shape, and a flat one."""
         ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
-        parts = np.split(self.flat, ends[:-1])
-        self.parts = dict(zip(self._shapes, parts, strict=True))
-        self.rows = {agent: part.reshape(self._shapes[agent]) for agent, part in self.parts.items()}
+        parts = zip(self._shapes.items(), np.split(self.flat, ends[:-1]), strict=True)
+        self.places = {agent: (shape, part.reshape(shape), part) for (agent, shape), part in parts}
         self._in_order = list(self._shapes.values())
-        self._joined = {dtype: np.empty(self.flat.size, dtype) for dtype in spaces.PLAIN}
-        self._bytes = {dtype: array.data.cast("B") for dtype, array in self._joined.items()}
+        self._joined: dict[np.dtype[Any], tuple[npt.NDArray[Any], memoryview, Callable[..., bool]]] = {}
 
     # Copies and pickles of views would be arrays of their own.
     def __getstate__(self) -> dict[str, Any]:
@@ -63,12 +62,27 @@ class ActionBuffer(OwnsArrays):
         try:
             dtype = actions[0].dtype
             for action, shape in zip(actions, self._in_order):  # noqa: B905 - strict=True would take longer than this
-                if action.shape != shape or action.dtype != dtype:
+                if action.shape != shape:
                     return False
-            self._bytes[dtype][:] = b"".join(actions)
-        except (AttributeError, BufferError, KeyError, TypeError):
+                if action.dtype is not dtype and action.dtype != dtype:
+                    return False
+            joined, memory, keep = self._joined.get(dtype) or self._room_for(dtype)
+            memory[:] = b"".join(actions)
+        except (AttributeError, BufferError, TypeError):
             return False
-        return not spaces.keep(self._joined[dtype], self.flat)
+        return not keep(joined, self.flat)
+
+    def _room_for(self, dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], memoryview, Callable[..., bool]]:
+        """Where actions of a type are put one after the other, its bytes, and what keeps them from there.
+
+        Raises:
+            TypeError: it is no floating-point type that compiled loops take.
+        """
+        if dtype not in spaces.PLAIN:
+            raise TypeError(f"actions of type {dtype} are to be looked at one by one")
+        joined = np.empty(self.flat.size, dtype)
+        self._joined[dtype] = joined, joined.data.cast("B"), version_for(spaces.keep, joined, self.flat)
+        return self._joined[dtype]
 
 
 class SingleMarket(OwnsArrays):
@@ -82,6 +96,8 @@ class SingleMarket(OwnsArrays):
 
     #: How many cycles a slot takes where ASPs are agents; otherwise one.
     _cycles_per_slot: ClassVar[int]
+    #: Whether steps hand out observations; otherwise they are copied when somebody asks for them.
+    _hands_out: ClassVar[bool]
 
     def __init__(
         self,
@@ -114,7 +130,9 @@ class SingleMarket(OwnsArrays):
         self._actions = ActionBuffer({agent: space.shape for agent, space in self.action_spaces.items()})
         groups = ("mu", "asp") if providers else ("mu",)
         horizon = max(self.max_cycles // (self._cycles_per_slot if providers else 1), 1)
-        self._engine = Engine(self.scenario, 1, groups=groups, agents=self.possible_agents, horizon=horizon)
+        self._engine = Engine(
+            self.scenario, 1, groups=groups, copy=self._hands_out, agents=self.possible_agents, horizon=horizon
+        )
         self._share_out()
         self._np_random: np.random.Generator | None = None
         self._np_random_seed = -1
@@ -236,12 +254,12 @@ class SingleMarket(OwnsArrays):
 
     def _store(self, agent: str, action: Any) -> int:
         """Check an action and keep it for the step; how many of its entries are out of range."""
-        row = self._actions.rows[agent]
-        if type(action) is np.ndarray and action.shape == row.shape and action.dtype.char in "fd":
+        shape, row, part = self._actions.places[agent]
+        if type(action) is np.ndarray and action.shape == shape and action.dtype.char in "fd":
             row[...] = action
-            if not spaces.any_outside(self._actions.parts[agent]):
+            if not spaces.any_outside(part):
                 return 0
-        array = spaces.as_action(action, row.shape, repr(agent), strict=self.strict)
+        array = spaces.as_action(action, shape, repr(agent), strict=self.strict)
         np.clip(array, 0.0, 1.0, out=row)
         return int(np.count_nonzero(row != array))
 
@@ -264,9 +282,9 @@ class SingleMarket(OwnsArrays):
             return list(actions.values())
         if not isinstance(actions, Mapping):
             raise ValueError(f"actions must be a dictionary by agent, got {actions!r}")
-        rows = self._actions.rows
-        if actions.keys() != rows.keys():
-            missing, unknown = rows.keys() - actions.keys(), actions.keys() - rows.keys()
+        agents = self.action_spaces.keys()
+        if actions.keys() != agents:
+            missing, unknown = agents - actions.keys(), actions.keys() - agents
             wrong = f"missing for {min(missing)!r}" if missing else f"for unknown agent {min(unknown, key=str)!r}"
             raise ValueError(f"action {wrong}; the agents are {', '.join(self.possible_agents)}")
         return [actions[agent] for agent in self.possible_agents]
@@ -284,7 +302,11 @@ class SingleMarket(OwnsArrays):
         self._mus_turn = True
         self._slots += 1
         utility, profit = self._payoffs
-        return dict(zip(self.possible_agents, utility.tolist() + profit.tolist(), strict=False))
+        payoffs = self._nothing.copy()  # which has room for all, unlike a dictionary that grows
+        # Not strict, which takes longer; and there are more payoffs than agents where ASPs are none.
+        for agent, payoff in zip(self.possible_agents, utility.tolist() + profit.tolist()):  # noqa: B905
+            payoffs[agent] = payoff
+        return payoffs
 
     def _observations(self) -> dict[str, npt.NDArray[np.float32]]:
         """The observations of all agents, in arrays that are theirs."""

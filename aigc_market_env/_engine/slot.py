@@ -46,6 +46,14 @@ Shares = npt.NDArray[np.floating]
     BANDWIDTH_WORTH,
 ) = range(12)
 SCRATCH_ROWS = 12
+#: Fewest lanes in a slice, what a thread works on at a time. So no two begin in the same stretch of so many lanes, by
+#: which each finds scratch of its own.
+SLICE = 16
+
+
+def num_slices(num_lanes: int) -> int:
+    """Slices that there are at most."""
+    return max(num_lanes // SLICE, 1)
 
 
 @compiled

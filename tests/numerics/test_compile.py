@@ -16,7 +16,8 @@ from numba.core.errors import NumbaError
 import aigc_market_env
 from aigc_market_env import follower_response
 from aigc_market_env._numerics import compile as _compile
-from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner, over_markets
+from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner, over_markets, version_for
+from aigc_market_env.spaces import keep
 
 
 def squares(start, stop, values, results):
@@ -136,6 +137,21 @@ def test_functions_count_references_whoever_is_the_first_to_call_them():
     make = compiled(lambda size: np.empty(size))
     assert compiled_in_place(lambda size: make(size).size)(3) == 3  # which leaks, but it is compiled
     assert make(4).size == 4
+
+
+def test_a_version_for_types_is_the_one_that_a_call_takes():
+    shares, kept = np.array([0.5, 1.5], np.float32), np.zeros(2)
+    version = version_for(keep, shares, kept)
+    assert version(shares, kept) is True
+    assert kept.tolist() == [0.5, 1.5]
+    known = len(keep.signatures)
+    assert keep(shares, kept) is True
+    assert version_for(keep, shares[:1], kept[:1]) is version
+    assert len(keep.signatures) == known
+
+
+def test_of_what_is_not_compiled_there_is_one_version():
+    assert version_for(squares, 0, 1) is squares
 
 
 def functions_of_the_package():
