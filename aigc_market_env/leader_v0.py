@@ -24,8 +24,7 @@ Episodes never terminate; they are truncated after ``max_episode_steps`` slots, 
 Rendering shows the slot served last, of all MUs and ASPs: ``render_mode="ansi"``, ``"rgb_array"`` or ``"human"``.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -36,12 +35,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from aigc_market_env import rendering, spaces
+from aigc_market_env._engine.leader_lanes import LeaderLanes, Mask
 from aigc_market_env._numerics.owned import OwnsArrays
-from aigc_market_env.batch import BatchedMarketEnv
-from aigc_market_env.equilibrium import solve_equilibrium
-from aigc_market_env.game.leaders import leader_regret
 from aigc_market_env.market import Market
-from aigc_market_env.model.options import check_reset_options, check_seed, positive_integer, whole_number
+from aigc_market_env.model.options import check_reset_options, check_seed, positive_integer
 from aigc_market_env.model.parameters import FloatArray
 from aigc_market_env.registration import EPISODE_SLOTS
 from aigc_market_env.scenarios import Scenario
@@ -49,8 +46,9 @@ from aigc_market_env.wallets import Wallet, WalletRange
 
 ScenarioLike = str | PathLike[str] | Scenario | Market
 Observation = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
+#: Of an environment of one lane.
+_ALL = np.ones(1, bool)
 _RENDERING: dict[str, Any] = {"render_modes": list(rendering.MODES), "render_fps": rendering.FPS}
 
 
@@ -91,9 +89,6 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
 
     metadata: dict[str, Any] = _RENDERING | {"autoreset_mode": AutoresetMode.SAME_STEP}
 
-    #: One per lane; here for environments that could not be made, which are closed all the same.
-    _renderers: tuple[rendering.Renderer, ...] = ()
-
     def __init__(
         self,
         num_envs: int = 1,
@@ -106,46 +101,34 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         wallet: Wallet | WalletRange | None = None,
         info_regret: bool = False,
     ) -> None:
-        self._markets = BatchedMarketEnv(scenario, num_envs, asps="best_response", max_cycles=None, wallet=wallet)
-        self.num_envs = self._markets.num_envs
-        self.mu = _mu_index(mu, self._markets.num_mus)
-        if info_regret and self._markets.scenario.wallet is not None:
-            raise ValueError("info_regret = True is for scenarios without wallets; give False, and see episode_regret")
-        self._info_regret = info_regret
         self.max_episode_steps = (
             None if max_episode_steps is None else positive_integer("max_episode_steps", max_episode_steps)
         )
-        self._markets._engine.set_horizon(self.max_episode_steps)  # lanes have episodes of their own
-        self._renderers = tuple(rendering.Renderer(render_mode) for _ in range(self.num_envs))
+        self._lanes = LeaderLanes(scenario, num_envs, mu, render_mode, wallet, info_regret, self.max_episode_steps)
+        self.num_envs, self.mu = self._lanes.num_lanes, self._lanes.mu
         self.render_mode = render_mode
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
-        self.single_observation_space = self._markets.single_observation_space["mu"]
-        self.single_action_space = self._markets.single_action_space["mu"]
+        self.single_observation_space = self._lanes.observation_space
+        self.single_action_space = self._lanes.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._started = False
-        self._observations = np.zeros((self.num_envs, *self.single_observation_space.shape), np.float32)
-        self._slots = np.zeros(self.num_envs, np.int64)
         self._over = np.zeros(self.num_envs, bool)
 
     @property
     def market(self) -> Market:
         """The markets of the current slot, with batch shape (B,)."""
-        self._check_started("market")
-        return self._market
+        return self._lanes.market
 
     @property
     def wallet(self) -> Wallet | None:
         """Every MU's wallet as the slot begins, in credits; None in scenarios without. (B, M)."""
-        self._check_started("wallet")
-        return self._markets.wallet
+        return self._lanes.wallet
 
     @property
     def equilibrium_rewards(self) -> FloatArray:
         """What the MUs post at the equilibrium of the current slot, credits per QoE; the others do. (B, M, N)."""
-        self._check_started("equilibrium_rewards")
-        return self._equilibrium.copy()
+        return self._lanes.equilibrium_rewards
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -165,11 +148,9 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
         mask = check_reset_options(options, "reset_mask", by="Leader-v0's vector environment").get("reset_mask")
         lanes = np.ones(self.num_envs, bool) if mask is None else self._checked_mask(mask)
         self._begin(lanes, seed)
-        self._started = True
-        self._solve()
         self._seed_generator(seed)
-        self._show()
-        return self._observations.copy(), {}
+        self._lanes.open_slot()
+        return self._lanes.observations.copy(), {}
 
     def step(
         self, actions: npt.ArrayLike
@@ -180,43 +161,31 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
             ValueError: an action has a wrong shape or is not finite, reset() was not called or, without autoreset, a
                 lane's episode is over. Nothing changes.
         """
-        self._check_started("step()")
+        self._lanes.check_started("step()")
         own = spaces.as_action(actions, self.action_space.shape or (), f"'mu_{self.mu}'", strict=False)
         waiting = self._over
         if self.autoreset_mode == AutoresetMode.DISABLED and waiting.any():
             lanes = np.flatnonzero(waiting).tolist()
             raise ValueError(f"the episodes of lanes {lanes} are over; call reset(options={{'reset_mask': …}}) first")
-        rewards = self._trade(~waiting, own)
-        infos = self._regret(~waiting) if self._info_regret else {}
+        rewards, infos = self._lanes.trade(~waiting, own)
         self._begin(waiting)
-        over = self._slots == self.max_episode_steps
+        over = self._lanes.slots == self.max_episode_steps
         if self.autoreset_mode != AutoresetMode.SAME_STEP:
             self._over = over
         elif over.any():
             infos |= {"final_obs": self._last_observations(over), "_final_obs": over.copy()}
             self._begin(over)
-        self._solve()
-        self._show()
-        return self._observations.copy(), rewards, np.zeros(self.num_envs, bool), over.copy(), infos
+        self._lanes.open_slot()
+        return self._lanes.observations.copy(), rewards, np.zeros(self.num_envs, bool), over.copy(), infos
 
     def render(self) -> tuple[Any, ...] | None:
         """Every lane's slot served last: tables, pictures, or None each and a window per lane; None without a mode."""
-        self._check_started("render()")
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() without a render_mode shows nothing")
-            return None
-        name, engine = self._markets.scenario.name, self._markets._engine
-        snapshots = (rendering.Snapshot.of(engine, name, int(slot), lane) for lane, slot in enumerate(self._slots))
-        return tuple(renderer.show(snapshot) for renderer, snapshot in zip(self._renderers, snapshots, strict=True))
+        return self._lanes.render()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the windows, if there are any."""
-        for renderer in self._renderers:
-            renderer.close()
-
-    def _check_started(self, what: str) -> None:
-        if not self._started:
-            raise ValueError(f"reset() must be called before {what}")
+        if hasattr(self, "_lanes"):  # an environment that could not be made is closed all the same
+            self._lanes.close()
 
     def _checked_mask(self, mask: Any) -> Mask:
         lanes = np.asarray(mask)
@@ -225,63 +194,19 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
             raise ValueError(
                 f"options['reset_mask'] = {mask!r} must be an array of bool of shape {shape}, not all False"
             )
-        if not (self._started or lanes.all()):
+        if not (self._lanes.started or lanes.all()):
             raise ValueError("options['reset_mask'] of the first reset() must be True for all lanes")
         return lanes
 
     def _begin(self, lanes: Mask, seed: int | Sequence[int | None] | None = None) -> None:
-        """Begin an episode in these lanes."""
-        if lanes.any():
-            with self._only(lanes):
-                observations, _ = self._markets.reset(seed=seed)
-            self._renew(lanes, observations)
-            self._slots = np.where(lanes, 0, self._slots)
-            self._over = self._over & ~lanes
-
-    def _trade(self, lanes: Mask, own: FloatArray) -> FloatArray:
-        """Trade one slot in these lanes; the MU's utilities (B,), 0 in the others."""
-        if not lanes.any():
-            return np.zeros(self.num_envs)
-        shares = self._equilibrium / self._market.reward_bound[..., None]
-        shares[:, self.mu] = own
-        with self._only(lanes):
-            observations, rewards, *_ = self._markets.step({"mu": shares})
-        self._renew(lanes, observations)
-        self._slots = self._slots + lanes
-        return np.where(lanes, rewards["mu"][:, self.mu], 0.0)
-
-    def _regret(self, lanes: Mask) -> dict[str, Any]:
-        """What the MU could have gained by other rewards in the slot that these lanes have served, 0 in the others."""
-        regret = np.zeros(self.num_envs)
-        if lanes.any():
-            posted = self._markets.served.rewards[lanes]
-            regret[lanes] = leader_regret(self._market[lanes], posted)[:, self.mu]
-        return {"regret": regret, "_regret": lanes.copy()}
-
-    @contextmanager
-    def _only(self, lanes: Mask) -> Iterator[None]:
-        """Whatever is done to the markets meanwhile, lanes other than these stay as they are."""
-        before = None if lanes.all() else self._markets.state()
-        yield
-        if before is not None:
-            after = self._markets.state()
-            for name, array in after.items():
-                if array.ndim:
-                    array[~lanes] = before[name][~lanes]
-            self._markets.restore(after)
-
-    def _solve(self) -> None:
-        self._market = self._markets.market
-        self._equilibrium = solve_equilibrium(self._market, certify=False).rewards
-
-    def _renew(self, lanes: Mask, observations: dict[str, npt.NDArray[Any]]) -> None:
-        self._observations = np.where(lanes[:, None], observations["mu"][:, self.mu], self._observations)
+        self._lanes.begin(lanes, seed)
+        self._over = self._over & ~lanes
 
     def _last_observations(self, lanes: Mask) -> npt.NDArray[Any]:
         """What these lanes see, as an array (B,) of arrays; None for the others."""
         last = np.full(self.num_envs, None, object)
         for lane in np.flatnonzero(lanes):
-            last[lane] = self._observations[lane].copy()
+            last[lane] = self._lanes.observations[lane].copy()
         return last
 
     def _seed_generator(self, seed: int | Sequence[int | None] | None) -> None:
@@ -290,10 +215,6 @@ class LeaderVectorEnv(OwnsArrays, VectorEnv[Observation, npt.ArrayLike, npt.NDAr
             self.np_random = np.random.default_rng([number for number in seed if number is not None] or None)
         else:
             super().reset(seed=check_seed(seed))
-
-    def _show(self) -> None:
-        if self.render_mode == "human":
-            self.render()
 
 
 class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
@@ -332,14 +253,12 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
         info_regret: bool = False,
         horizon: int | None = EPISODE_SLOTS,
     ) -> None:
-        self._lane = LeaderVectorEnv(
-            1, scenario, mu, max_episode_steps=None, render_mode=render_mode, wallet=wallet, info_regret=info_regret
-        )
-        self._lane._markets._engine.set_horizon(None if horizon is None else positive_integer("horizon", horizon))
+        horizon = None if horizon is None else positive_integer("horizon", horizon)
+        self._lane = LeaderLanes(scenario, 1, mu, render_mode, wallet, info_regret, horizon)
         self.render_mode = render_mode
         self.mu = self._lane.mu
-        self.observation_space = self._lane.single_observation_space
-        self.action_space = self._lane.single_action_space
+        self.observation_space = self._lane.observation_space
+        self.action_space = self._lane.action_space
 
     @property
     def market(self) -> Market:
@@ -368,8 +287,9 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
         check_reset_options(options, by="Leader-v0")
         seed = check_seed(seed)
         super().reset(seed=seed)
-        observations, _ = self._lane.reset(seed=seed)
-        return observations[0], {}
+        self._lane.begin(_ALL, seed)
+        self._lane.open_slot()
+        return self._lane.observations[0].copy(), {}
 
     def step(self, action: npt.ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Trade one slot, with the MU's action (N,).
@@ -378,9 +298,11 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
             ValueError: the action has a wrong shape or is not finite. Nothing changes.
         """
         checked = spaces.as_action(action, self.action_space.shape or (), f"'mu_{self.mu}'", strict=False)
-        observations, rewards, _, _, infos = self._lane.step(checked[None])
+        self._lane.check_started("step()")
+        rewards, infos = self._lane.trade(_ALL, checked[None])
+        self._lane.open_slot()
         info = {"regret": float(infos["regret"][0])} if infos else {}
-        return observations[0], float(rewards[0]), False, False, info
+        return self._lane.observations[0].copy(), float(rewards[0]), False, False, info
 
     def render(self) -> Any:
         """The slot served last: a table (``"ansi"``), a picture (``"rgb_array"``), or a window (``"human"``)."""
@@ -390,13 +312,6 @@ class LeaderEnv(gymnasium.Env[Observation, npt.ArrayLike]):
     def close(self) -> None:
         """Close the window, if there is one."""
         self._lane.close()
-
-
-def _mu_index(mu: int, num_mus: int) -> int:
-    index = whole_number("mu", mu)
-    if not 0 <= index < num_mus:
-        raise ValueError(f"mu = {index} must be in 0 … {num_mus - 1}, the scenario has {num_mus} MUs")
-    return index
 
 
 def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
