@@ -124,3 +124,7 @@ def profit_scale(market, rewards, response):
     """Payments to each ASP, or what it could be paid where it serves nobody."""
     paid = market.outcome(rewards, response.compute, response.bandwidth).payment.sum(-2)
     return np.where(paid > 0, paid, rewards.sum(-2))
+
+
+def fields(market):
+    return {name: getattr(market, name).copy() for name in DIMS}
