@@ -76,14 +76,14 @@ def solve_equilibrium(
         start = DualPerturbation(rounds=10).run(market, np.random.default_rng(0)).rewards
     elif callable(start):
         start = start(market)
-    default = np.broadcast_to(_START * market.reward_bound[..., None], market.accuracy.shape)
+    default, given = np.broadcast_to(_START * market.reward_bound[..., None], market.accuracy.shape), start is not None
     if start is None:
         start = default
     batch, flat = link_arrays(market, start=start)
     size, m, n = flat["start"].shape
     index = market_index(market, batch)
     rewards, residual, steps = np.empty((size, m, n)), np.empty(size), np.empty(size, dtype=np.int64)
-    over_markets(_solve, size, market.flat, index, flat["start"], rewards, residual, steps, min_slice=4)
+    over_markets(_solve, size, market.flat, index, flat["start"], given, rewards, residual, steps, min_slice=4)
     rewards, residual, steps = rewards.reshape(*batch, m, n), residual.reshape(batch), steps.reshape(batch)
     if not certify:
         return _settled(market, rewards, None, residual, steps)
@@ -135,6 +135,7 @@ def _solve(
     market: MarketArrays,
     index: npt.NDArray[np.int64],
     initial: FloatArray,
+    given: bool,
     rewards: FloatArray,
     residual: FloatArray,
     steps: npt.NDArray[np.int64],
@@ -155,7 +156,7 @@ def _solve(
                     posted[:, m] = satisfaction.marginal(0.0, satisfaction.Wants(share * scale, requirement, satiation))
             start_from(market, k, posted, log_worth, state, s)
             _raise_worths(market, k, posted, log_worth)
-            left, taken = solve(market, k, wide, log_worth, state, s)
+            left, taken = solve(market, k, wide, given and attempt == 0, log_worth, state, s)
             steps[i] += taken
             if left < residual[i] or attempt == 0:
                 residual[i] = left

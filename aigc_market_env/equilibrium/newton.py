@@ -2,8 +2,9 @@
 
 Where an MU stands at an ASP's door, the others' elasticities jump as it enters: the second kind of kink. ``sliver``
 turns the jump into a slope, the MU's presence growing from nothing to 1 while its x·k is below the sliver. A wide
-sliver makes the system smooth enough for Newton's method to go straight to the solution; it is then narrowed, and the
-solution followed, until it no longer matters.
+sliver makes the system smooth enough for Newton's method to come next to a solution. From there most markets are solved
+at once with a sliver so narrow that it no longer matters; in others it is narrowed step by step, and the solution
+followed.
 """
 
 import math
@@ -28,11 +29,11 @@ _MEMORY = 3
 #: First sliver, and last one for each MU: the more MUs, the less the others feel of one.
 WIDE, _NARROW = 0.3, 1e-6
 #: Factors by which the sliver is narrowed; slower after a failure, and no slower than the second.
-_FASTEST, _SLOWEST = 0.5, 0.97
+_FASTEST, _SLOWEST = 0.25, 0.97
 #: Residual at which the sliver is narrowed, and the number of steps to reach it before trying a smaller factor.
 _NEAR, _PATIENCE = 1e-3, 6
 _FIRST_STEPS, _LAST_STEPS = 50, 20
-#: Residual of a start next to a solution: there no sliver is wanted.
+#: Residual next to a solution, from where the narrowest sliver is tried.
 _CLOSE_BY = 0.1
 
 
@@ -156,20 +157,56 @@ def _descend(
 
 @compiled
 def solve(
-    market: MarketArrays, k: int, wide: float, log_worth: FloatArray, state: FloatArray, s: System
+    market: MarketArrays, k: int, wide: float, close_by: bool, log_worth: FloatArray, state: FloatArray, s: System
 ) -> tuple[float, int]:
     """Solve the system from the (log V (M,), state (N, 5)) and ``s.x`` given, which hold the answer on return.
+
+    Args:
+        market: markets.
+        k: which of them.
+        wide: the sliver to begin with.
+        close_by: whether the start may lie next to a solution, so that the narrowest sliver is tried there first.
+        log_worth: log V. (M,)
+        state: the ASPs' unknowns. (N, 5)
+        s: scratch.
 
     Returns:
         The largest residual, or the sliver if that could not be narrowed to its end, and the number of steps.
     """
-    sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
+    narrow, steps, more = _NARROW * s.x.shape[1], 0, 0
     near_worth, near_state, near_x = log_worth.copy(), state.copy(), s.x.copy()
-    if evaluate(market, k, log_worth, state, narrow, 1.0, s) <= _CLOSE_BY:
+    if close_by and evaluate(market, k, log_worth, state, narrow, 1.0, s) <= _CLOSE_BY:
         worst, steps = _descend(market, k, narrow, SOLVED, _PATIENCE, log_worth, state, s)
         if worst <= SOLVED:
             return worst, steps
     log_worth[:], state[:], s.x[:] = near_worth, near_state, near_x
+    worst, more = _descend(market, k, wide, _CLOSE_BY, _FIRST_STEPS, log_worth, state, s)
+    steps += more
+    near_worth[:], near_state[:], near_x[:] = log_worth, state, s.x
+    if worst <= _CLOSE_BY:
+        worst, more = _descend(market, k, narrow, SOLVED, _PATIENCE, log_worth, state, s)
+        steps += more
+        if worst <= SOLVED:
+            return worst, steps
+        log_worth[:], state[:], s.x[:] = near_worth, near_state, near_x
+    worst, more = _follow(market, k, wide, log_worth, state, s, near_worth, near_state, near_x)
+    return worst, steps + more
+
+
+@compiled
+def _follow(
+    market: MarketArrays,
+    k: int,
+    wide: float,
+    log_worth: FloatArray,
+    state: FloatArray,
+    s: System,
+    near_worth: FloatArray,
+    near_state: FloatArray,
+    near_x: FloatArray,
+) -> tuple[float, int]:
+    """Solve the system with a wide sliver, and follow the solution as that is narrowed; as :func:`solve`."""
+    sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
     worst, steps = _descend(market, k, sliver, _NEAR, _FIRST_STEPS, log_worth, state, s)
     near_worth[:], near_state[:], near_x[:] = log_worth, state, s.x
     while worst <= _NEAR and steps < _MAX_STEPS and s.smallest[0] < sliver and sliver > narrow:
