@@ -20,7 +20,7 @@ from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.mixed import mixed_where_refused
 from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
 from aigc_market_env.equilibrium.solution import Equilibrium
-from aigc_market_env.equilibrium.system import STATE, new_system
+from aigc_market_env.equilibrium.system import System, log_worth_of, new_system, put_log_worth, reward_of
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
 from aigc_market_env.model import satisfaction
@@ -141,8 +141,7 @@ def _solve(
     steps: npt.NDArray[np.int64],
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    s = new_system(num_mus, num_asps)
-    log_worth, state, posted = np.empty(num_mus), np.empty((num_asps, STATE)), np.empty((num_asps, num_mus))
+    s, posted = new_system(num_mus, num_asps), np.empty((num_asps, num_mus))
     for i in range(start, stop):
         k = index[i]
         residual[i], steps[i] = np.inf, 0
@@ -154,27 +153,27 @@ def _solve(
                 for m in range(num_mus):
                     scale, requirement, satiation = wants_of(market, k, m)
                     posted[:, m] = satisfaction.marginal(0.0, satisfaction.Wants(share * scale, requirement, satiation))
-            start_from(market, k, posted, log_worth, state, s)
-            _raise_worths(market, k, posted, log_worth)
-            left, taken = solve(market, k, wide, given and attempt == 0, log_worth, state, s)
+            start_from(market, k, posted, s)
+            _raise_worths(market, k, posted, s)
+            left, taken = solve(market, k, wide, given and attempt == 0, s)
             steps[i] += taken
             if left < residual[i] or attempt == 0:
                 residual[i] = left
                 for m in range(num_mus):
                     bound = satisfaction.marginal(0.0, wants_of(market, k, m))
                     for n in range(num_asps):
-                        posted[n, m] = min(s.rewards[n, m], bound)
+                        posted[n, m] = min(reward_of(s, n, m), bound)
                         rewards[i, m, n] = posted[n, m] if np.isfinite(posted[n, m]) else initial[i, m, n]
             if residual[i] <= SOLVED:
                 break
 
 
 @compiled
-def _raise_worths(market: MarketArrays, k: int, posted: FloatArray, log_worth: FloatArray) -> None:
+def _raise_worths(market: MarketArrays, k: int, posted: FloatArray, s: System) -> None:
     """Have satiated MUs start from a worth of QoE at least as high as their rewards (N, M), as it is where these pay.
 
     What a start buys too much of may be worth nothing at all to them, hundreds of Newton steps of log V away.
     """
     for m in range(posted.shape[1]):
         if market.satiation[k, m] > 0.0:
-            log_worth[m] = max(log_worth[m], math.log(max(posted[:, m].max(), 1e-300)))
+            put_log_worth(s, m, max(log_worth_of(s, m), math.log(max(posted[:, m].max(), 1e-300))))

@@ -7,19 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_market_env._numerics.compile import compiled, over_markets
+from aigc_market_env.equilibrium.asp_state import LOG_UU, LOG_WW, Z_U, Z_W, damping, effective_price, price_feedback
 from aigc_market_env.equilibrium.markdown import markdown
 from aigc_market_env.equilibrium.newton import start_from
-from aigc_market_env.equilibrium.system import (
-    LOG_UU,
-    LOG_WW,
-    STATE,
-    Z_U,
-    Z_W,
-    System,
-    effective_price,
-    new_system,
-    price_feedback,
-)
+from aigc_market_env.equilibrium.system import System, log_worth_of, new_system
 from aigc_market_env.game.demand import marginal_use
 from aigc_market_env.game.shadow_prices import Asp, asp_of
 from aigc_market_env.market import Market
@@ -95,16 +86,15 @@ def _first_order(
     worth: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    s = new_system(num_mus, num_asps)
-    log_worth, state, posted = np.empty(num_mus), np.empty((num_asps, STATE)), np.empty((num_asps, num_mus))
+    s, posted = new_system(num_mus, num_asps), np.empty((num_asps, num_mus))
     for i in range(start, stop):
         k = index[i]
         posted[:] = rewards[i].T
-        start_from(market, k, posted, log_worth, state, s)
+        start_from(market, k, posted, s)
         for m in range(num_mus):
-            worth[i, m] = math.exp(log_worth[m])
+            worth[i, m] = math.exp(log_worth_of(s, m))
         for n in range(num_asps):
-            _mark_down(s, n, asp_of(market, k, n), posted[n], log_worth, state[n], kink_width, step[i], delivered[i])
+            _mark_down(s, n, asp_of(market, k, n), posted[n], kink_width, step[i], delivered[i])
 
 
 @compiled
@@ -113,28 +103,27 @@ def _mark_down(
     n: int,
     asp: Asp,
     rewards: FloatArray,
-    log_worth: FloatArray,
-    state: FloatArray,
     kink_width: float,
     step: FloatArray,
     delivered: FloatArray,
 ) -> None:
-    """Fill column ``n`` of ``step`` and ``delivered`` (M, N) from one ASP's state (5,)."""
-    link, x, gradient = s.links[n], s.x[n], np.empty(STATE)
+    """Fill column ``n`` of ``step`` and ``delivered`` (M, N) from one ASP's state."""
+    link, x, state = s.links[n], s.x[n], s.state[n]
     kappa = asp.flops_per_token
     u, w = effective_price(asp.compute_cost, state[Z_U]), effective_price(asp.bandwidth_cost, state[Z_W])
     if kink_width > 0.0:
         _soften(link, asp, u, w, x, kink_width, state)
+    damped = damping(state)
     scale_u, scale_w = math.exp(-0.5 * state[LOG_UU]), math.exp(-0.5 * state[LOG_WW])
     for m in range(x.shape[0]):
         c = coefficients_of(link, m)
         delivered[m, n] = qoe.value(x[m], c)
         if x[m] > 0.0:
             cu, cw = marginal_use(link, m, kappa, u, w)
-            feedback = price_feedback(state, cu * scale_u, cw * scale_w, gradient)
-            step[m, n] = log_worth[m] - markdown(x[m], c, u * cu + w * cw, feedback, 0.0).log_worth
+            feedback = price_feedback(damped, cu * scale_u, cw * scale_w)[0]
+            step[m, n] = log_worth_of(s, m) - markdown(x[m], c, u * cu + w * cw, feedback, 0.0).log_worth
         else:
-            step[m, n] = log_worth[m] - math.log(rewards[m])
+            step[m, n] = log_worth_of(s, m) - math.log(rewards[m])
 
 
 @compiled

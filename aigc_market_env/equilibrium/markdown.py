@@ -14,16 +14,13 @@ W increases where half-saturations are within a factor of about a hundred of one
 root of several is found; the certificate is the judge.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from aigc_market_env._numerics import elementary
 from aigc_market_env._numerics.compile import compiled
 from aigc_market_env.model import qoe
-
-_MAX_STEPS = 100
-_CLOSED = 1e-6  # of x: a step that may be left to be taken to first order, which leaves its square
 
 
 class Markdown(NamedTuple):
@@ -37,72 +34,57 @@ class Markdown(NamedTuple):
     presence_by_x: float
     response: float  # ρ = -1/(r Q'') = 1/(C k), so that -dx/dC = ρ
     response_by_x: float
+    value: float  # Q
+    slope: float  # Q'
 
 
 @compiled
 def markdown(x: float, c: qoe.Coefficients, cost: float, feedback: float, sliver: float) -> Markdown:
     """W(x) at unit cost C = ``cost`` and s = ``feedback``; log_worth is inf where prices would take back everything.
 
-    ``sliver`` is the x·k up to which the link's presence in the ASP's feedback grows from 0 to 1.
+    ``sliver`` is the x·k up to which the link's presence in the ASP's feedback grows from 0 to 1. For vector code,
+    without branches.
     """
     value, slope, second, third = qoe.derivatives(x, c)
-    k = -second / slope
-    k_by_x = k * k - third / slope
-    presence, presence_by_x = 1.0, 0.0
-    if x * k < sliver:
-        presence, presence_by_x = x * k / sliver, (k + x * k_by_x) / sliver
+    flatness = 1.0 / slope
+    k = -second * flatness
+    k_by_x = k * k - third * flatness
+    inside = x * k < sliver
+    presence = x * k / sliver if inside else 1.0
+    presence_by_x = (k + x * k_by_x) / sliver if inside else 0.0
     response = 1.0 / (cost * k)
-    response_by_x = -response * k_by_x / k
+    scale = cost * response  # 1/k
+    response_by_x = -response * scale * k_by_x
     taken = response * feedback
-    outside = 1.0 + (1.0 - presence) * taken
-    kept = (1.0 - presence * taken) / outside
-    if kept <= 0.0:
-        return Markdown(np.inf, 0.0, 0.0, 0.0, presence, presence_by_x, response, response_by_x)
-    by_taken = -1.0 / (outside * outside)
-    kept_by_x = by_taken * response_by_x * feedback - presence_by_x * (taken / outside) ** 2
-    inverse = value * k / (slope * kept)  # 1/e
-    inverse_by_x = k / kept + inverse * (k_by_x / k + k - kept_by_x / kept)
-    weight = -inverse / ((1.0 + inverse) * kept) * by_taken
+    share, others = 1.0 - presence * taken, 1.0 + (1.0 - presence) * taken  # kept = share/others
+    some = share > 0.0
+    by_kept = others / (share if some else 1.0)
+    by_others = 1.0 / others
+    by_taken = -by_others * by_others
+    kept_by_x = by_taken * (response_by_x * feedback + presence_by_x * taken * taken)
+    inverse = value * k * flatness * by_kept  # 1/e
+    inverse_by_x = k * by_kept + inverse * (k_by_x * scale + k - kept_by_x * by_kept)
+    marked = 1.0 / (1.0 + inverse)
+    weight = -inverse * marked * by_kept * by_taken
     return Markdown(
-        math.log(cost / slope * (1.0 + inverse)),
-        k + inverse_by_x / (1.0 + inverse),
+        elementary.log(cost * flatness * (1.0 + inverse)) if some else np.inf,
+        k + inverse_by_x * marked,
         1.0 / cost - weight * taken / cost,
         weight * response,
         presence,
         presence_by_x,
         response,
         response_by_x,
+        value,
+        slope,
     )
 
 
 @compiled
-def chosen_throughput(
-    log_worth: float, c: qoe.Coefficients, cost: float, feedback: float, sliver: float, start: float
-) -> tuple[float, Markdown, float]:
-    """An x > 0 with nearly W(x) = V for a V above the entry threshold, by safeguarded Newton steps from ``start``.
-
-    Returns:
-        x, W and what goes with it there, and the Newton step that is left, at most a millionth of x.
-    """
-    low, high = 0.0, np.inf
-    x = start
-    at = markdown(x, c, cost, feedback, sliver)
-    for _ in range(_MAX_STEPS):
-        excess = at.log_worth - log_worth
-        if excess > 0.0:
-            high = x
-        else:
-            low = x
-        step = -excess / at.by_x if at.log_worth < np.inf else -np.inf
-        if abs(step) <= _CLOSED * x:
-            return x, at, step
-        new = x + step
-        if new <= low:
-            new = 0.5 * (low + x) if low > 0.1 * x else 0.1 * x
-        if new >= high:
-            new = 0.5 * (x + high)
-        if new == x:
-            break
-        x = new
-        at = markdown(x, c, cost, feedback, sliver)
-    return x, at, 0.0
+def step_towards(excess: float, by_x: float, x: float, low: float, high: float) -> tuple[float, float]:
+    """Newton's step on log W(x) = log V, and where it leads to, kept between where W is too low and where too high."""
+    step = -excess / by_x if excess < np.inf else -np.inf
+    new = x + step
+    back = 0.5 * (low + x) if low > 0.1 * x else 0.1 * x
+    new = new if new > low else back
+    return step, new if new < high else 0.5 * (x + high)

@@ -70,11 +70,9 @@ def bound(scale: float, requirement: float) -> float:
 
 @compiled
 def log_marginal(total: float, wants: Wants) -> float:
-    """Log V'(S); its derivative is -1 over :func:`decay_length`."""
-    log = -math.log((wants.requirement + total) / wants.scale)
-    if wants.satiation == 0.0:
-        return log
-    return log - wants.satiation * math.log1p(total / wants.requirement)
+    """Log V'(S); its derivative is -1 over :func:`decay_length`. For vector code, without branches."""
+    log = -elementary.log((wants.requirement + total) / wants.scale)
+    return log - wants.satiation * elementary.log1p(total / wants.requirement)
 
 
 @compiled
