@@ -18,8 +18,9 @@ from aigc_market_env.equilibrium.best_responses import least_regret
 from aigc_market_env.equilibrium.certificate import TOLERANCE, Certificate, certify_rewards
 from aigc_market_env.equilibrium.dual_perturbation import DualPerturbation
 from aigc_market_env.equilibrium.mixed import mixed_where_refused
-from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve, start_from
+from aigc_market_env.equilibrium.newton import SOLVED, WIDE, solve
 from aigc_market_env.equilibrium.solution import Equilibrium
+from aigc_market_env.equilibrium.start import new_start, start_from
 from aigc_market_env.equilibrium.system import System, log_worth_of, new_system, put_log_worth, reward_of
 from aigc_market_env.game.followers import follower_response
 from aigc_market_env.market import Market
@@ -141,7 +142,7 @@ def _solve(
     steps: npt.NDArray[np.int64],
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    s, posted = new_system(num_mus, num_asps), np.empty((num_asps, num_mus))
+    begin, s, posted = new_start(num_mus, num_asps), new_system(num_mus, num_asps), np.empty((num_asps, num_mus))
     for i in range(start, stop):
         k = index[i]
         residual[i], steps[i] = np.inf, 0
@@ -153,9 +154,9 @@ def _solve(
                 for m in range(num_mus):
                     scale, requirement, satiation = wants_of(market, k, m)
                     posted[:, m] = satisfaction.marginal(0.0, satisfaction.Wants(share * scale, requirement, satiation))
-            start_from(market, k, posted, s)
+            start_from(market, k, posted, begin, s)
             _raise_worths(market, k, posted, s)
-            left, taken = solve(market, k, wide, given and attempt == 0, s)
+            left, taken = solve(wide, given and attempt == 0, s)
             steps[i] += taken
             if left < residual[i] or attempt == 0:
                 residual[i] = left

@@ -8,11 +8,11 @@ Either the ASPs are eliminated, which leaves M equations, or the MUs, which leav
 
     (A - B D⁻¹ E) δV = -R_V + B D⁻¹ R_p,    or    (D - E A⁻¹ B) δp = -R_p + E A⁻¹ R_V.
 
-It is the fewer that are solved. Loops go over eight MUs, or eight columns of a matrix, at a time.
+It is the fewer that are solved.
 """
 
 from aigc_market_env._numerics.compile import compiled_in_place, compiled_inner
-from aigc_market_env.equilibrium.asp_state import STATE
+from aigc_market_env.equilibrium.asp_state import ASP_RESIDUAL, ASP_STEP, STATE, short_width
 from aigc_market_env.equilibrium.link_blocks import (
     BY_QOE,
     DIAGONAL,
@@ -24,7 +24,6 @@ from aigc_market_env.equilibrium.link_blocks import (
     USE_BY_ASP,
     USE_BY_MU,
     any_width,
-    short_width,
 )
 from aigc_market_env.equilibrium.system import System
 from aigc_market_env.game.demand import WIDTH
@@ -33,86 +32,91 @@ from aigc_market_env.model.parameters import FloatArray
 
 @compiled_in_place
 def newton_step(s: System) -> bool:
-    """Solve the linearised system into STEP and ``s.step_asp``; False if it is singular to working accuracy.
+    """Solve the linearised system into STEP and ASP_STEP; False if it is singular to working accuracy.
 
-    Derivatives by which the ASPs' equations are coupled may be overwritten.
+    Derivatives of the ASPs' equations in their own states are overwritten.
     """
-    if s.x.shape[1] <= STATE * s.x.shape[0]:
-        return _solve_mus(s)
-    return _solve_asps(s)
+    if s.couplings.shape[1] > 0:
+        return _solve_for_asps(s)
+    if not _eliminate_asps(s) or not _solve(s.matrix):
+        return False
+    _find_steps(s)
+    return True
 
 
 # M equations ---------------------------------------------------------------------------------------------------------
 
 
 @compiled_inner
-def _solve_mus(s: System) -> bool:
-    blocks, mus = s.blocks, s.mus
-    for n in range(blocks.shape[0]):
-        own = blocks[n, 0]
+def _eliminate_asps(s: System) -> bool:
+    """Fill the matrix (M, ⌈M/8⌉·8), and its last row, the right-hand side, with what is left without the ASPs."""
+    for n in range(s.blocks.shape[0]):
+        own = s.blocks[n, 0]
         for p in range(STATE):
-            own[USE_BY_ASP + p * WIDTH + LEFT] = -s.residual_asp[n, p]
+            own[USE_BY_ASP + p * WIDTH + LEFT] = -s.asps[n, ASP_RESIDUAL + p]
         if not _invert(own):
             return False
-        for i in range(blocks.shape[1]):
-            _reduce(blocks[n, i], own)
-    _reduce_to_mus(s)
-    if not _eliminate(s.matrix, s.right):
-        return False
-    for m in range(len(s.right)):
-        mus[m // WIDTH, STEP + m % WIDTH] = s.right[m]
-    for n in range(blocks.shape[0]):
-        for p in range(STATE):
-            step = blocks[n, 0, USE_BY_ASP + p * WIDTH + LEFT]
-            for m in range(len(s.right)):
-                step -= blocks[n, m // WIDTH, REDUCED + p * WIDTH + m % WIDTH] * s.right[m]
-            s.step_asp[n, p] = step
+        for i in range(s.blocks.shape[1]):
+            _reduce(s.blocks[n, i], own)
+    for m in range(s.matrix.shape[0] - 1):
+        _reduce_mu(s, m)
     return True
 
 
 @compiled_inner
 def _invert(own: FloatArray) -> bool:
-    """Invert D of an ASP in place, by Gauss-Jordan elimination with partial pivoting; LEFT becomes D⁻¹ times LEFT."""
+    """Invert D of an ASP in place, with partial pivoting; the column LEFT becomes D⁻¹ times it.
+
+    In each step, one unknown is exchanged for one equation. Rows and columns move up by one, so that it is always the
+    first.
+    """
     swaps = 0
-    for p in range(STATE):
-        pivot, size = p, abs(own[USE_BY_ASP + p * WIDTH + p])
-        for h in range(p + 1, STATE):
-            entry = abs(own[USE_BY_ASP + h * WIDTH + p])
+    for step in range(STATE):
+        pivot, size = 0, abs(own[USE_BY_ASP])
+        for i in range(1, STATE - step):
+            entry = abs(own[USE_BY_ASP + i * WIDTH])
             if entry > size:
-                pivot, size = h, entry
+                pivot, size = i, entry
         if not size > 0.0:
             return False
         swaps = STATE * swaps + pivot
-        if pivot != p:
-            for j in range(WIDTH):
-                here, there = USE_BY_ASP + p * WIDTH + j, USE_BY_ASP + pivot * WIDTH + j
-                own[here], own[there] = own[there], own[here]
-        _pivot(own, p)
-    for p in range(STATE - 1, -1, -1):
-        pivot = swaps % STATE
+        if pivot > 0:
+            _swap(own, USE_BY_ASP, USE_BY_ASP + pivot * WIDTH, 1, WIDTH)
+        _exchange(own)
+    for step in range(STATE - 1, -1, -1):
+        if swaps % STATE > 0:
+            _swap(own, USE_BY_ASP + step, USE_BY_ASP + step + swaps % STATE, WIDTH, STATE)
         swaps //= STATE
-        if pivot != p:
-            for h in range(STATE):
-                here, there = USE_BY_ASP + h * WIDTH + p, USE_BY_ASP + h * WIDTH + pivot
-                own[here], own[there] = own[there], own[here]
     return True
 
 
 @compiled_inner
-def _pivot(own: FloatArray, p: int) -> None:
-    """Exchange an unknown for a residual: one step of the inversion."""
-    row = USE_BY_ASP + p * WIDTH
-    inverse = 1.0 / own[row + p]
-    own[row + p] = 1.0
-    for j in range(row, row + short_width(own)):
-        own[j] *= inverse
-    for h in range(STATE):
-        if h != p:
-            other = USE_BY_ASP + h * WIDTH
-            factor = own[other + p]
-            own[other + p] = 0.0
-            for j in range(short_width(own)):
-                own[other + j] -= factor * own[row + j]
+def _swap(own: FloatArray, one: int, other: int, stride: int, count: int) -> None:
+    for j in range(0, count * stride, stride):
+        own[one + j], own[other + j] = own[other + j], own[one + j]
+
+
+@compiled_inner
+def _exchange(own: FloatArray) -> None:
+    """Exchange the first unknown for the first equation, and move both to the end."""
+    inverse = 1.0 / own[USE_BY_ASP]
+    a, b = own[USE_BY_ASP + WIDTH] * inverse, own[USE_BY_ASP + 2 * WIDTH] * inverse
+    c, d = own[USE_BY_ASP + 3 * WIDTH] * inverse, own[USE_BY_ASP + 4 * WIDTH] * inverse
+    for j in range(short_width(own)):
+        at, last = USE_BY_ASP + j, j == STATE - 1
+        first = own[at] if j == LEFT else own[at + 1]
+        second = own[at + WIDTH] if j == LEFT else own[at + WIDTH + 1]
+        third = own[at + 2 * WIDTH] if j == LEFT else own[at + 2 * WIDTH + 1]
+        fourth = own[at + 3 * WIDTH] if j == LEFT else own[at + 3 * WIDTH + 1]
+        fifth = own[at + 4 * WIDTH] if j == LEFT else own[at + 4 * WIDTH + 1]
+        own[REDUCED + j] = -a if last else second - a * first
+        own[REDUCED + WIDTH + j] = -b if last else third - b * first
+        own[REDUCED + 2 * WIDTH + j] = -c if last else fourth - c * first
+        own[REDUCED + 3 * WIDTH + j] = -d if last else fifth - d * first
+        own[REDUCED + 4 * WIDTH + j] = inverse if last else first * inverse
+    for i in range(STATE):
+        for j in range(short_width(own)):
+            own[USE_BY_ASP + i * WIDTH + j] = own[REDUCED + i * WIDTH + j]
 
 
 @compiled_inner
@@ -131,110 +135,125 @@ def _reduce(block: FloatArray, own: FloatArray) -> None:
 
 
 @compiled_inner
-def _reduce_to_mus(s: System) -> None:
-    """Fill the matrix (M, ⌈M/8⌉·8) and the right-hand side that are left when the ASPs are eliminated."""
-    blocks, matrix = s.blocks, s.matrix
-    for m in range(len(s.right)):
-        i, j = m // WIDTH, m % WIDTH
-        by_qoe, right = s.mus[i, BY_QOE + j], -s.mus[i, RESIDUAL + j]
-        matrix[m] = 0.0
-        matrix[m, m] = s.mus[i, DIAGONAL + j]
-        for n in range(blocks.shape[0]):
-            at, own = QOE_BY_ASP + j, USE_BY_ASP + LEFT
-            a, b, c = (
-                by_qoe * blocks[n, i, at],
-                by_qoe * blocks[n, i, at + WIDTH],
-                by_qoe * blocks[n, i, at + 2 * WIDTH],
-            )
-            d, e = by_qoe * blocks[n, i, at + 3 * WIDTH], by_qoe * blocks[n, i, at + 4 * WIDTH]
-            right -= a * blocks[n, 0, own] + b * blocks[n, 0, own + WIDTH] + c * blocks[n, 0, own + 2 * WIDTH]
-            right -= d * blocks[n, 0, own + 3 * WIDTH] + e * blocks[n, 0, own + 4 * WIDTH]
-            for h in range(blocks.shape[1]):
-                _subtract(matrix[m, h * WIDTH :], blocks[n, h], any_width(s.mus[0]), a, b, c, d, e)
-        s.right[m] = right
+def _reduce_mu(s: System, m: int) -> None:
+    """Fill row ``m`` of the matrix, and its right-hand side."""
+    row, mus, j = s.matrix[m], s.mus[m // WIDTH], m % WIDTH
+    right, by_qoe, width = -mus[RESIDUAL + j], mus[BY_QOE + j], any_width(mus)
+    row[:] = 0.0
+    row[m] = mus[DIAGONAL + j]
+    for n in range(s.blocks.shape[0]):
+        block, own = s.blocks[n, m // WIDTH], s.blocks[n, 0]
+        at, left = QOE_BY_ASP + j, USE_BY_ASP + LEFT
+        a, b, c = by_qoe * block[at], by_qoe * block[at + WIDTH], by_qoe * block[at + 2 * WIDTH]
+        d, e = by_qoe * block[at + 3 * WIDTH], by_qoe * block[at + 4 * WIDTH]
+        right -= (a * own[left] + b * own[left + WIDTH]) + (
+            c * own[left + 2 * WIDTH] + (d * own[left + 3 * WIDTH] + e * own[left + 4 * WIDTH])
+        )
+        for i in range(s.blocks.shape[1]):
+            _subtract(row[i * WIDTH :], s.blocks[n, i], width, a, b, c, d, e)
+    s.matrix[s.matrix.shape[0] - 1, m] = right
 
 
 @compiled_inner
 def _subtract(row: FloatArray, block: FloatArray, width: int, a: float, b: float, c: float, d: float, e: float) -> None:
-    """Take what an MU's equation loses as an ASP gives way out of eight columns of it."""
+    """Take what an MU's equation loses without the ASP out of eight columns of it."""
     for j in range(width):
-        row[j] -= (
-            a * block[REDUCED + j]
-            + b * block[REDUCED + WIDTH + j]
-            + (
-                c * block[REDUCED + 2 * WIDTH + j]
-                + d * block[REDUCED + 3 * WIDTH + j]
-                + e * block[REDUCED + 4 * WIDTH + j]
-            )
+        row[j] -= (a * block[REDUCED + j] + b * block[REDUCED + WIDTH + j]) + (
+            c * block[REDUCED + 2 * WIDTH + j]
+            + (d * block[REDUCED + 3 * WIDTH + j] + e * block[REDUCED + 4 * WIDTH + j])
         )
+
+
+@compiled_inner
+def _find_steps(s: System) -> None:
+    """Copy the steps of log V, and find those of the ASPs that go with them."""
+    for m in range(s.matrix.shape[0] - 1):
+        s.mus[m // WIDTH, STEP + m % WIDTH] = s.matrix[s.matrix.shape[0] - 1, m]
+    for n in range(s.blocks.shape[0]):
+        for p in range(STATE):
+            step = s.blocks[n, 0, USE_BY_ASP + p * WIDTH + LEFT]
+            for i in range(s.blocks.shape[1]):
+                step -= _dot(s.blocks[n, i], REDUCED + p * WIDTH, s.mus[i], STEP)
+            s.asps[n, ASP_STEP + p] = step
+
+
+@compiled_inner
+def _dot(a: FloatArray, i: int, b: FloatArray, j: int) -> float:
+    """The inner product of a quantity of one block with one of another."""
+    return ((a[i] * b[j] + a[i + 4] * b[j + 4]) + (a[i + 2] * b[j + 2] + a[i + 6] * b[j + 6])) + (
+        (a[i + 1] * b[j + 1] + a[i + 5] * b[j + 5]) + (a[i + 3] * b[j + 3] + a[i + 7] * b[j + 7])
+    )
 
 
 # 5N equations --------------------------------------------------------------------------------------------------------
 
 
-@compiled_inner
-def _solve_asps(s: System) -> bool:
-    _reduce_to_asps(s)
-    if not _eliminate(s.matrix, s.right):
+@compiled_in_place
+def _solve_for_asps(s: System) -> bool:
+    _eliminate_mus(s)
+    if not _solve(s.matrix):
         return False
-    for m in range(s.mu_by_asp.shape[0]):
-        i, j = m // WIDTH, m % WIDTH
-        step = -s.mus[i, RESIDUAL + j]
-        for h in range(len(s.right)):
-            step -= s.mu_by_asp[m, h] * s.right[h]
-        s.mus[i, STEP + j] = step / s.mus[i, DIAGONAL + j]
+    found, mu_by_asp = s.matrix[s.matrix.shape[0] - 1], s.couplings[1]
     for n in range(s.blocks.shape[0]):
         for p in range(STATE):
-            s.step_asp[n, p] = s.right[STATE * n + p]
+            s.asps[n, ASP_STEP + p] = found[STATE * n + p]
+    for m in range(mu_by_asp.shape[0]):
+        mus, j = s.mus[m // WIDTH], m % WIDTH
+        step = -mus[RESIDUAL + j]
+        for i in range(mu_by_asp.shape[1]):
+            step -= mu_by_asp[m, i] * found[i]
+        mus[STEP + j] = step / mus[DIAGONAL + j]
     return True
 
 
 @compiled_inner
-def _reduce_to_asps(s: System) -> None:
-    """Fill the matrix (5N, ⌈5N/8⌉·8) and the right-hand side that are left when the MUs are eliminated."""
-    blocks, matrix, right = s.blocks, s.matrix, s.right
+def _eliminate_mus(s: System) -> None:
+    """Fill the matrix (5N, ⌈5N/8⌉·8), and its last row, the right-hand side, with what is left without the MUs."""
+    matrix, asp_by_mu, mu_by_asp = s.matrix, s.couplings[0], s.couplings[1]
     matrix[:] = 0.0
-    for n in range(blocks.shape[0]):
-        for i in range(STATE):
-            h = STATE * n + i
-            right[h] = -s.residual_asp[n, i]
-            for j in range(STATE):
-                matrix[h, STATE * n + j] = blocks[n, 0, USE_BY_ASP + i * WIDTH + j]
-            for m in range(s.mu_by_asp.shape[0]):
-                block, j = blocks[n, m // WIDTH], i * WIDTH + m % WIDTH
-                s.asp_by_mu[m, h] = block[USE_BY_MU + j]
-                s.mu_by_asp[m, h] = block[QOE_BY_ASP + j] * s.mus[m // WIDTH, BY_QOE + m % WIDTH]
-    for m in range(s.mu_by_asp.shape[0]):
+    right = matrix[matrix.shape[0] - 1]
+    for n in range(s.blocks.shape[0]):
+        for p in range(STATE):
+            row = STATE * n + p
+            right[row] = -s.asps[n, ASP_RESIDUAL + p]
+            for i in range(STATE):
+                matrix[row, STATE * n + i] = s.blocks[n, 0, USE_BY_ASP + p * WIDTH + i]
+            for m in range(asp_by_mu.shape[0]):
+                block, mus, j = s.blocks[n, m // WIDTH], s.mus[m // WIDTH], m % WIDTH
+                asp_by_mu[m, row] = block[USE_BY_MU + p * WIDTH + j]
+                mu_by_asp[m, row] = block[QOE_BY_ASP + p * WIDTH + j] * mus[BY_QOE + j]
+    for m in range(asp_by_mu.shape[0]):
         inverse, residual = 1.0 / s.mus[m // WIDTH, DIAGONAL + m % WIDTH], s.mus[m // WIDTH, RESIDUAL + m % WIDTH]
-        for i in range(len(right)):
-            if s.asp_by_mu[m, i] != 0.0:
-                factor = s.asp_by_mu[m, i] * inverse
+        for i in range(asp_by_mu.shape[1]):
+            factor = asp_by_mu[m, i] * inverse
+            if factor != 0.0:
                 right[i] += factor * residual
-                for j in range(len(right)):
-                    matrix[i, j] -= factor * s.mu_by_asp[m, j]
+                for j in range(asp_by_mu.shape[1]):
+                    matrix[i, j] -= factor * mu_by_asp[m, j]
 
 
 # Both ----------------------------------------------------------------------------------------------------------------
 
 
 @compiled_in_place
-def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
-    """Gaussian elimination with partial pivoting, in place; ``right`` becomes the solution.
+def _solve(matrix: FloatArray) -> bool:
+    """Gaussian elimination with partial pivoting, in place; the last row, the right-hand side, becomes the solution.
 
-    Rows of the matrix are as long as whole blocks of eight; what stands beyond the last column is of no account.
+    Rows are as long as whole blocks of eight; what stands beyond the last column is of no account.
     """
-    size = len(right)
+    size = matrix.shape[0] - 1
+    right = matrix[size]
     for i in range(size):
         first = i // WIDTH * WIDTH
-        _bring_up_pivot(matrix, right, i, first)
+        _bring_up_pivot(matrix, i, first)
         if not abs(matrix[i, i]) > 0.0:
             return False
         inverse = 1.0 / matrix[i, i]
         for j in range(i + 1, size):
             factor = matrix[j, i] * inverse
+            right[j] -= factor * right[i]
             for h in range(first, matrix.shape[1]):
                 matrix[j, h] -= factor * matrix[i, h]
-            right[j] -= factor * right[i]
     for i in range(size - 1, -1, -1):
         right[i] /= matrix[i, i]
         for j in range(i):
@@ -243,10 +262,10 @@ def _eliminate(matrix: FloatArray, right: FloatArray) -> bool:
 
 
 @compiled_inner
-def _bring_up_pivot(matrix: FloatArray, right: FloatArray, i: int, first: int) -> None:
+def _bring_up_pivot(matrix: FloatArray, i: int, first: int) -> None:
     """Swap row ``i``, from column ``first`` on, with the row below it that is largest in column ``i``."""
-    pivot, size = i, abs(matrix[i, i])
-    for j in range(i + 1, len(right)):
+    pivot, size, right = i, abs(matrix[i, i]), matrix[matrix.shape[0] - 1]
+    for j in range(i + 1, matrix.shape[0] - 1):
         entry = abs(matrix[j, i])
         if entry > size:
             pivot, size = j, entry

@@ -5,14 +5,23 @@ z_u, z_w     one number per capacity: 0 spare; in (0, 1) on the kink, with θ = 
 log H_uu, log H_ww, κ = H_uw/√(H_uu H_ww)     the response of its use to its prices, which its links share.
 """
 
+import math
 from typing import NamedTuple
 
 from aigc_market_env._numerics import elementary
-from aigc_market_env._numerics.compile import compiled
+from aigc_market_env._numerics.compile import compiled, compiled_inner
+from aigc_market_env.game.demand import WIDTH
 from aigc_market_env.model.parameters import FloatArray
 
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
 STATE = 5
+#: Columns of an ASP, of which its state (5,) is the first: that before the last Newton step, that of the place to come
+#: back to, residuals, Newton's step; then what it is.
+STATE_BEFORE, STATE_KEPT, ASP_RESIDUAL, ASP_STEP = range(STATE, 5 * STATE, STATE)
+KAPPA, COMPUTE_COST, BANDWIDTH_COST, COMPUTE_CAPACITY, BANDWIDTH_CAPACITY = range(5 * STATE, 5 * STATE + 5)
+#: Eight columns of scratch each, for exponentials and what else goes with a state, and for logarithms.
+_POINT, LOGS = 32, 40
+ASP_COLUMNS = 48
 #: The largest θ. Where one MU has an ASP to itself and fills both its capacities, θ = 1 for both would take back its
 #: whole response whatever the prices, and leave their level undetermined.
 _FULL = 1.0 - 1e-8
@@ -35,7 +44,7 @@ class Damping(NamedTuple):
 
 @compiled
 def damping(state: FloatArray) -> Damping:
-    """The :class:`Damping` of a state (5,)."""
+    """The :class:`Damping` at the state that begins an ASP's columns."""
     theta_u, theta_w = _FULL * min(state[Z_U], 1.0), _FULL * min(state[Z_W], 1.0)
     kappa = state[CORRELATION]
     return Damping(theta_u, theta_w, kappa, 1.0 / (1.0 - theta_u * theta_w * kappa * kappa))
@@ -58,4 +67,58 @@ def price_feedback(damped: Damping, a: float, b: float) -> tuple[float, float, f
         (both * cross - theta_u * a * a) * inverse,
         (both * cross - theta_w * b * b) * inverse,
         2.0 * both * (s * kappa - a * b) * inverse,
+    )
+
+
+class AspPoint(NamedTuple):
+    """One ASP at the point where the system is evaluated."""
+
+    flops_per_token: float  # κ
+    u: float  # effective price of compute
+    w: float  # effective price of bandwidth
+    ratio: float  # √(w/u)
+    inverse: float  # √(u/w)
+    scale_u: float  # 1/√H_uu
+    scale_w: float  # 1/√H_ww
+    binding_u: bool  # whether its effective price of compute is an unknown
+    binding_w: bool
+    damped: Damping
+
+
+@compiled_inner
+def short_width(block: FloatArray) -> int:
+    """WIDTH, out of the compiler's sight, for short loops over one block.
+
+    Of a short loop whose length it knows the compiler makes a sequence of single instructions before it looks for
+    vectors.
+    """
+    return min(WIDTH, block.shape[0])
+
+
+@compiled_inner
+def find_point(asp: FloatArray) -> None:
+    """Work out what goes with an ASP's state, in its columns."""
+    asp[_POINT], asp[_POINT + 1] = max(asp[Z_U] - 1.0, 0.0), max(asp[Z_W] - 1.0, 0.0)
+    asp[_POINT + 2], asp[_POINT + 3] = -0.5 * asp[LOG_UU], -0.5 * asp[LOG_WW]
+    for j in range(_POINT, _POINT + short_width(asp)):
+        asp[j] = elementary.exp(asp[j])
+    u, w = asp[COMPUTE_COST] * asp[_POINT], asp[BANDWIDTH_COST] * asp[_POINT + 1]
+    asp[_POINT], asp[_POINT + 1] = u, w
+    asp[_POINT + 4], asp[_POINT + 5] = math.sqrt(w / u), math.sqrt(u / w)
+
+
+@compiled_inner
+def point_of(asp: FloatArray) -> AspPoint:
+    """What was worked out."""
+    return AspPoint(
+        asp[KAPPA],
+        asp[_POINT],
+        asp[_POINT + 1],
+        asp[_POINT + 4],
+        asp[_POINT + 5],
+        asp[_POINT + 2],
+        asp[_POINT + 3],
+        asp[Z_U] >= 1.0,
+        asp[Z_W] >= 1.0,
+        damping(asp),
     )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from aigc_market_env._numerics.compile import compiled, over_markets
 from aigc_market_env.equilibrium.asp_state import LOG_UU, LOG_WW, Z_U, Z_W, damping, effective_price, price_feedback
 from aigc_market_env.equilibrium.markdown import markdown
-from aigc_market_env.equilibrium.newton import start_from
+from aigc_market_env.equilibrium.start import Start, new_start, start_from
 from aigc_market_env.equilibrium.system import System, log_worth_of, new_system
 from aigc_market_env.game.demand import marginal_use
 from aigc_market_env.game.shadow_prices import Asp, asp_of
@@ -86,19 +86,20 @@ def _first_order(
     worth: FloatArray,
 ) -> None:
     num_mus, num_asps = rewards.shape[1], rewards.shape[2]
-    s, posted = new_system(num_mus, num_asps), np.empty((num_asps, num_mus))
+    begin, s, posted = new_start(num_mus, num_asps), new_system(num_mus, num_asps), np.empty((num_asps, num_mus))
     for i in range(start, stop):
         k = index[i]
         posted[:] = rewards[i].T
-        start_from(market, k, posted, s)
+        start_from(market, k, posted, begin, s)
         for m in range(num_mus):
             worth[i, m] = math.exp(log_worth_of(s, m))
         for n in range(num_asps):
-            _mark_down(s, n, asp_of(market, k, n), posted[n], kink_width, step[i], delivered[i])
+            _mark_down(begin, s, n, asp_of(market, k, n), posted[n], kink_width, step[i], delivered[i])
 
 
 @compiled
 def _mark_down(
+    begin: Start,
     s: System,
     n: int,
     asp: Asp,
@@ -108,7 +109,7 @@ def _mark_down(
     delivered: FloatArray,
 ) -> None:
     """Fill column ``n`` of ``step`` and ``delivered`` (M, N) from one ASP's state."""
-    link, x, state = s.links[n], s.x[n], s.state[n]
+    link, x, state = begin.links[n], begin.x[n], s.asps[n]
     kappa = asp.flops_per_token
     u, w = effective_price(asp.compute_cost, state[Z_U]), effective_price(asp.bandwidth_cost, state[Z_W])
     if kink_width > 0.0:

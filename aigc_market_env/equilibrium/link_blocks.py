@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aigc_market_env._numerics import elementary
 from aigc_market_env._numerics.compile import compiled_inner
 from aigc_market_env.equilibrium.asp_state import (
     CORRELATION,
@@ -23,13 +22,12 @@ from aigc_market_env.equilibrium.asp_state import (
     STATE,
     Z_U,
     Z_W,
-    Damping,
-    damping,
+    AspPoint,
     price_feedback,
+    short_width,
 )
 from aigc_market_env.equilibrium.markdown import markdown, step_towards
 from aigc_market_env.game.demand import RATE, REWARD, WIDTH, per_rate
-from aigc_market_env.game.shadow_prices import Asp
 from aigc_market_env.model import qoe
 from aigc_market_env.model.links import CROSS, ENTRY, SIGMA
 from aigc_market_env.model.parameters import FloatArray
@@ -53,7 +51,7 @@ _ENTRY, _SIGMA, _CROSS = ENTRY * WIDTH, SIGMA * WIDTH, CROSS * WIDTH
     _SEARCH,  # 1 while the throughput is being sought, 0 when the rest may be taken to first order, -1 when not
     _LOW,  # a throughput too low, or 0
     _HIGH,  # one too high, or inf
-    _AHEAD,  # Newton's step that is left
+    AHEAD,  # Newton's step that is left
     _VALUE,  # Q, and what else is known of the link there, see Markdown
     _SLOPE,
     _BY_X,
@@ -103,31 +101,6 @@ _MAX_STEPS = 100
 _CLOSED = 1e-6  # of x: a step that may be left to be taken to first order, which leaves its square
 
 
-class AspPoint(NamedTuple):
-    """One ASP at the point where the system is evaluated."""
-
-    flops_per_token: float  # κ
-    u: float  # effective price of compute
-    w: float  # effective price of bandwidth
-    ratio: float  # √(w/u)
-    inverse: float  # √(u/w)
-    scale_u: float  # 1/√H_uu
-    scale_w: float  # 1/√H_ww
-    binding_u: bool  # whether its effective price of compute is an unknown
-    binding_w: bool
-    damped: Damping
-
-
-@compiled_inner
-def short_width(block: FloatArray) -> int:
-    """WIDTH, out of the compiler's sight, for short loops over one block.
-
-    Of a short loop whose length it knows the compiler makes a sequence of single instructions before it looks for
-    vectors.
-    """
-    return min(WIDTH, block.shape[0])
-
-
 @compiled_inner
 def any_width(mus: FloatArray) -> int:
     """WIDTH, out of the compiler's sight, for loops over a block of a link's and one of MUs.
@@ -148,28 +121,6 @@ def put_wants(mus: FloatArray, j: int, wants: Wants) -> None:
 def wants_in(mus: FloatArray, j: int) -> Wants:
     """What an MU of a block wants."""
     return Wants(mus[_SCALE + j], mus[_WANTED + j], mus[_SATIATION + j])
-
-
-@compiled_inner
-def asp_point(asp: Asp, state: FloatArray, lanes: FloatArray) -> AspPoint:
-    """An ASP at a state (5,); ``lanes`` (WIDTH,) is scratch."""
-    lanes[0], lanes[1] = max(state[Z_U] - 1.0, 0.0), max(state[Z_W] - 1.0, 0.0)
-    lanes[2], lanes[3] = -0.5 * state[LOG_UU], -0.5 * state[LOG_WW]
-    for j in range(short_width(lanes)):
-        lanes[j] = elementary.exp(lanes[j])
-    u, w = asp.compute_cost * lanes[0], asp.bandwidth_cost * lanes[1]
-    return AspPoint(
-        asp.flops_per_token,
-        u,
-        w,
-        math.sqrt(w / u),
-        math.sqrt(u / w),
-        lanes[2],
-        lanes[3],
-        state[Z_U] >= 1.0,
-        state[Z_W] >= 1.0,
-        damping(state),
-    )
 
 
 @compiled_inner
@@ -240,7 +191,7 @@ def _approach(block: FloatArray, sliver: float, last: bool) -> None:
         block[_LOW + j], block[_HIGH + j] = low, high
         block[RATE + j] = x if arrived or stuck else new
         block[_SEARCH + j] = min(sought, 0.0) if arrived else (-1.0 if stuck else 1.0)
-        block[_AHEAD + j] = step
+        block[AHEAD + j] = step
         block[_VALUE + j], block[_SLOPE + j] = at.value, at.slope
         block[_BY_X + j], block[_BY_COST + j], block[_BY_FEEDBACK + j] = at.by_x, at.by_cost, at.by_feedback
         block[_PRESENCE + j], block[_PRESENCE_BY_X + j] = at.presence, at.presence_by_x
@@ -276,7 +227,7 @@ def respond(block: FloatArray, mus: FloatArray, at: AspPoint) -> None:
         served = block[_SERVED + j] > 0.0
         x, cu, cw, cost, cross = block[RATE + j], block[_CU + j], block[_CW + j], block[_COST + j], block[_CROSS + j]
         slope, response, by_feedback = block[_SLOPE + j], block[_RESPONSE + j], block[_BY_FEEDBACK + j]
-        ahead = block[_AHEAD + j] if served and block[_SEARCH + j] == 0.0 else 0.0
+        ahead = block[AHEAD + j] if served and block[_SEARCH + j] == 0.0 else 0.0
         # Q' falls by k Q' ahead, k = 1/(C ρ)
         block[REWARD + j] = cost / slope + ahead / (slope * response) if served else block[_WORTH + j]
 
@@ -322,7 +273,7 @@ def respond(block: FloatArray, mus: FloatArray, at: AspPoint) -> None:
         block[_SUMMED + 9 * WIDTH + j] = felt * cu * cross
         block[_SUMMED + 10 * WIDTH + j] = felt * cw * cross
 
-        block[_AHEAD + j] = ahead
+        block[AHEAD + j] = ahead
         smallness = x / (cost * response)
         mus[SMALLEST + j] = min(mus[SMALLEST + j], smallness if served else np.inf)
         mus[TOTAL + j] += block[_VALUE + j] if served else 0.0
@@ -339,7 +290,7 @@ def multiply(block: FloatArray) -> None:
     for j in range(WIDTH):
         for p in range(STATE):
             block[_BY_LINK + j * WIDTH + p] = block[RATE_BY_ASP + p * WIDTH + j]
-        block[_BY_LINK + j * WIDTH + LEFT] = block[_AHEAD + j]
+        block[_BY_LINK + j * WIDTH + LEFT] = block[AHEAD + j]
     for i in range(STATE):
         use, product = USE_BY_MU + i * WIDTH, USE_BY_ASP + i * WIDTH
         a, b, c, d = block[use], block[use + 1], block[use + 2], block[use + 3]

@@ -13,8 +13,20 @@ import numpy as np
 
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
 from aigc_market_env.equilibrium.arrow import newton_step
-from aigc_market_env.equilibrium.asp_state import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W
+from aigc_market_env.equilibrium.asp_state import (
+    ASP_STEP,
+    CORRELATION,
+    LOG_UU,
+    LOG_WW,
+    STATE,
+    STATE_BEFORE,
+    STATE_KEPT,
+    Z_U,
+    Z_W,
+    short_width,
+)
 from aigc_market_env.equilibrium.link_blocks import (
+    AHEAD,
     LOG_WORTH,
     LOG_WORTH_BEFORE,
     LOG_WORTH_KEPT,
@@ -25,13 +37,10 @@ from aigc_market_env.equilibrium.link_blocks import (
     RATE_KEPT,
     STEP,
     any_width,
-    short_width,
 )
-from aigc_market_env.equilibrium.system import System, evaluate, fill_system, put_log_worth, smallest_of
-from aigc_market_env.game.demand import RATE, WIDTH, hessian_of
-from aigc_market_env.game.leaders import settle, standing
-from aigc_market_env.game.shadow_prices import asp_of
-from aigc_market_env.model.parameters import FloatArray, MarketArrays
+from aigc_market_env.equilibrium.system import System, count_mus, evaluate, smallest_of
+from aigc_market_env.game.demand import RATE, WIDTH
+from aigc_market_env.model.parameters import FloatArray
 
 #: Largest residual of a solution: log V, log capacity use, relative H.
 SOLVED = 1e-9
@@ -49,90 +58,68 @@ _FIRST_STEPS, _LAST_STEPS = 50, 20
 _CLOSE_BY, _CLOSE_START = 0.1, 0.3
 
 
-@compiled_in_place
-def start_from(market: MarketArrays, k: int, rewards: FloatArray, s: System) -> None:
-    """Fill link tables, throughputs, log V and states where followers respond to rewards (N, M)."""
-    num_asps, num_mus = s.x.shape
-    for n in range(num_asps):
-        s.prices[n, 0] = s.prices[n, 1] = 0.0
-        for m in range(num_mus):
-            s.x[n, m] = 0.0
-    settle(market, k, rewards, s.links, s.prices, s.x, s.providers)
-    fill_system(market, k, s)
-    for m in range(num_mus):
-        _, worth = standing(market, k, s.links, m, rewards, s.x)
-        put_log_worth(s, m, math.log(worth))
-    for n in range(num_asps):
-        asp = asp_of(market, k, n)
-        lam, mu = s.prices[n, 0], s.prices[n, 1]
-        u, w = asp.compute_cost + lam, asp.bandwidth_cost + mu
-        huu, huw, hww = hessian_of(s.providers.asps, n)
-        state = s.state[n]
-        state[:] = 0.0
-        state[Z_U] = 1.0 + math.log(u / asp.compute_cost) if lam > 0.0 else 0.0
-        state[Z_W] = 1.0 + math.log(w / asp.bandwidth_cost) if mu > 0.0 else 0.0
-        if lam > 0.0 and mu > 0.0 and _count_served(s.x[n]) == 1:
-            _lower_prices(state)
-        if huu > 0.0:
-            state[LOG_UU], state[LOG_WW] = math.log(huu), math.log(hww)
-            state[CORRELATION] = huw / math.sqrt(huu * hww)
-
-
-@compiled_in_place
-def _count_served(x: FloatArray) -> int:
-    served = 0
-    for m in range(len(x)):
-        served += x[m] > 0.0
-    return served
-
-
-@compiled_in_place
-def _lower_prices(state: FloatArray) -> None:
-    """Where one MU fills both capacities, the level of prices is open; start where it ends, with one price at zero."""
-    excess = min(state[Z_U], state[Z_W]) - 1.0
-    for j in (Z_U, Z_W):
-        state[j] -= excess
-        if state[j] <= 1.0:
-            state[j] = 0.5
-
-
 # Points --------------------------------------------------------------------------------------------------------------
-
-
-@compiled_inner
-def _copy_point(
-    s: System, log_worth: tuple[int, int], state: tuple[FloatArray, FloatArray], rate: tuple[int, int]
-) -> None:
-    """Copy the second of each of log V, the states and the throughputs to the first."""
-    for i in range(s.mus.shape[0]):
-        mus = s.mus[i]
-        for j in range(short_width(mus)):
-            mus[log_worth[0] + j] = mus[log_worth[1] + j]
-    for n in range(s.state.shape[0]):
-        for j in range(STATE):
-            state[0][n, j] = state[1][n, j]
-        for i in range(s.mus.shape[0]):
-            block = s.blocks[n, i]
-            for j in range(short_width(block)):
-                block[rate[0] + j] = block[rate[1] + j]
 
 
 @compiled_in_place
 def _keep(s: System) -> None:
     """Remember the point, to come back to."""
-    _copy_point(s, (LOG_WORTH_KEPT, LOG_WORTH), (s.state_kept, s.state), (RATE_KEPT, RATE))
+    for i in range(s.mus.shape[0]):
+        _copy(s.mus[i], LOG_WORTH_KEPT, LOG_WORTH)
+    for n in range(s.asps.shape[0]):
+        _copy_state(s.asps[n], STATE_KEPT, 0)
+        for i in range(s.mus.shape[0]):
+            _copy(s.blocks[n, i], RATE_KEPT, RATE)
 
 
 @compiled_in_place
 def _come_back(s: System) -> None:
     """Have the point that was kept."""
-    _copy_point(s, (LOG_WORTH, LOG_WORTH_KEPT), (s.state, s.state_kept), (RATE, RATE_KEPT))
+    for i in range(s.mus.shape[0]):
+        _copy(s.mus[i], LOG_WORTH, LOG_WORTH_KEPT)
+    for n in range(s.asps.shape[0]):
+        _copy_state(s.asps[n], 0, STATE_KEPT)
+        for i in range(s.mus.shape[0]):
+            _copy(s.blocks[n, i], RATE, RATE_KEPT)
+
+
+@compiled_inner
+def _copy(block: FloatArray, to: int, quantity: int) -> None:
+    for j in range(WIDTH):
+        block[to + j] = block[quantity + j]
+
+
+@compiled_inner
+def _copy_state(asp: FloatArray, to: int, state: int) -> None:
+    for j in range(STATE):
+        asp[to + j] = asp[state + j]
 
 
 @compiled_in_place
-def _step_from_here(s: System) -> None:
-    """Have the point for where the next step begins."""
-    _copy_point(s, (LOG_WORTH_BEFORE, LOG_WORTH), (s.state_before, s.state), (RATE_BEFORE, RATE))
+def _advance(s: System) -> None:
+    """Take the whole step in ``s``, the point being where it begins; throughputs are sought where their slopes say."""
+    for i in range(s.mus.shape[0]):
+        _copy(s.mus[i], LOG_WORTH_BEFORE, LOG_WORTH)
+    for n in range(s.asps.shape[0]):
+        _copy_state(s.asps[n], STATE_BEFORE, 0)
+        for i in range(s.mus.shape[0]):
+            _copy(s.blocks[n, i], RATE_BEFORE, RATE)
+    _move(s, 1.0)
+    for n in range(s.asps.shape[0]):
+        for i in range(s.mus.shape[0]):
+            _expect(s.blocks[n, i], s.mus[i], s.asps[n])
+
+
+@compiled_in_place
+def _fall_back(s: System, scale: float) -> None:
+    """Take ``scale`` of the step instead of twice that; throughputs are sought halfway back to where they were."""
+    _move(s, scale)
+    for n in range(s.asps.shape[0]):
+        for i in range(s.mus.shape[0]):
+            block = s.blocks[n, i]
+            for j in range(short_width(block)):
+                x = 0.5 * (block[RATE_BEFORE + j] + block[RATE_EXPECTED + j])
+                block[RATE + j] = block[RATE_EXPECTED + j] = x
 
 
 @compiled
@@ -140,99 +127,72 @@ def _clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-@compiled_in_place
+@compiled_inner
 def _move(s: System, scale: float) -> None:
     """Take ``scale`` of the step from the point before, no unknown further than _LONGEST, within z >= 0 and |κ| < 1."""
     for i in range(s.mus.shape[0]):
         mus = s.mus[i]
         for j in range(short_width(mus)):
             mus[LOG_WORTH + j] = mus[LOG_WORTH_BEFORE + j] + _clip(scale * mus[STEP + j], -_LONGEST, _LONGEST)
-    for n in range(s.state.shape[0]):
-        before, state = s.state_before[n], s.state[n]
+    for n in range(s.asps.shape[0]):
+        asp = s.asps[n]
         for j in range(STATE):
-            state[j] = before[j] + _clip(scale * s.step_asp[n, j], -_LONGEST, _LONGEST)
-        state[Z_U], state[Z_W] = max(state[Z_U], 0.0), max(state[Z_W], 0.0)
-        old = before[CORRELATION]
-        state[CORRELATION] = _clip(state[CORRELATION], 0.5 * (old - 1.0), 0.5 * (old + 1.0))
-
-
-@compiled_in_place
-def _expect(s: System) -> None:
-    """Seek throughputs after a move where their slopes before it say; ``s`` holds derivatives at the point before."""
-    for n in range(s.state.shape[0]):
-        after, before = s.state[n], s.state_before[n]
-        u, w, correlation = after[Z_U] - before[Z_U], after[Z_W] - before[Z_W], after[CORRELATION] - before[CORRELATION]
-        uu, ww = after[LOG_UU] - before[LOG_UU], after[LOG_WW] - before[LOG_WW]
-        for i in range(s.mus.shape[0]):
-            mus, block = s.mus[i], s.blocks[n, i]
-            for j in range(any_width(mus)):
-                moved = mus[LOG_WORTH + j] - mus[LOG_WORTH_BEFORE + j]
-                _expect_link(block, j, moved, u, w, uu, ww, correlation)
+            asp[j] = asp[STATE_BEFORE + j] + _clip(scale * asp[ASP_STEP + j], -_LONGEST, _LONGEST)
+        asp[Z_U], asp[Z_W] = max(asp[Z_U], 0.0), max(asp[Z_W], 0.0)
+        old = asp[STATE_BEFORE + CORRELATION]
+        asp[CORRELATION] = _clip(asp[CORRELATION], 0.5 * (old - 1.0), 0.5 * (old + 1.0))
 
 
 @compiled_inner
-def _expect_link(
-    block: FloatArray, j: int, moved: float, u: float, w: float, uu: float, ww: float, correlation: float
-) -> None:
-    change = (
-        block[RATE_BY_MU + j] * moved
-        + block[RATE_BY_ASP + Z_U * WIDTH + j] * u
-        + block[RATE_BY_ASP + Z_W * WIDTH + j] * w
-        + block[RATE_BY_ASP + LOG_UU * WIDTH + j] * uu
-        + block[RATE_BY_ASP + LOG_WW * WIDTH + j] * ww
-        + block[RATE_BY_ASP + CORRELATION * WIDTH + j] * correlation
-    )
-    old = block[RATE_BEFORE + j]
-    x = old + change if change >= 0.0 else old * old / (old - change)
-    block[RATE + j] = block[RATE_EXPECTED + j] = x
-
-
-@compiled_in_place
-def _expect_nearer(s: System) -> None:
-    """Seek throughputs after half the move halfway between where they were and where they were expected."""
-    for n in range(s.blocks.shape[0]):
-        for i in range(s.blocks.shape[1]):
-            block = s.blocks[n, i]
-            for j in range(short_width(block)):
-                x = 0.5 * (block[RATE_BEFORE + j] + block[RATE_EXPECTED + j])
-                block[RATE + j] = block[RATE_EXPECTED + j] = x
+def _expect(block: FloatArray, mus: FloatArray, asp: FloatArray) -> None:
+    """Seek a block's throughputs after a move where their slopes before it say."""
+    u, w = asp[Z_U] - asp[STATE_BEFORE + Z_U], asp[Z_W] - asp[STATE_BEFORE + Z_W]
+    uu, ww = asp[LOG_UU] - asp[STATE_BEFORE + LOG_UU], asp[LOG_WW] - asp[STATE_BEFORE + LOG_WW]
+    correlation = asp[CORRELATION] - asp[STATE_BEFORE + CORRELATION]
+    for j in range(any_width(mus)):
+        change = (
+            block[AHEAD + j]
+            + block[RATE_BY_MU + j] * (mus[LOG_WORTH + j] - mus[LOG_WORTH_BEFORE + j])
+            + block[RATE_BY_ASP + Z_U * WIDTH + j] * u
+            + block[RATE_BY_ASP + Z_W * WIDTH + j] * w
+            + block[RATE_BY_ASP + LOG_UU * WIDTH + j] * uu
+            + block[RATE_BY_ASP + LOG_WW * WIDTH + j] * ww
+            + block[RATE_BY_ASP + CORRELATION * WIDTH + j] * correlation
+        )
+        old = block[RATE_BEFORE + j]
+        x = old + change if change >= 0.0 else old * old / (old - change)
+        block[RATE + j] = block[RATE_EXPECTED + j] = x
 
 
 # Newton's method -----------------------------------------------------------------------------------------------------
 
 
 @compiled_in_place
-def _descend(market: MarketArrays, k: int, sliver: float, goal: float, max_steps: int, s: System) -> tuple[float, int]:
+def _descend(sliver: float, goal: float, max_steps: int, s: System) -> tuple[float, int]:
     """Newton steps until the largest residual is below ``goal``; returns it and the number of steps."""
-    worst = evaluate(market, k, sliver, 1.0, s)
+    worst = evaluate(sliver, 1.0, s)
     first = second = third = worst  # the largest of the last residuals
     for step in range(max_steps):
         if worst <= goal or not worst < np.inf or not newton_step(s):
             return worst, step
-        _step_from_here(s)
         allowed, scale = max(first, max(second, third)), 1.0
+        _advance(s)
         while True:
-            _move(s, scale)
-            if scale == 1.0:
-                _expect(s)
-            else:
-                _expect_nearer(s)
-            residual = evaluate(market, k, sliver, 1.0, s)
+            residual = evaluate(sliver, 1.0, s)
             if residual <= (1.0 - 0.1 * scale) * allowed or scale <= _SHORTEST:
                 break
             scale *= 0.5
+            _fall_back(s, scale)
         worst = residual
         first, second, third = second, third, worst
     return worst, max_steps
 
 
 @compiled_in_place
-def solve(market: MarketArrays, k: int, wide: float, close_by: bool, s: System) -> tuple[float, int]:
+def solve(wide: float, close_by: bool, s: System) -> tuple[float, int]:
     """Solve the system from the point that ``s`` holds, where it holds the answer on return.
 
     Args:
-        market: markets.
-        k: which of them.
         wide: the sliver to begin with.
         close_by: whether the start may lie next to a solution, so that the narrowest sliver is tried there first.
         s: log V, states and throughputs.
@@ -240,42 +200,41 @@ def solve(market: MarketArrays, k: int, wide: float, close_by: bool, s: System) 
     Returns:
         The largest residual, or the sliver if that could not be narrowed to its end, and the number of steps.
     """
-    narrow, steps, more = _NARROW * s.x.shape[1], 0, 0
+    narrow, steps, more = _NARROW * count_mus(s), 0, 0
     if close_by:
         _keep(s)
-        if evaluate(market, k, narrow, 1.0, s) <= _CLOSE_START:
-            worst, steps = _descend(market, k, narrow, SOLVED, _PATIENCE, s)
+        if evaluate(narrow, 1.0, s) <= _CLOSE_START:
+            worst, steps = _descend(narrow, SOLVED, _PATIENCE, s)
             if worst <= SOLVED:
                 return worst, steps
         _come_back(s)
-    worst, more = _descend(market, k, wide, _CLOSE_BY, _FIRST_STEPS, s)
+    worst, more = _descend(wide, _CLOSE_BY, _FIRST_STEPS, s)
     steps += more
     if worst <= _CLOSE_BY:
         _keep(s)
-        worst, more = _descend(market, k, narrow, SOLVED, _PATIENCE, s)
+        worst, more = _descend(narrow, SOLVED, _PATIENCE, s)
         steps += more
         if worst <= SOLVED:
             return worst, steps
         _come_back(s)
-    worst, more = _follow(market, k, wide, s)
+    worst, more = _follow(wide, s)
     return worst, steps + more
 
 
 @compiled_in_place
-def _follow(market: MarketArrays, k: int, wide: float, s: System) -> tuple[float, int]:
+def _follow(wide: float, s: System) -> tuple[float, int]:
     """Solve the system with a wide sliver, and follow the solution as that is narrowed; as :func:`solve`."""
-    sliver, narrowing, narrow = wide, _FASTEST, _NARROW * s.x.shape[1]
-    worst, steps = _descend(market, k, sliver, _NEAR, _FIRST_STEPS, s)
+    sliver, narrowing, narrow = wide, _FASTEST, _NARROW * count_mus(s)
+    worst, steps = _descend(sliver, _NEAR, _FIRST_STEPS, s)
     _keep(s)
     smallest = smallest_of(s)
     while worst <= _NEAR and steps < _MAX_STEPS and smallest < sliver and sliver > narrow:
         ratio = max(narrowing, narrow / sliver)
-        evaluate(market, k, sliver, ratio, s)
+        evaluate(sliver, ratio, s)
         steps += 1
         if newton_step(s):
-            _step_from_here(s)
-            _move(s, 1.0)
-        worst, more = _descend(market, k, sliver * ratio, _NEAR, _PATIENCE, s)
+            _advance(s)
+        worst, more = _descend(sliver * ratio, _NEAR, _PATIENCE, s)
         steps += more
         smallest = smallest_of(s)
         if worst <= _NEAR:
@@ -287,5 +246,5 @@ def _follow(market: MarketArrays, k: int, wide: float, s: System) -> tuple[float
             if narrowing > _SLOWEST:
                 break
     stuck = smallest < sliver and sliver > narrow
-    worst, more = _descend(market, k, sliver if stuck else narrow, SOLVED, _LAST_STEPS, s)
+    worst, more = _descend(sliver if stuck else narrow, SOLVED, _LAST_STEPS, s)
     return max(worst, sliver) if stuck else worst, steps + more

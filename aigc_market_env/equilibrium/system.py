@@ -13,7 +13,22 @@ import numpy as np
 
 from aigc_market_env._numerics import elementary
 from aigc_market_env._numerics.compile import compiled, compiled_in_place, compiled_inner
-from aigc_market_env.equilibrium.asp_state import CORRELATION, LOG_UU, LOG_WW, STATE, Z_U, Z_W
+from aigc_market_env.equilibrium.asp_state import (
+    ASP_COLUMNS,
+    ASP_RESIDUAL,
+    BANDWIDTH_CAPACITY,
+    COMPUTE_CAPACITY,
+    CORRELATION,
+    LOG_UU,
+    LOG_WW,
+    LOGS,
+    STATE,
+    Z_U,
+    Z_W,
+    find_point,
+    point_of,
+    short_width,
+)
 from aigc_market_env.equilibrium.link_blocks import (
     BLOCK,
     BY_QOE,
@@ -31,21 +46,17 @@ from aigc_market_env.equilibrium.link_blocks import (
     Totals,
     add_block,
     add_up,
-    asp_point,
     multiply,
     open_links,
-    put_wants,
     respond,
     seek_throughputs,
-    short_width,
     shrink_links,
     wants_in,
 )
-from aigc_market_env.game.demand import REWARD, WIDTH, Providers, fill_blocks, new_providers
-from aigc_market_env.game.shadow_prices import Asp, asp_of
+from aigc_market_env.game.demand import REWARD, WIDTH
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.links import ENTRY, LINK_ROWS
-from aigc_market_env.model.parameters import FloatArray, MarketArrays, wants_of
+from aigc_market_env.model.parameters import FloatArray
 
 #: Added to the derivative of a binding capacity's residual in its own z: two capacities filled by one MU alone are one
 #: equation for two unknowns.
@@ -53,62 +64,39 @@ _RIDGE = 1e-7
 
 
 class System(NamedTuple):
-    """Unknowns, residuals and derivatives of the system at one point, and scratch."""
+    """Unknowns, residuals and derivatives of the system at one point, and scratch.
 
-    links: FloatArray  # link tables (N, LINK_ROWS, M)
-    x: FloatArray  # throughputs that followers start from, tokens/s (N, M)
-    prices: FloatArray  # shadow prices at the start (N, 2)
-    providers: Providers
+    Few arrays, as every call hands over all that Numba knows of each, a dozen numbers.
+    """
+
     blocks: FloatArray  # links, eight MUs at a time (N, ⌈M/8⌉, BLOCK)
     mus: FloatArray  # MUs, eight at a time (⌈M/8⌉, MU_BLOCK)
-    state: FloatArray  # the ASPs' unknowns (N, 5)
-    state_before: FloatArray  # where the last Newton step began (N, 5)
-    state_kept: FloatArray  # at the place to come back to (N, 5)
-    residual_asp: FloatArray  # (N, 5)
-    step_asp: FloatArray  # Newton's (N, 5)
-    matrix: FloatArray  # what is left of the arrow, see :mod:`~aigc_market_env.equilibrium.arrow`
-    right: FloatArray
-    asp_by_mu: FloatArray  # d residual_asp / d log V where it is the MUs that are eliminated, or none (M, 5N)
-    mu_by_asp: FloatArray  # d residual_mu / d state (M, 5N)
-    lanes: FloatArray  # (2·WIDTH,)
+    asps: FloatArray  # ASPs (N, ASP_COLUMNS)
+    matrix: FloatArray  # what is left of the arrow; the last row is the right-hand side (min(M, 5N) + 1, …)
+    couplings: FloatArray  # d residual_asp / d log V and d residual_mu / d state, where M > 5N (2, M or 0, 5N)
 
 
 @compiled
 def new_system(num_mus: int, num_asps: int) -> System:
     """Room for markets of M MUs and N ASPs."""
     m, n = num_mus, num_asps
-    count = -(-m // WIDTH)
+    count, size = -(-m // WIDTH), min(m, STATE * n)
     blocks, mus = np.ones((n, count, BLOCK)), np.ones((count, MU_BLOCK))
     blocks[:, :, ENTRY * WIDTH : (ENTRY + 1) * WIDTH] = blocks[:, :, LINK_ROWS * WIDTH :] = 0.0
     mus[:, LOG_WORTH:] = 0.0
-    size = min(m, STATE * n)
     return System(
-        np.empty((n, LINK_ROWS, m)),
-        np.empty((n, m)),
-        np.empty((n, 2)),
-        new_providers(m, n),
         blocks,
         mus,
-        np.empty((n, STATE)),
-        np.empty((n, STATE)),
-        np.empty((n, STATE)),
-        np.empty((n, STATE)),
-        np.empty((n, STATE)),
-        np.zeros((size, -(-size // WIDTH) * WIDTH)),
-        np.empty(size),
-        np.empty((m if m > size else 0, STATE * n)),
-        np.empty((m if m > size else 0, STATE * n)),
-        np.zeros(2 * WIDTH),
+        np.zeros((n, ASP_COLUMNS)),
+        np.zeros((size + 1, -(-size // WIDTH) * WIDTH)),
+        np.empty((2, m if m > size else 0, STATE * n)),
     )
 
 
-@compiled_in_place
-def fill_system(market: MarketArrays, k: int, s: System) -> None:
-    """Copy link tables, throughputs ``s.x`` and what MUs want into blocks."""
-    for n in range(s.blocks.shape[0]):
-        fill_blocks(s.links[n], s.x[n], s.x[n], s.blocks[n])
-    for m in range(s.x.shape[1]):
-        put_wants(s.mus[m // WIDTH], m % WIDTH, wants_of(market, k, m))
+@compiled_inner
+def count_mus(s: System) -> int:
+    """M."""
+    return max(s.couplings.shape[1], s.matrix.shape[0] - 1)
 
 
 @compiled_inner
@@ -142,7 +130,7 @@ def smallest_of(s: System) -> float:
 
 
 @compiled_in_place
-def evaluate(market: MarketArrays, k: int, sliver: float, narrowing: float, s: System) -> float:
+def evaluate(sliver: float, narrowing: float, s: System) -> float:
     """Fill ``s`` with throughputs, rewards, residuals and derivatives at the log V and states that it holds.
 
     Throughputs in ``s.blocks`` are a start on entry. With ``narrowing`` < 1, they must be the answer at this sliver;
@@ -153,12 +141,14 @@ def evaluate(market: MarketArrays, k: int, sliver: float, narrowing: float, s: S
     Returns:
         The largest residual.
     """
-    blocks, mus = s.blocks, s.mus
+    blocks, mus, asps = s.blocks, s.mus, s.asps
     num_asps, count = blocks.shape[0], blocks.shape[1]
     for i in range(count):
         _open_mus(mus[i])
     for n in range(num_asps):
-        at = asp_point(asp_of(market, k, n), s.state[n], s.lanes[:WIDTH])
+        find_point(asps[n])
+    for n in range(num_asps):
+        at = point_of(asps[n])
         for i in range(count):
             open_links(blocks[n, i], mus[i], at)
             if narrowing < 1.0:
@@ -166,15 +156,13 @@ def evaluate(market: MarketArrays, k: int, sliver: float, narrowing: float, s: S
     seek_throughputs(blocks, sliver * narrowing)
     worst = 0.0
     for n in range(num_asps):
-        asp = asp_of(market, k, n)
-        at = asp_point(asp, s.state[n], s.lanes[:WIDTH])
+        at = point_of(asps[n])
         for i in range(count):
             respond(blocks[n, i], mus[i], at)
             multiply(blocks[n, i])
             if i > 0:
                 add_block(blocks[n, i], blocks[n, 0])
-        totals = add_up(blocks[n, 0], at)
-        worst = _worse(worst, _close_asp(asp, s.state[n], totals, blocks[n], s.residual_asp[n], s.lanes[WIDTH:]))
+        worst = _worse(worst, _close_asp(asps[n], add_up(blocks[n, 0], at), blocks[n]))
     for i in range(count):
         worst = _worse(worst, _close_mus(mus[i]))
     return worst
@@ -195,40 +183,42 @@ def _open_mus(mus: FloatArray) -> None:
 
 
 @compiled_inner
-def _close_asp(
-    asp: Asp, state: FloatArray, totals: Totals, blocks: FloatArray, residual: FloatArray, lanes: FloatArray
-) -> float:
-    """Turn totals and their derivatives into the ASP's residual (5,) and its derivatives; returns the largest residual.
+def _close_asp(asp: FloatArray, totals: Totals, blocks: FloatArray) -> float:
+    """Turn totals and their derivatives into an ASP's residuals and their derivatives; returns the largest residual.
 
     Capacities: min(z, log(capacity/use)). Feedback: the state's H less the one that the links add up to. What the
     throughputs' steps that are left change in these enters to first order, as a Newton step takes it.
     """
     f, b, uu, ww, uw = totals
     used = f > 0.0
-    lanes[0], lanes[1] = asp.compute_capacity / f if used else 1.0, asp.bandwidth_capacity / b if used else 1.0
-    lanes[2], lanes[3] = uu if used else 1.0, ww if used else 1.0
-    for j in range(short_width(lanes)):
-        lanes[j] = elementary.log(lanes[j])
-    slack_u, slack_w = lanes[0] if used else np.inf, lanes[1] if used else np.inf
-    spare_u, spare_w = state[Z_U] <= slack_u, state[Z_W] <= slack_w
-    root = math.sqrt(uu * ww) if used else 1.0
-    correlation = uw / root
-    residual[Z_U], residual[Z_W] = min(state[Z_U], slack_u), min(state[Z_W], slack_w)
-    residual[LOG_UU] = state[LOG_UU] - lanes[2] if used else 0.0
-    residual[LOG_WW] = state[LOG_WW] - lanes[3] if used else 0.0
-    residual[CORRELATION] = state[CORRELATION] - correlation if used else 0.0
-    by_f, by_b = 0.0 if spare_u else -1.0 / f, 0.0 if spare_w else -1.0 / b
-    by_uu, by_ww, by_uw = (-1.0 / uu, -1.0 / ww, -1.0 / root) if used else (0.0, 0.0, 0.0)
+    asp[LOGS] = asp[COMPUTE_CAPACITY] / f if used else 1.0
+    asp[LOGS + 1] = asp[BANDWIDTH_CAPACITY] / b if used else 1.0
+    asp[LOGS + 2], asp[LOGS + 3] = uu if used else 1.0, ww if used else 1.0
+    asp[LOGS + 4] = asp[LOGS + 5] = asp[LOGS + 6] = asp[LOGS + 7] = 1.0
+    for j in range(LOGS, LOGS + short_width(asp)):
+        asp[j] = elementary.log(asp[j])
+    slack_u, slack_w = asp[LOGS] if used else np.inf, asp[LOGS + 1] if used else np.inf
+    spare_u, spare_w = asp[Z_U] <= slack_u, asp[Z_W] <= slack_w
+    inverse = 1.0 / math.sqrt(uu * ww) if used else 0.0
+    correlation = uw * inverse
     own = blocks[0]
-    _close(own, USE_BY_ASP, by_f, by_b, by_uu, by_ww, by_uw, correlation)
+    by_f, by_b = 0.0 if spare_u else -1.0 / f, 0.0 if spare_w else -1.0 / b
+    by_uu, by_ww = (-1.0 / uu, -1.0 / ww) if used else (0.0, 0.0)
+    _close(own, USE_BY_ASP, by_f, by_b, by_uu, by_ww, -inverse, correlation)
     for i in range(blocks.shape[0]):
-        _close(blocks[i], USE_BY_MU, by_f, by_b, by_uu, by_ww, by_uw, correlation)
+        _close(blocks[i], USE_BY_MU, by_f, by_b, by_uu, by_ww, -inverse, correlation)
+    asp[ASP_RESIDUAL + Z_U], asp[ASP_RESIDUAL + Z_W] = min(asp[Z_U], slack_u), min(asp[Z_W], slack_w)
+    asp[ASP_RESIDUAL + LOG_UU] = asp[LOG_UU] - asp[LOGS + 2] if used else 0.0
+    asp[ASP_RESIDUAL + LOG_WW] = asp[LOG_WW] - asp[LOGS + 3] if used else 0.0
+    asp[ASP_RESIDUAL + CORRELATION] = asp[CORRELATION] - correlation if used else 0.0
+    own[USE_BY_ASP + Z_U * WIDTH + Z_U] += 1.0 if spare_u else _RIDGE
+    own[USE_BY_ASP + Z_W * WIDTH + Z_W] += 1.0 if spare_w else _RIDGE
+    for j in range(LOG_UU, STATE):
+        own[USE_BY_ASP + j * WIDTH + j] += 1.0
     worst = 0.0
     for j in range(STATE):
-        spare = j > Z_W or (spare_u if j == Z_U else spare_w)
-        own[USE_BY_ASP + j * WIDTH + j] += 1.0 if spare else _RIDGE
-        residual[j] += own[USE_BY_ASP + j * WIDTH + LEFT]
-        worst = _worse(worst, abs(residual[j]))
+        asp[ASP_RESIDUAL + j] += own[USE_BY_ASP + j * WIDTH + LEFT]
+        worst = _worse(worst, abs(asp[ASP_RESIDUAL + j]))
     return worst
 
 
