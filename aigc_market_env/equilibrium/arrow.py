@@ -65,27 +65,23 @@ def _eliminate_asps(s: System) -> bool:
 
 @compiled_inner
 def _invert(own: FloatArray) -> bool:
-    """Invert D of an ASP in place, with partial pivoting; the column LEFT becomes D⁻¹ times it.
-
-    In each step, one unknown is exchanged for one equation. Rows and columns move up by one, so that it is always the
-    first.
-    """
+    """Invert D of an ASP in place, by Gauss-Jordan elimination with partial pivoting; LEFT becomes D⁻¹ times it."""
     swaps = 0
-    for step in range(STATE):
-        pivot, size = 0, abs(own[USE_BY_ASP])
-        for i in range(1, STATE - step):
-            entry = abs(own[USE_BY_ASP + i * WIDTH])
+    for p in range(STATE):
+        pivot, size = p, abs(own[USE_BY_ASP + p * WIDTH + p])
+        for i in range(p + 1, STATE):
+            entry = abs(own[USE_BY_ASP + i * WIDTH + p])
             if entry > size:
                 pivot, size = i, entry
         if not size > 0.0:
             return False
         swaps = STATE * swaps + pivot
-        if pivot > 0:
-            _swap(own, USE_BY_ASP, USE_BY_ASP + pivot * WIDTH, 1, WIDTH)
-        _exchange(own)
-    for step in range(STATE - 1, -1, -1):
-        if swaps % STATE > 0:
-            _swap(own, USE_BY_ASP + step, USE_BY_ASP + step + swaps % STATE, WIDTH, STATE)
+        if pivot > p:
+            _swap(own, USE_BY_ASP + p * WIDTH, USE_BY_ASP + pivot * WIDTH, 1, STATE + 1)
+        _exchange(own, p)
+    for p in range(STATE - 1, -1, -1):
+        if swaps % STATE > p:
+            _swap(own, USE_BY_ASP + p, USE_BY_ASP + swaps % STATE, WIDTH, STATE)
         swaps //= STATE
     return True
 
@@ -97,26 +93,20 @@ def _swap(own: FloatArray, one: int, other: int, stride: int, count: int) -> Non
 
 
 @compiled_inner
-def _exchange(own: FloatArray) -> None:
-    """Exchange the first unknown for the first equation, and move both to the end."""
-    inverse = 1.0 / own[USE_BY_ASP]
-    a, b = own[USE_BY_ASP + WIDTH] * inverse, own[USE_BY_ASP + 2 * WIDTH] * inverse
-    c, d = own[USE_BY_ASP + 3 * WIDTH] * inverse, own[USE_BY_ASP + 4 * WIDTH] * inverse
-    for j in range(short_width(own)):
-        at, last = USE_BY_ASP + j, j == STATE - 1
-        first = own[at] if j == LEFT else own[at + 1]
-        second = own[at + WIDTH] if j == LEFT else own[at + WIDTH + 1]
-        third = own[at + 2 * WIDTH] if j == LEFT else own[at + 2 * WIDTH + 1]
-        fourth = own[at + 3 * WIDTH] if j == LEFT else own[at + 3 * WIDTH + 1]
-        fifth = own[at + 4 * WIDTH] if j == LEFT else own[at + 4 * WIDTH + 1]
-        own[REDUCED + j] = -a if last else second - a * first
-        own[REDUCED + WIDTH + j] = -b if last else third - b * first
-        own[REDUCED + 2 * WIDTH + j] = -c if last else fourth - c * first
-        own[REDUCED + 3 * WIDTH + j] = -d if last else fifth - d * first
-        own[REDUCED + 4 * WIDTH + j] = inverse if last else first * inverse
+def _exchange(own: FloatArray, p: int) -> None:
+    """Exchange an unknown for an equation: one step of the inversion."""
+    row = USE_BY_ASP + p * WIDTH
+    inverse = 1.0 / own[row + p]
+    own[row + p] = 1.0
+    for j in range(STATE + 1):
+        own[row + j] *= inverse
     for i in range(STATE):
-        for j in range(short_width(own)):
-            own[USE_BY_ASP + i * WIDTH + j] = own[REDUCED + i * WIDTH + j]
+        if i != p:
+            other = USE_BY_ASP + i * WIDTH
+            factor = own[other + p]
+            own[other + p] = 0.0
+            for j in range(STATE + 1):
+                own[other + j] -= factor * own[row + j]
 
 
 @compiled_inner

@@ -19,9 +19,9 @@ STATE = 5
 #: back to, residuals, Newton's step; then what it is.
 STATE_BEFORE, STATE_KEPT, ASP_RESIDUAL, ASP_STEP = range(STATE, 5 * STATE, STATE)
 KAPPA, COMPUTE_COST, BANDWIDTH_COST, COMPUTE_CAPACITY, BANDWIDTH_CAPACITY = range(5 * STATE, 5 * STATE + 5)
-#: Eight columns of scratch each, for exponentials and what else goes with a state, and for logarithms.
-_POINT, LOGS = 32, 40
-ASP_COLUMNS = 48
+# What goes with a state, see AspPoint.
+_U, _W, _RATIO, _INVERSE, _SCALE_U, _SCALE_W = range(5 * STATE + 5, 5 * STATE + 11)
+ASP_COLUMNS = 5 * STATE + 11
 #: The largest θ. Where one MU has an ASP to itself and fills both its capacities, θ = 1 for both would take back its
 #: whole response whatever the prices, and leave their level undetermined.
 _FULL = 1.0 - 1e-8
@@ -98,13 +98,9 @@ def short_width(block: FloatArray) -> int:
 @compiled_inner
 def find_point(asp: FloatArray) -> None:
     """Work out what goes with an ASP's state, in its columns."""
-    asp[_POINT], asp[_POINT + 1] = max(asp[Z_U] - 1.0, 0.0), max(asp[Z_W] - 1.0, 0.0)
-    asp[_POINT + 2], asp[_POINT + 3] = -0.5 * asp[LOG_UU], -0.5 * asp[LOG_WW]
-    for j in range(_POINT, _POINT + short_width(asp)):
-        asp[j] = elementary.exp(asp[j])
-    u, w = asp[COMPUTE_COST] * asp[_POINT], asp[BANDWIDTH_COST] * asp[_POINT + 1]
-    asp[_POINT], asp[_POINT + 1] = u, w
-    asp[_POINT + 4], asp[_POINT + 5] = math.sqrt(w / u), math.sqrt(u / w)
+    u, w = effective_price(asp[COMPUTE_COST], asp[Z_U]), effective_price(asp[BANDWIDTH_COST], asp[Z_W])
+    asp[_U], asp[_W], asp[_RATIO], asp[_INVERSE] = u, w, math.sqrt(w / u), math.sqrt(u / w)
+    asp[_SCALE_U], asp[_SCALE_W] = elementary.exp(-0.5 * asp[LOG_UU]), elementary.exp(-0.5 * asp[LOG_WW])
 
 
 @compiled_inner
@@ -112,12 +108,12 @@ def point_of(asp: FloatArray) -> AspPoint:
     """What was worked out."""
     return AspPoint(
         asp[KAPPA],
-        asp[_POINT],
-        asp[_POINT + 1],
-        asp[_POINT + 4],
-        asp[_POINT + 5],
-        asp[_POINT + 2],
-        asp[_POINT + 3],
+        asp[_U],
+        asp[_W],
+        asp[_RATIO],
+        asp[_INVERSE],
+        asp[_SCALE_U],
+        asp[_SCALE_W],
         asp[Z_U] >= 1.0,
         asp[Z_W] >= 1.0,
         damping(asp),

@@ -21,7 +21,6 @@ from aigc_market_env.equilibrium.asp_state import (
     CORRELATION,
     LOG_UU,
     LOG_WW,
-    LOGS,
     STATE,
     Z_U,
     Z_W,
@@ -191,13 +190,8 @@ def _close_asp(asp: FloatArray, totals: Totals, blocks: FloatArray) -> float:
     """
     f, b, uu, ww, uw = totals
     used = f > 0.0
-    asp[LOGS] = asp[COMPUTE_CAPACITY] / f if used else 1.0
-    asp[LOGS + 1] = asp[BANDWIDTH_CAPACITY] / b if used else 1.0
-    asp[LOGS + 2], asp[LOGS + 3] = uu if used else 1.0, ww if used else 1.0
-    asp[LOGS + 4] = asp[LOGS + 5] = asp[LOGS + 6] = asp[LOGS + 7] = 1.0
-    for j in range(LOGS, LOGS + short_width(asp)):
-        asp[j] = elementary.log(asp[j])
-    slack_u, slack_w = asp[LOGS] if used else np.inf, asp[LOGS + 1] if used else np.inf
+    slack_u = elementary.log(asp[COMPUTE_CAPACITY] / f) if used else np.inf
+    slack_w = elementary.log(asp[BANDWIDTH_CAPACITY] / b) if used else np.inf
     spare_u, spare_w = asp[Z_U] <= slack_u, asp[Z_W] <= slack_w
     inverse = 1.0 / math.sqrt(uu * ww) if used else 0.0
     correlation = uw * inverse
@@ -208,8 +202,8 @@ def _close_asp(asp: FloatArray, totals: Totals, blocks: FloatArray) -> float:
     for i in range(blocks.shape[0]):
         _close(blocks[i], USE_BY_MU, by_f, by_b, by_uu, by_ww, -inverse, correlation)
     asp[ASP_RESIDUAL + Z_U], asp[ASP_RESIDUAL + Z_W] = min(asp[Z_U], slack_u), min(asp[Z_W], slack_w)
-    asp[ASP_RESIDUAL + LOG_UU] = asp[LOG_UU] - asp[LOGS + 2] if used else 0.0
-    asp[ASP_RESIDUAL + LOG_WW] = asp[LOG_WW] - asp[LOGS + 3] if used else 0.0
+    asp[ASP_RESIDUAL + LOG_UU] = asp[LOG_UU] - elementary.log(uu) if used else 0.0
+    asp[ASP_RESIDUAL + LOG_WW] = asp[LOG_WW] - elementary.log(ww) if used else 0.0
     asp[ASP_RESIDUAL + CORRELATION] = asp[CORRELATION] - correlation if used else 0.0
     own[USE_BY_ASP + Z_U * WIDTH + Z_U] += 1.0 if spare_u else _RIDGE
     own[USE_BY_ASP + Z_W * WIDTH + Z_W] += 1.0 if spare_w else _RIDGE
