@@ -1,4 +1,4 @@
-"""An ASP's unknowns in the leaders' game, and how they damp what one MU's demand does to prices (docs/equilibrium.md).
+"""An ASP in the leaders' game: its unknowns, and what goes with them at one point (docs/equilibrium.md).
 
 z_u, z_w     one number per capacity: 0 spare; in (0, 1) on the kink, with θ = z; above 1 binding, with θ = 1 and an
              effective price of cost·exp(z - 1)

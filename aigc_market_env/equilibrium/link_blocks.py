@@ -68,9 +68,7 @@ QOE_BY_ASP = RATE_BY_ASP + STATE * WIDTH  # dQ / d state, five quantities
 USE_BY_MU = QOE_BY_ASP + STATE * WIDTH  # d totals / dx, later d residuals of the ASP / d log V, five quantities
 _SUMMED = USE_BY_MU + STATE * WIDTH  # quantities that are summed over the MUs
 _BY_LINK = _SUMMED + 11 * WIDTH  # of each MU in turn, dx / d state and the step that is left
-USE_BY_ASP = (
-    _BY_LINK + WIDTH * WIDTH
-)  # d totals / d state, later d residuals / d state, five rows with a column for each
+USE_BY_ASP = _BY_LINK + WIDTH * WIDTH  # d totals / d state, later d residuals / d state, five rows
 REDUCED = USE_BY_ASP + STATE * WIDTH  # how the ASP's unknowns give way as log V moves, five quantities
 _OPEN = REDUCED + STATE * WIDTH  # positive while a throughput of the block is being sought
 BLOCK = _OPEN + WIDTH
@@ -196,23 +194,15 @@ def _approach(block: FloatArray, sliver: float, last: bool) -> None:
         block[_BY_X + j], block[_BY_COST + j], block[_BY_FEEDBACK + j] = at.by_x, at.by_cost, at.by_feedback
         block[_PRESENCE + j], block[_PRESENCE_BY_X + j] = at.presence, at.presence_by_x
         block[_RESPONSE + j], block[_RESPONSE_BY_X + j] = at.response, at.response_by_x
-    block[_OPEN] = largest(block, _SEARCH)
+    block[_OPEN] = _largest(block, _SEARCH)
 
 
 @compiled_inner
-def largest(block: FloatArray, at: int) -> float:
+def _largest(block: FloatArray, at: int) -> float:
     """The largest of a quantity over a block."""
     return max(
         max(max(block[at], block[at + 4]), max(block[at + 2], block[at + 6])),
         max(max(block[at + 1], block[at + 5]), max(block[at + 3], block[at + 7])),
-    )
-
-
-@compiled_inner
-def _sum(block: FloatArray, at: int) -> float:
-    """The sum of a quantity over a block."""
-    return ((block[at] + block[at + 4]) + (block[at + 2] + block[at + 6])) + (
-        (block[at + 1] + block[at + 5]) + (block[at + 3] + block[at + 7])
     )
 
 
@@ -316,6 +306,15 @@ def add_block(block: FloatArray, first: FloatArray) -> None:
         first[USE_BY_ASP + j] += block[USE_BY_ASP + j]
 
 
+@compiled_inner
+def _summed(block: FloatArray, i: int) -> float:
+    """One of the quantities to be summed, over a block."""
+    at = _SUMMED + i * WIDTH
+    return ((block[at] + block[at + 4]) + (block[at + 2] + block[at + 6])) + (
+        (block[at + 1] + block[at + 5]) + (block[at + 3] + block[at + 7])
+    )
+
+
 class Totals(NamedTuple):
     """What an ASP's links use of its resources in all, and how that responds to its prices."""
 
@@ -332,25 +331,12 @@ def add_up(block: FloatArray, at: AspPoint) -> Totals:
 
     Those are that ρ falls with C, and that the mix of compute and bandwidth moves.
     """
-    f, b, crossed = _sum(block, _SUMMED), _sum(block, _SUMMED + WIDTH), _sum(block, _SUMMED + 2 * WIDTH)
-    uu, ww, uw = (
-        _sum(block, _SUMMED + 3 * WIDTH),
-        _sum(block, _SUMMED + 4 * WIDTH),
-        _sum(block, _SUMMED + 5 * WIDTH),
-    )
-    share_uu, share_ww, share_uw = (
-        _sum(block, _SUMMED + 6 * WIDTH),
-        _sum(block, _SUMMED + 7 * WIDTH),
-        _sum(block, _SUMMED + 8 * WIDTH),
-    )
-    mixed_u, mixed_w = (
-        at.ratio * _sum(block, _SUMMED + 9 * WIDTH),
-        at.inverse * _sum(block, _SUMMED + 10 * WIDTH),
-    )  # 2 Σ felt cu ∂cu/∂log w, 2 Σ felt cw ∂cw/∂log u
-    other_u, other_w = (
-        0.5 * at.inverse * _sum(block, _SUMMED + 9 * WIDTH),
-        0.5 * at.ratio * _sum(block, _SUMMED + 10 * WIDTH),
-    )  # Σ felt cu ∂cw/∂log u, Σ felt cw ∂cu/∂log w
+    f, b, crossed = _summed(block, 0), _summed(block, 1), _summed(block, 2)
+    uu, ww, uw = _summed(block, 3), _summed(block, 4), _summed(block, 5)
+    share_uu, share_ww, share_uw = _summed(block, 6), _summed(block, 7), _summed(block, 8)
+    felt_u, felt_w = _summed(block, 9), _summed(block, 10)
+    mixed_u, mixed_w = at.ratio * felt_u, at.inverse * felt_w  # 2 Σ felt cu ∂cu/∂log w, 2 Σ felt cw ∂cw/∂log u
+    other_u, other_w = 0.5 * at.inverse * felt_u, 0.5 * at.ratio * felt_w  # Σ felt cu ∂cw/∂log u, Σ felt cw ∂cu/∂log w
     half = 0.5 * crossed
     bend_uu, bend_ww, bend_uw = half * at.ratio / at.u, half * at.inverse / at.w, -half * at.ratio / at.w
     totals = Totals(f, b, uu + bend_uu, ww + bend_ww, uw + bend_uw)

@@ -67,7 +67,7 @@ def markdown(x: float, c: qoe.Coefficients, cost: float, feedback: float, sliver
     marked = 1.0 / (1.0 + inverse)
     weight = -inverse * marked * by_kept * by_taken
     return Markdown(
-        elementary.log(cost * flatness * (1.0 + inverse)) if some else np.inf,
+        elementary.log(cost * flatness * (1.0 + inverse)) if some and inverse < np.inf else np.inf,
         k + inverse_by_x * marked,
         1.0 / cost - weight * taken / cost,
         weight * response,
