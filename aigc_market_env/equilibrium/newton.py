@@ -54,8 +54,8 @@ _FASTEST, _SLOWEST = 0.25, 0.97
 #: Residual at which the sliver is narrowed, and the number of steps to reach it before trying a smaller factor.
 _NEAR, _PATIENCE = 1e-3, 6
 _FIRST_STEPS, _LAST_STEPS = 50, 20
-#: Residuals next to a solution: with a wide sliver, from where the narrowest is tried, and with that of a given start.
-_CLOSE_BY, _CLOSE_START = 0.1, 0.3
+#: Residual next to a solution, from where the narrowest sliver is tried.
+_CLOSE_BY = 0.3
 
 
 # Points --------------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def solve(wide: float, close_by: bool, s: System) -> tuple[float, int]:
     narrow, steps, more = _NARROW * count_mus(s), 0, 0
     if close_by:
         _keep(s)
-        if evaluate(narrow, 1.0, s) <= _CLOSE_START:
+        if evaluate(narrow, 1.0, s) <= _CLOSE_BY:
             worst, steps = _descend(narrow, SOLVED, _PATIENCE, s)
             if worst <= SOLVED:
                 return worst, steps
