@@ -49,8 +49,9 @@ _LONGEST = 1.0  # largest change of an unknown in one step
 _SHORTEST = 0.02  # smallest fraction of a Newton step that is tried
 #: First sliver, and last one for each MU: the more MUs, the less the others feel of one.
 WIDE, _NARROW = 0.3, 1e-6
-#: Factors by which the sliver is narrowed; slower after a failure, and no slower than the second.
-_FASTEST, _SLOWEST = 0.25, 0.97
+#: Factors by which the sliver is narrowed: no faster than the first, or than the second once the first has failed, for
+#: it would again; slower after each failure, and no slower than the third.
+_FASTEST, _CAREFUL, _SLOWEST = 0.25, 0.5, 0.97
 #: Residual at which the sliver is narrowed, and the number of steps to reach it before trying a smaller factor.
 _NEAR, _PATIENCE = 1e-3, 6
 _FIRST_STEPS, _LAST_STEPS = 50, 20
@@ -224,7 +225,7 @@ def solve(wide: float, close_by: bool, s: System) -> tuple[float, int]:
 @compiled_in_place
 def _follow(wide: float, s: System) -> tuple[float, int]:
     """Solve the system with a wide sliver, and follow the solution as that is narrowed; as :func:`solve`."""
-    sliver, narrowing, narrow = wide, _FASTEST, _NARROW * count_mus(s)
+    sliver, fastest, narrowing, narrow = wide, _FASTEST, _FASTEST, _NARROW * count_mus(s)
     worst, steps = _descend(sliver, _NEAR, _FIRST_STEPS, s)
     _keep(s)
     smallest = smallest_of(s)
@@ -238,10 +239,10 @@ def _follow(wide: float, s: System) -> tuple[float, int]:
         steps += more
         smallest = smallest_of(s)
         if worst <= _NEAR:
-            sliver, narrowing = sliver * ratio, max(narrowing * narrowing, _FASTEST)
+            sliver, narrowing = sliver * ratio, max(narrowing * narrowing, fastest)
             _keep(s)
         else:
-            narrowing, worst = math.sqrt(narrowing), 0.0
+            fastest, narrowing, worst = _CAREFUL, math.sqrt(narrowing), 0.0
             _come_back(s)
             if narrowing > _SLOWEST:
                 break
