@@ -12,7 +12,7 @@ It is the fewer that are solved.
 """
 
 from aigc_market_env._numerics.compile import compiled_in_place, compiled_inner
-from aigc_market_env.equilibrium.asp_state import ASP_RESIDUAL, ASP_STEP, STATE, short_width
+from aigc_market_env.equilibrium.asp_state import ASP_RESIDUAL, ASP_STEP, STATE
 from aigc_market_env.equilibrium.link_blocks import (
     BY_QOE,
     DIAGONAL,
@@ -26,7 +26,7 @@ from aigc_market_env.equilibrium.link_blocks import (
     any_width,
 )
 from aigc_market_env.equilibrium.system import System
-from aigc_market_env.game.demand import WIDTH
+from aigc_market_env.game.demand import WIDTH, short_width
 from aigc_market_env.model.parameters import FloatArray
 
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from aigc_market_env._numerics import elementary
 from aigc_market_env._numerics.compile import compiled, compiled_inner
-from aigc_market_env.game.demand import WIDTH
 from aigc_market_env.model.parameters import FloatArray
 
 Z_U, Z_W, LOG_UU, LOG_WW, CORRELATION = range(5)
@@ -83,16 +82,6 @@ class AspPoint(NamedTuple):
     binding_u: bool  # whether its effective price of compute is an unknown
     binding_w: bool
     damped: Damping
-
-
-@compiled_inner
-def short_width(block: FloatArray) -> int:
-    """WIDTH, out of the compiler's sight, for short loops over one block.
-
-    Of a short loop whose length it knows the compiler makes a sequence of single instructions before it looks for
-    vectors.
-    """
-    return min(WIDTH, block.shape[0])
 
 
 @compiled_inner

@@ -24,10 +24,9 @@ from aigc_market_env.equilibrium.asp_state import (
     Z_W,
     AspPoint,
     price_feedback,
-    short_width,
 )
 from aigc_market_env.equilibrium.markdown import markdown, step_towards
-from aigc_market_env.game.demand import RATE, REWARD, WIDTH, per_rate
+from aigc_market_env.game.demand import RATE, REWARD, WIDTH, coefficients_in, largest, per_rate, short_width, summed
 from aigc_market_env.model import qoe
 from aigc_market_env.model.links import CROSS, ENTRY, SIGMA
 from aigc_market_env.model.parameters import FloatArray
@@ -35,7 +34,6 @@ from aigc_market_env.model.satisfaction import Wants
 
 # Where the quantities of a block begin. The first are those of demand's blocks: a link table, the reward, the
 # throughput.
-_V1, _V2, _V3, _K1, _K2, _K3 = range(0, 6 * WIDTH, WIDTH)
 _ENTRY, _SIGMA, _CROSS = ENTRY * WIDTH, SIGMA * WIDTH, CROSS * WIDTH
 (
     RATE_BEFORE,  # throughput where the last Newton step began,
@@ -121,11 +119,6 @@ def wants_in(mus: FloatArray, j: int) -> Wants:
     return Wants(mus[_SCALE + j], mus[_WANTED + j], mus[_SATIATION + j])
 
 
-@compiled_inner
-def _coefficients(block: FloatArray, j: int) -> qoe.Coefficients:
-    return block[_V1 + j], block[_V2 + j], block[_V3 + j], block[_K1 + j], block[_K2 + j], block[_K3 + j]
-
-
 # Throughputs ---------------------------------------------------------------------------------------------------------
 
 
@@ -151,7 +144,7 @@ def shrink_links(block: FloatArray, sliver: float, narrowing: float) -> None:
     """Shrink the throughputs inside the sliver as much as it; they then are what they are."""
     for j in range(WIDTH):
         x = block[RATE + j]
-        slope, curvature = qoe.slope_and_curvature(x, _coefficients(block, j))
+        slope, curvature = qoe.slope_and_curvature(x, coefficients_in(block, j))
         inside = x > 0.0 and -x * curvature < sliver * slope
         block[RATE + j] = narrowing * x if inside else x
         block[_SEARCH + j] = 0.0 if inside else block[_SEARCH + j]
@@ -179,7 +172,7 @@ def _approach(block: FloatArray, sliver: float, last: bool) -> None:
     """Find what is known of the links at their throughputs, and take those that are not there yet a step nearer."""
     for j in range(WIDTH):
         x, sought = block[RATE + j], block[_SEARCH + j]
-        at = markdown(x, _coefficients(block, j), block[_COST + j], block[_FEEDBACK + j], sliver)
+        at = markdown(x, coefficients_in(block, j), block[_COST + j], block[_FEEDBACK + j], sliver)
         excess = at.log_worth - block[_LOG_WORTH + j]
         low = block[_LOW + j] if excess > 0.0 else x
         high = x if excess > 0.0 else block[_HIGH + j]
@@ -194,16 +187,7 @@ def _approach(block: FloatArray, sliver: float, last: bool) -> None:
         block[_BY_X + j], block[_BY_COST + j], block[_BY_FEEDBACK + j] = at.by_x, at.by_cost, at.by_feedback
         block[_PRESENCE + j], block[_PRESENCE_BY_X + j] = at.presence, at.presence_by_x
         block[_RESPONSE + j], block[_RESPONSE_BY_X + j] = at.response, at.response_by_x
-    block[_OPEN] = _largest(block, _SEARCH)
-
-
-@compiled_inner
-def _largest(block: FloatArray, at: int) -> float:
-    """The largest of a quantity over a block."""
-    return max(
-        max(max(block[at], block[at + 4]), max(block[at + 2], block[at + 6])),
-        max(max(block[at + 1], block[at + 5]), max(block[at + 3], block[at + 7])),
-    )
+    block[_OPEN] = largest(block, _SEARCH)
 
 
 # What links use, and how they respond --------------------------------------------------------------------------------
@@ -306,15 +290,6 @@ def add_block(block: FloatArray, first: FloatArray) -> None:
         first[USE_BY_ASP + j] += block[USE_BY_ASP + j]
 
 
-@compiled_inner
-def _summed(block: FloatArray, i: int) -> float:
-    """One of the quantities to be summed, over a block."""
-    at = _SUMMED + i * WIDTH
-    return ((block[at] + block[at + 4]) + (block[at + 2] + block[at + 6])) + (
-        (block[at + 1] + block[at + 5]) + (block[at + 3] + block[at + 7])
-    )
-
-
 class Totals(NamedTuple):
     """What an ASP's links use of its resources in all, and how that responds to its prices."""
 
@@ -331,10 +306,18 @@ def add_up(block: FloatArray, at: AspPoint) -> Totals:
 
     Those are that ρ falls with C, and that the mix of compute and bandwidth moves.
     """
-    f, b, crossed = _summed(block, 0), _summed(block, 1), _summed(block, 2)
-    uu, ww, uw = _summed(block, 3), _summed(block, 4), _summed(block, 5)
-    share_uu, share_ww, share_uw = _summed(block, 6), _summed(block, 7), _summed(block, 8)
-    felt_u, felt_w = _summed(block, 9), _summed(block, 10)
+    f, b, crossed = summed(block, _SUMMED), summed(block, _SUMMED + WIDTH), summed(block, _SUMMED + 2 * WIDTH)
+    uu, ww, uw = (
+        summed(block, _SUMMED + 3 * WIDTH),
+        summed(block, _SUMMED + 4 * WIDTH),
+        summed(block, _SUMMED + 5 * WIDTH),
+    )
+    share_uu, share_ww, share_uw = (
+        summed(block, _SUMMED + 6 * WIDTH),
+        summed(block, _SUMMED + 7 * WIDTH),
+        summed(block, _SUMMED + 8 * WIDTH),
+    )
+    felt_u, felt_w = summed(block, _SUMMED + 9 * WIDTH), summed(block, _SUMMED + 10 * WIDTH)
     mixed_u, mixed_w = at.ratio * felt_u, at.inverse * felt_w  # 2 Σ felt cu ∂cu/∂log w, 2 Σ felt cw ∂cw/∂log u
     other_u, other_w = 0.5 * at.inverse * felt_u, 0.5 * at.ratio * felt_w  # Σ felt cu ∂cw/∂log u, Σ felt cw ∂cu/∂log w
     half = 0.5 * crossed

@@ -23,7 +23,6 @@ from aigc_market_env.equilibrium.asp_state import (
     STATE_KEPT,
     Z_U,
     Z_W,
-    short_width,
 )
 from aigc_market_env.equilibrium.link_blocks import (
     AHEAD,
@@ -39,7 +38,7 @@ from aigc_market_env.equilibrium.link_blocks import (
     any_width,
 )
 from aigc_market_env.equilibrium.system import System, count_mus, evaluate, smallest_of
-from aigc_market_env.game.demand import RATE, WIDTH
+from aigc_market_env.game.demand import RATE, WIDTH, short_width
 from aigc_market_env.model.parameters import FloatArray
 
 #: Largest residual of a solution: log V, log capacity use, relative H.
@@ -62,49 +61,34 @@ _CLOSE_BY = 0.3
 # Points --------------------------------------------------------------------------------------------------------------
 
 
-@compiled_in_place
-def _keep(s: System) -> None:
-    """Remember the point, to come back to."""
-    for i in range(s.mus.shape[0]):
-        _copy(s.mus[i], LOG_WORTH_KEPT, LOG_WORTH)
-    for n in range(s.asps.shape[0]):
-        _copy_state(s.asps[n], STATE_KEPT, 0)
-        for i in range(s.mus.shape[0]):
-            _copy(s.blocks[n, i], RATE_KEPT, RATE)
+#: Where log V, an ASP's state and throughputs are kept: those of the point itself, those where the last step began, and
+#: those to come back to.
+_HERE = (LOG_WORTH, 0, RATE)
+_BEFORE = (LOG_WORTH_BEFORE, STATE_BEFORE, RATE_BEFORE)
+_KEPT = (LOG_WORTH_KEPT, STATE_KEPT, RATE_KEPT)
 
 
 @compiled_in_place
-def _come_back(s: System) -> None:
-    """Have the point that was kept."""
+def _copy_point(s: System, source: tuple[int, int, int], to: tuple[int, int, int]) -> None:
+    """Copy one of the points to the place of another."""
     for i in range(s.mus.shape[0]):
-        _copy(s.mus[i], LOG_WORTH, LOG_WORTH_KEPT)
+        _copy(s.mus[i], source[0], to[0], WIDTH)
     for n in range(s.asps.shape[0]):
-        _copy_state(s.asps[n], 0, STATE_KEPT)
+        _copy(s.asps[n], source[1], to[1], STATE)
         for i in range(s.mus.shape[0]):
-            _copy(s.blocks[n, i], RATE, RATE_KEPT)
+            _copy(s.blocks[n, i], source[2], to[2], WIDTH)
 
 
 @compiled_inner
-def _copy(block: FloatArray, to: int, quantity: int) -> None:
-    for j in range(WIDTH):
-        block[to + j] = block[quantity + j]
-
-
-@compiled_inner
-def _copy_state(asp: FloatArray, to: int, state: int) -> None:
-    for j in range(STATE):
-        asp[to + j] = asp[state + j]
+def _copy(row: FloatArray, source: int, to: int, count: int) -> None:
+    for j in range(count):
+        row[to + j] = row[source + j]
 
 
 @compiled_in_place
 def _advance(s: System) -> None:
     """Take the whole step in ``s``, the point being where it begins; throughputs are sought where their slopes say."""
-    for i in range(s.mus.shape[0]):
-        _copy(s.mus[i], LOG_WORTH_BEFORE, LOG_WORTH)
-    for n in range(s.asps.shape[0]):
-        _copy_state(s.asps[n], STATE_BEFORE, 0)
-        for i in range(s.mus.shape[0]):
-            _copy(s.blocks[n, i], RATE_BEFORE, RATE)
+    _copy_point(s, _HERE, _BEFORE)
     _move(s, 1.0)
     for n in range(s.asps.shape[0]):
         for i in range(s.mus.shape[0]):
@@ -203,21 +187,21 @@ def solve(wide: float, close_by: bool, s: System) -> tuple[float, int]:
     """
     narrow, steps, more = _NARROW * count_mus(s), 0, 0
     if close_by:
-        _keep(s)
+        _copy_point(s, _HERE, _KEPT)
         if evaluate(narrow, 1.0, s) <= _CLOSE_BY:
             worst, steps = _descend(narrow, SOLVED, _PATIENCE, s)
             if worst <= SOLVED:
                 return worst, steps
-        _come_back(s)
+        _copy_point(s, _KEPT, _HERE)
     worst, more = _descend(wide, _CLOSE_BY, _FIRST_STEPS, s)
     steps += more
     if worst <= _CLOSE_BY:
-        _keep(s)
+        _copy_point(s, _HERE, _KEPT)
         worst, more = _descend(narrow, SOLVED, _PATIENCE, s)
         steps += more
         if worst <= SOLVED:
             return worst, steps
-        _come_back(s)
+        _copy_point(s, _KEPT, _HERE)
     worst, more = _follow(wide, s)
     return worst, steps + more
 
@@ -227,7 +211,7 @@ def _follow(wide: float, s: System) -> tuple[float, int]:
     """Solve the system with a wide sliver, and follow the solution as that is narrowed; as :func:`solve`."""
     sliver, fastest, narrowing, narrow = wide, _FASTEST, _FASTEST, _NARROW * count_mus(s)
     worst, steps = _descend(sliver, _NEAR, _FIRST_STEPS, s)
-    _keep(s)
+    _copy_point(s, _HERE, _KEPT)
     smallest = smallest_of(s)
     while worst <= _NEAR and steps < _MAX_STEPS and smallest < sliver and sliver > narrow:
         ratio = max(narrowing, narrow / sliver)
@@ -240,10 +224,10 @@ def _follow(wide: float, s: System) -> tuple[float, int]:
         smallest = smallest_of(s)
         if worst <= _NEAR:
             sliver, narrowing = sliver * ratio, max(narrowing * narrowing, fastest)
-            _keep(s)
+            _copy_point(s, _HERE, _KEPT)
         else:
             fastest, narrowing, worst = _CAREFUL, math.sqrt(narrowing), 0.0
-            _come_back(s)
+            _copy_point(s, _KEPT, _HERE)
             if narrowing > _SLOWEST:
                 break
     stuck = smallest < sliver and sliver > narrow

@@ -26,7 +26,6 @@ from aigc_market_env.equilibrium.asp_state import (
     Z_W,
     find_point,
     point_of,
-    short_width,
 )
 from aigc_market_env.equilibrium.link_blocks import (
     BLOCK,
@@ -52,7 +51,7 @@ from aigc_market_env.equilibrium.link_blocks import (
     shrink_links,
     wants_in,
 )
-from aigc_market_env.game.demand import REWARD, WIDTH
+from aigc_market_env.game.demand import REWARD, WIDTH, short_width
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.links import ENTRY, LINK_ROWS
 from aigc_market_env.model.parameters import FloatArray

@@ -168,7 +168,7 @@ def reward_in_all(blocks: FloatArray) -> float:
     """The sum of what is posted to an ASP."""
     total = 0.0
     for i in range(blocks.shape[0]):
-        total += _sum(blocks[i], REWARD)
+        total += summed(blocks[i], REWARD)
     return total
 
 
@@ -277,11 +277,12 @@ def _add_up(asps: FloatArray, n: int, blocks: FloatArray) -> None:
     for i in range(blocks.shape[0]):
         _use(blocks[i], group[KAPPA + j], group[_RATIO + j], group[_INVERSE + j], group[_HALF + j])
         for term in range(0, 6 * WIDTH, WIDTH):
-            group[PROFIT + term + j] += _sum(blocks[i], _TERMS + term)
+            group[PROFIT + term + j] += summed(blocks[i], _TERMS + term)
 
 
 @compiled_inner
-def _coefficients(block: FloatArray, j: int) -> qoe.Coefficients:
+def coefficients_in(block: FloatArray, j: int) -> qoe.Coefficients:
+    """What says how QoE grows with throughput on a link of a block that begins with a link table."""
     return block[_V1 + j], block[_V2 + j], block[_V3 + j], block[_K1 + j], block[_K2 + j], block[_K3 + j]
 
 
@@ -311,7 +312,7 @@ def _approach(block: FloatArray, close: float) -> None:
     """Take the throughputs that have not arrived one step nearer."""
     for j in range(WIDTH):
         x, moving = block[RATE + j], block[_MISSED + j] > 0.0
-        nearer, value, curvature = qoe.towards(x, block[_REWARD_PER_COST + j], _coefficients(block, j))
+        nearer, value, curvature = qoe.towards(x, block[_REWARD_PER_COST + j], coefficients_in(block, j))
         block[RATE + j] = nearer if moving else x
         block[_VALUE + j] = value if moving else block[_VALUE + j]
         block[_CURVATURE + j] = curvature if moving else block[_CURVATURE + j]
@@ -324,7 +325,7 @@ def _finish(block: FloatArray) -> None:
     """Find what steps together did not."""
     for j in range(WIDTH):
         if block[_MISSED + j] > 0.0:
-            c = _coefficients(block, j)
+            c = coefficients_in(block, j)
             x = qoe.served(block[_COST + j] / block[REWARD + j], c, block[RATE + j])
             block[RATE + j] = x
             block[_VALUE + j], _, block[_CURVATURE + j], _ = qoe.derivatives(x, c)
@@ -349,6 +350,16 @@ def _use(block: FloatArray, kappa: float, ratio: float, inverse: float, half: fl
 
 
 @compiled_inner
+def short_width(block: FloatArray) -> int:
+    """WIDTH, out of the compiler's sight, for short loops over one block.
+
+    Of a short loop whose length it knows the compiler makes a sequence of single instructions before it looks for
+    vectors.
+    """
+    return min(WIDTH, block.shape[0])
+
+
+@compiled_inner
 def largest(block: FloatArray, at: int) -> float:
     """The largest of a quantity over a block."""
     return max(
@@ -358,7 +369,7 @@ def largest(block: FloatArray, at: int) -> float:
 
 
 @compiled_inner
-def _sum(block: FloatArray, at: int) -> float:
+def summed(block: FloatArray, at: int) -> float:
     """The sum of a quantity over a block."""
     return ((block[at] + block[at + 4]) + (block[at + 2] + block[at + 6])) + (
         (block[at + 1] + block[at + 5]) + (block[at + 3] + block[at + 7])
@@ -425,12 +436,12 @@ def spend(asps: FloatArray, n: int, blocks: FloatArray) -> tuple[float, float]:
     compute = bandwidth = 0.0
     for i in range(blocks.shape[0]):
         block = blocks[i]
-        for j in range(_width(block)):
+        for j in range(short_width(block)):
             rate = block[RATE + j]
             cu, cw = per_rate(kappa, block[_SIGMA + j], block[_CROSS + j], ratio, inverse)
             block[ALLOCATED_COMPUTE + j], block[ALLOCATED_BANDWIDTH + j] = rate * cu, rate * cw
-        compute += _sum(block, ALLOCATED_COMPUTE)
-        bandwidth += _sum(block, ALLOCATED_BANDWIDTH)
+        compute += summed(block, ALLOCATED_COMPUTE)
+        bandwidth += summed(block, ALLOCATED_BANDWIDTH)
     return compute, bandwidth
 
 
@@ -439,13 +450,7 @@ def rescale(kappa: float, blocks: FloatArray, compute: float, bandwidth: float) 
     """Take an allocation times a factor for each resource, and throughputs to what it then delivers."""
     for i in range(blocks.shape[0]):
         block = blocks[i]
-        for j in range(_width(block)):
+        for j in range(short_width(block)):
             f, b = block[ALLOCATED_COMPUTE + j] * compute, block[ALLOCATED_BANDWIDTH + j] * bandwidth
             block[ALLOCATED_COMPUTE + j], block[ALLOCATED_BANDWIDTH + j] = f, b
             block[RATE + j] = throughput(f, b, kappa, block[_SIGMA + j])
-
-
-@compiled_inner
-def _width(block: FloatArray) -> int:
-    """WIDTH, as the compiler cannot know: it writes short loops out, number by number, before it makes vectors."""
-    return block.shape[0] // (_BLOCK // WIDTH)
