@@ -185,7 +185,7 @@ def solve(wide: float, close_by: bool, s: System) -> tuple[float, int]:
     Returns:
         The largest residual, or the sliver if that could not be narrowed to its end, and the number of steps.
     """
-    narrow, steps, more = _NARROW * count_mus(s), 0, 0
+    narrow, steps = _NARROW * count_mus(s), 0
     if close_by:
         _copy_point(s, _HERE, _KEPT)
         if evaluate(narrow, 1.0, s) <= _CLOSE_BY:

@@ -93,7 +93,7 @@ def new_system(num_mus: int, num_asps: int) -> System:
 
 @compiled_inner
 def count_mus(s: System) -> int:
-    """M."""
+    """M, which is not ⌈M/8⌉·8: the couplings have it where M > 5N, the matrix where not."""
     return max(s.couplings.shape[1], s.matrix.shape[0] - 1)
 
 
