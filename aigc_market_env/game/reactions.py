@@ -21,7 +21,7 @@ def throughput_slope(
 ) -> float:
     """dx/dr of MU ``m`` at one ASP: its own response, less what the shadow prices that it moves take back.
 
-    ``hessian`` is that of the dual, from :func:`demand` at the same prices. Zero when the MU is not served.
+    ``hessian`` is that of the dual at the same prices, as (uu, uw, ww). Zero when the MU is not served.
     """
     if x <= 0.0:
         return 0.0

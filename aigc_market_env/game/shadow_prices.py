@@ -58,6 +58,7 @@ _RIDGE = 1.0 + 1e-13
 _CLOSENESS = 0.1  # of throughputs, for an error a thousandth of what capacities may be missed by
 _FAR = 1e30 * 2.0**400  # farther than any price is from zero; the power of two leaves the digits as they were
 _MISSED = 1e-7  # of a capacity: what it costs is its square, relative to what the ASP is paid
+_STEEPEST = 1e6  # elasticity of use in a price, beyond which rounding of the price is as good as a last step
 _HEADROOM = 1.0 - 1e-14  # keeps a sum over MUs below capacity in whatever order it is summed
 
 # Quantities of a group after those of its demand: the point that an ASP's search stands at, the step tried from there,
@@ -165,7 +166,7 @@ def find_shadow_prices(
     Projected Newton on log(use/capacity) against log(effective price): demand is close to a power law, so this is
     nearly linear even when a shadow price is many times the cost. Steps are halved until the dual falls. Where this
     ends short of a capacity, bisection takes over. DUAL is the dual's value in the end, an upper bound on the profit,
-    STEPS counts Newton's, and the columns of demand tell what it is at the prices found.
+    STEPS counts Newton's, and PROFIT to HWW tell what demand is at the prices found.
     """
     asps = providers.asps
     for group in range(asps.shape[0]):
@@ -208,7 +209,12 @@ def find_responses(providers: Providers, tolerance: float) -> None:
 @compiled_inner
 def _step_on(group: FloatArray) -> None:
     for j in range(WIDTH):
-        lam, mu, step_u, step_w = group[LAM + j], group[MU + j], group[_STEP_U + j], group[_STEP_W + j]
+        inverse_u, inverse_w = inverse_prices(group, j)
+        steep_u = group[HUU + j] > _STEEPEST * group[COMPUTE_CAPACITY + j] * inverse_u
+        steep_w = group[HWW + j] > _STEEPEST * group[BANDWIDTH_CAPACITY + j] * inverse_w
+        trusted = 0.0 if steep_u | steep_w else 1.0
+        lam, mu = group[LAM + j], group[MU + j]
+        step_u, step_w = trusted * group[_STEP_U + j], trusted * group[_STEP_W + j]
         new_lam, new_mu = _moved(lam, group[COMPUTE_COST + j], step_u), _moved(mu, group[BANDWIDTH_COST + j], step_w)
         set_prices(group, j, lam if step_u == 0.0 else new_lam, mu if step_w == 0.0 else new_mu)
         group[MOVED + j] = 1.0 if (step_u != 0.0) | (step_w != 0.0) else 0.0

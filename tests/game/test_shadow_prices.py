@@ -10,6 +10,7 @@ from aigc_market_env.game.demand import (
     COMPUTE_CAPACITY,
     LAM,
     MU,
+    Providers,
     allocated,
     fill_blocks,
     new_providers,
@@ -108,13 +109,38 @@ def test_responses_found_sooner_earn_as_much(num_mus, spread):
             offered[n] = rewards, dual
         find_responses(providers, 1e-6)
         for n, (asp, link, (rewards, dual)) in enumerate(zip(asps, tables, offered, strict=True)):
-            allocate(providers, n)
-            served = [allocated(providers.blocks[n], m) for m in range(num_mus)]
-            paid = sum(
-                r * qoe.value(x, tuple(link[:6, m]))
-                for m, (r, (x, _, _)) in enumerate(zip(rewards, served, strict=False))
-            )
-            compute, bandwidth = sum(f for _, f, _ in served), sum(b for _, _, b in served)
-            assert compute <= asp[3]
-            assert bandwidth <= asp[4]
-            assert paid - asp[1] * compute - asp[2] * bandwidth >= dual - 1e-6 * paid
+            paid, profit = played(providers, n, asp, link, rewards)
+            assert profit >= dual - 1e-6 * paid
+
+
+@pytest.mark.parametrize("num_mus", [1, 2, 8])
+@pytest.mark.parametrize("capacity", [1e-17, 1e-16, 1e-15, 1e-14, 1e-9])
+def test_responses_found_sooner_survive_rounding(num_mus, capacity):
+    """Capacities are next to nothing beside what MUs want, so that use jumps by more from one price to the next.
+
+    The search begins at the answer. A last step from there must not lose it.
+    """
+    rng = np.random.default_rng(num_mus)
+    for _ in range(60):
+        asp, link = Asp(1.0, *np.exp(rng.normal(size=2)), capacity, capacity), links(rng, num_mus, 1.0)
+        rewards = 1e3 * np.exp(rng.normal(size=num_mus))
+        prices, x, providers = np.zeros(2), np.zeros(num_mus), new_providers(num_mus, 1)
+        dual = shadow_prices(link, asp, rewards, 1e-12, prices, x, providers)
+        put_asp(asp, *prices, providers.asps, 0)
+        find_responses(providers, 1e-6)
+        paid, profit = played(providers, 0, asp, link, rewards)
+        assert paid > 0.0
+        assert profit >= dual - 1e-6 * paid
+
+
+def played(providers: Providers, n: int, asp: Asp, link: np.ndarray, rewards: np.ndarray) -> tuple[float, float]:
+    """What an ASP is paid for the response found for it, which is within its capacities, and its profit."""
+    allocate(providers, n)
+    served = [allocated(providers.blocks[n], m) for m in range(rewards.size)]
+    paid = sum(
+        r * qoe.value(x, tuple(link[:6, m])) for m, (r, (x, _, _)) in enumerate(zip(rewards, served, strict=True))
+    )
+    compute, bandwidth = sum(f for _, f, _ in served), sum(b for _, _, b in served)
+    assert compute <= asp.compute_capacity
+    assert bandwidth <= asp.bandwidth_capacity
+    return paid, paid - asp.compute_cost * compute - asp.bandwidth_cost * bandwidth
