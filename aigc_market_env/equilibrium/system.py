@@ -51,7 +51,7 @@ from aigc_market_env.equilibrium.link_blocks import (
     shrink_links,
     wants_in,
 )
-from aigc_market_env.game.demand import REWARD, WIDTH, short_width
+from aigc_market_env.game.demand import REWARD, WIDTH, blocks_of, short_width
 from aigc_market_env.model import satisfaction
 from aigc_market_env.model.links import ENTRY, LINK_ROWS
 from aigc_market_env.model.parameters import FloatArray
@@ -78,7 +78,7 @@ class System(NamedTuple):
 def new_system(num_mus: int, num_asps: int) -> System:
     """Room for markets of M MUs and N ASPs."""
     m, n = num_mus, num_asps
-    count, size = -(-m // WIDTH), min(m, STATE * n)
+    count, size = blocks_of(m), min(m, STATE * n)
     blocks, mus = np.ones((n, count, BLOCK)), np.ones((count, MU_BLOCK))
     blocks[:, :, ENTRY * WIDTH : (ENTRY + 1) * WIDTH] = blocks[:, :, LINK_ROWS * WIDTH :] = 0.0
     mus[:, LOG_WORTH:] = 0.0

@@ -83,9 +83,9 @@ class Providers(NamedTuple):
 
 
 @compiled
-def blocks_of(num_mus: int) -> int:
-    """Blocks that M MUs fill."""
-    return -(-num_mus // WIDTH)
+def blocks_of(count: int) -> int:
+    """Blocks that so many MUs fill, or groups that so many ASPs do."""
+    return -(-count // WIDTH)
 
 
 @compiled
@@ -93,7 +93,7 @@ def new_providers(num_mus: int, num_asps: int) -> Providers:
     """Room for N ASPs and M MUs, who all post nothing."""
     blocks = np.ones((num_asps, blocks_of(num_mus), _BLOCK))
     blocks[:, :, REWARD : RATE + WIDTH] = 0.0
-    asps = np.ones((-(-num_asps // WIDTH), SEARCH + _SEARCH_QUANTITIES * WIDTH))
+    asps = np.ones((blocks_of(num_asps), SEARCH + _SEARCH_QUANTITIES * WIDTH))
     asps[:, ASKED : ASKED + WIDTH] = 0.0
     return Providers(asps, blocks)
 
