@@ -58,6 +58,7 @@ _RIDGE = 1.0 + 1e-13
 _CLOSENESS = 0.1  # of throughputs, for an error a thousandth of what capacities may be missed by
 _FAR = 1e30 * 2.0**400  # farther than any price is from zero; the power of two leaves the digits as they were
 _MISSED = 1e-7  # of a capacity: what it costs is its square, relative to what the ASP is paid
+_SHORT = 0.03  # of the root of the tolerance: the longest last step
 _STEEPEST = 1e6  # elasticity of use in a price, beyond which rounding of the price is as good as a last step
 _HEADROOM = 1.0 - 1e-14  # keeps a sum over MUs below capacity in whatever order it is summed
 
@@ -192,12 +193,12 @@ def find_responses(providers: Providers, tolerance: float) -> None:
     """:func:`find_shadow_prices` for who wants to know no more than throughputs and prices: sooner done.
 
     A step of Newton's squares what capacities are missed by. So the search ends at the root of the tolerance, and a
-    last step is taken, with throughputs along their slopes, without finding demand where it leads to. It is no longer
-    than that root, for whoever would enter on the way is left out.
+    last step is taken, with throughputs along their slopes, without finding demand where it leads to. It is shorter
+    than that root by far, for whoever would enter on the way is left out, which errs by as much as the step is long.
     """
     enough = math.sqrt(tolerance)
     closest = min(max(_CLOSENESS * enough ** (1.0 / 3.0), CLOSEST), FARTHEST)
-    find_shadow_prices(providers, enough, closest, enough)
+    find_shadow_prices(providers, enough, closest, _SHORT * enough)
     asps, blocks = providers
     for group in range(asps.shape[0]):
         _step_on(asps[group])
