@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from aigc_market_env import Market, Scenario
+from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA
 
 #: Loads from capacity that nobody needs to next to none.
 LOADS = (1e-4, 1e-2, 0.3, 1.0, 3.0, 1e2, 1e4)
@@ -57,6 +58,14 @@ def random_market(rng, num_mus, num_asps, load, batch=()):
 def preset_market(seed, num_mus, num_asps, load):
     """A market of the preset ``random``: wide, but not as wild as :func:`random_market`."""
     return Scenario.preset("random", load=load, num_mus=num_mus, num_asps=num_asps).sample(seed)
+
+
+def random_links(rng, num_mus, spread):
+    """A link table whose entries are e^±spread apart, with κ = 1."""
+    link = np.exp(spread * rng.normal(size=(LINK_ROWS, num_mus)))
+    link[ENTRY] = (link[:3] / link[3:6]).sum(axis=0)
+    link[CROSS] = np.sqrt(link[SIGMA])
+    return link
 
 
 def random_rewards(rng, market, batch=()):

@@ -10,17 +10,6 @@ from markets import DIMS, fields, random_market
 from aigc_market_env import Market
 from aigc_market_env.model.parameters import FIELDS
 
-
-@pytest.fixture
-def market():
-    return random_market(np.random.default_rng(1), 3, 2, 1.0)
-
-
-@pytest.fixture
-def batch():
-    return random_market(np.random.default_rng(2), 3, 2, 1.0, (4, 5))
-
-
 # Arrays
 
 

@@ -9,16 +9,6 @@ from markets import DIMS, fields, random_market
 from aigc_market_env import Market, Scenario
 
 
-@pytest.fixture
-def market():
-    return random_market(np.random.default_rng(1), 3, 2, 1.0)
-
-
-@pytest.fixture
-def batch():
-    return random_market(np.random.default_rng(2), 3, 2, 1.0, (4, 5))
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_json_round_trip_is_bit_for_bit(tmp_path, seed):
     rng = np.random.default_rng(seed)

@@ -2,21 +2,11 @@
 
 import numpy as np
 import pytest
-from markets import DIMS, fields, random_market
+from markets import DIMS, fields
 
 from aigc_market_env import Market, Scenario, nash_conv, solve_equilibrium
 
 POSITIVE = sorted(set(DIMS) - {"qoe_weights", "base_latency", "satiation"})
-
-
-@pytest.fixture
-def market():
-    return random_market(np.random.default_rng(1), 3, 2, 1.0)
-
-
-@pytest.fixture
-def batch():
-    return random_market(np.random.default_rng(2), 3, 2, 1.0, (4, 5))
 
 
 def index_of_last(name):

@@ -86,7 +86,7 @@ def new_system(num_mus: int, num_asps: int) -> System:
         blocks,
         mus,
         np.zeros((n, ASP_COLUMNS)),
-        np.zeros((size + 1, -(-size // WIDTH) * WIDTH)),
+        np.zeros((size + 1, blocks_of(size) * WIDTH)),
         np.empty((2, m if m > size else 0, STATE * n)),
     )
 

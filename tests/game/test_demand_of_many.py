@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from markets import random_links
 from scipy.optimize import brentq
 
 from aigc_market_env.game.demand import (
@@ -30,17 +31,9 @@ from aigc_market_env.game.demand import (
     set_of_asp,
 )
 from aigc_market_env.model import qoe
-from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA
+from aigc_market_env.model.links import ENTRY, SIGMA
 
 SIZES = [1, 2, 7, 8, 9, 16, 21]
-
-
-def links(rng: np.random.Generator, num_mus: int, spread: float) -> np.ndarray:
-    """A link table whose entries are e^±spread apart, with κ = 1."""
-    link = np.exp(spread * rng.normal(size=(LINK_ROWS, num_mus)))
-    link[ENTRY] = (link[:3] / link[3:6]).sum(axis=0)
-    link[CROSS] = np.sqrt(link[SIGMA])
-    return link
 
 
 def ask(providers: Providers, n: int, prices: tuple[float, float]) -> None:
@@ -77,7 +70,7 @@ def costs(link: np.ndarray, u: float, w: float) -> np.ndarray:
 def test_throughputs_are_where_the_slope_of_qoe_is_the_unit_cost(num_mus, spread):
     rng = np.random.default_rng(num_mus)
     for _ in range(20):
-        link = links(rng, num_mus, spread)
+        link = random_links(rng, num_mus, spread)
         u, w = np.exp(spread * rng.normal(size=2))
         rewards = costs(link, u, w) / link[ENTRY] * np.exp(rng.normal(size=num_mus, scale=3.0))
         asp, x = asked(link, rewards, (u, w), rng.choice([0.0, 1e-9, 1e9], num_mus))
@@ -98,7 +91,7 @@ def test_throughputs_are_where_the_slope_of_qoe_is_the_unit_cost(num_mus, spread
 @pytest.mark.parametrize("num_mus", SIZES)
 def test_use_and_hessian_are_derivatives_of_profit(num_mus):
     rng = np.random.default_rng(num_mus)
-    link, rewards = links(rng, num_mus, 0.5), np.full(num_mus, 1e3)
+    link, rewards = random_links(rng, num_mus, 0.5), np.full(num_mus, 1e3)
     start = np.zeros(num_mus)
 
     def at(u: float, w: float) -> dict[int, float]:
@@ -114,7 +107,7 @@ def test_use_and_hessian_are_derivatives_of_profit(num_mus):
 
 def test_an_mu_gets_the_same_bits_whoever_is_beside_it():
     rng = np.random.default_rng(0)
-    link, rewards, start = links(rng, 21, 1.0), np.exp(rng.normal(size=21)), np.zeros(21)
+    link, rewards, start = random_links(rng, 21, 1.0), np.exp(rng.normal(size=21)), np.zeros(21)
     _, together = asked(link, rewards, (0.3, 0.2), start)
     for m in range(21):
         _, alone = asked(link[:, [m]], rewards[[m]], (0.3, 0.2), start[:1])
@@ -141,7 +134,7 @@ def test_an_mu_gets_the_same_bits_whoever_is_beside_it():
 def test_demand_is_as_close_as_is_asked_for_wherever_the_search_begins(num_mus, close, moved):
     rng = np.random.default_rng(num_mus)
     for direction in (-1.0, 1.0):
-        link, rewards = links(rng, num_mus, 0.5), np.exp(rng.normal(size=num_mus) + 4.0)
+        link, rewards = random_links(rng, num_mus, 0.5), np.exp(rng.normal(size=num_mus) + 4.0)
         providers = new_providers(num_mus, 1)
         fill_blocks(link, rewards, np.zeros(num_mus), providers.blocks[0])
         ask(providers, 0, (0.3, 0.2))

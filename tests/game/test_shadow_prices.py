@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from markets import random_links
 
 from aigc_market_env import BatchedMarketEnv
 from aigc_market_env._engine import lanes as at
@@ -28,14 +29,6 @@ from aigc_market_env.game.shadow_prices import (
 )
 from aigc_market_env.model import qoe
 from aigc_market_env.model.links import CROSS, ENTRY, LINK_ROWS, SIGMA
-
-
-def links(rng: np.random.Generator, num_mus: int, spread: float) -> np.ndarray:
-    """A link table whose entries are e^±spread apart, with κ = 1."""
-    link = np.exp(spread * rng.normal(size=(LINK_ROWS, num_mus)))
-    link[ENTRY] = (link[:3] / link[3:6]).sum(axis=0)
-    link[CROSS] = np.sqrt(link[SIGMA])
-    return link
 
 
 def one_wanted_mu(reward: float) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +84,7 @@ def test_responses_found_sooner_earn_as_much(num_mus, spread):
     providers = new_providers(num_mus, 12)
     for _ in range(40):
         asps = [Asp(1.0, *np.exp(spread * rng.normal(size=4))) for _ in range(12)]
-        tables = [links(rng, num_mus, spread) for _ in asps]
+        tables = [random_links(rng, num_mus, spread) for _ in asps]
         offered = [
             (np.sqrt(asp[1]) + np.sqrt(asp[2] * link[SIGMA])) ** 2 / link[ENTRY] * np.exp(rng.normal(size=num_mus) + 1)
             for asp, link in zip(asps, tables, strict=True)
@@ -122,7 +115,7 @@ def test_responses_found_sooner_survive_rounding(num_mus, capacity):
     """
     rng = np.random.default_rng(num_mus)
     for _ in range(60):
-        asp, link = Asp(1.0, *np.exp(rng.normal(size=2)), capacity, capacity), links(rng, num_mus, 1.0)
+        asp, link = Asp(1.0, *np.exp(rng.normal(size=2)), capacity, capacity), random_links(rng, num_mus, 1.0)
         rewards = 1e3 * np.exp(rng.normal(size=num_mus))
         prices, x, providers = np.zeros(2), np.zeros(num_mus), new_providers(num_mus, 1)
         dual = shadow_prices(link, asp, rewards, 1e-12, prices, x, providers)
